@@ -1,0 +1,90 @@
+# `make help` lists the targets. All of them work in .venv, which the first one creates and fills.
+
+PYTHON ?= python3
+CC ?= cc
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.0' 'numpy>=2.0'
+OUT ?= demo-output
+
+VECTOR_FOLDER_x86_64 := csrc/x86
+VECTOR_FOLDER := $(VECTOR_FOLDER_$(shell uname -m))
+C_FILES = $(wildcard csrc/*.c csrc/reference/*.c $(VECTOR_FOLDER:=/*.c))
+# -O2: without it, gcc defines vector intrinsics as macros, whose casts warn in our name.
+C_LINT_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Werror -fsyntax-only -Icsrc/include -Icsrc
+
+.DEFAULT_GOAL := help
+.PHONY: help ext demo test lint lint-c lint-python bench dist clean distclean
+
+help:
+	@echo 'make demo       train two networks, convert them in six ways, prove our kernels equal to TensorFlow Lite'
+	@echo 'make test       run the tests (pytest arguments: make test PYTEST_ARGS="tests/cli -k inspect")'
+	@echo 'make lint       compile the C code with all warnings as errors; ruff; mypy'
+	@echo 'make bench      measure against TensorFlow Lite and NumPy'
+	@echo 'make ext        build the C and Cython parts in place'
+	@echo 'make dist       build the source distribution and the wheel into dist/'
+	@echo 'make clean      remove what was built; make distclean removes .venv as well'
+	@echo
+	@echo 'Another Python than python3 (3.11 or newer is needed): make PYTHON=python3.12 demo'
+
+# Each check is one line that says what to do; a half-made .venv would hide the reason from the next run.
+$(BIN)/python:
+	@$(PYTHON) -c '' 2>/dev/null \
+	  || { echo "make: $(PYTHON) cannot be run. Install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: $(PYTHON) is older than Python 3.11, which quantcore needs. Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "make: $(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@command -v $(CC) >/dev/null \
+	  || { echo "make: no C compiler ($(CC)) was found. Install one (Debian, Ubuntu: apt-get install gcc)" >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig as s; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' \
+	  || { echo "make: the C headers of $(PYTHON) are missing. Install them (Debian, Ubuntu: apt-get install python3-dev)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# Building without isolation uses the NumPy that the extensions will meet, and downloads nothing twice.
+$(INSTALLED): pyproject.toml setup.py | $(BIN)/python
+	@echo 'Installing quantcore and what it needs into $(VENV) (TensorFlow is large; once only) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(BUILD_REQUIREMENTS)
+	@flock .build.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+	  --editable '.[oracle,tflm,plot,dev]'
+	@touch $@
+
+ext: $(INSTALLED)
+	@flock .build.lock $(BIN)/python setup.py -q build_ext --inplace --parallel 2
+
+demo: ext
+	@$(BIN)/quantcore demo --out $(OUT)
+
+test: ext
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: lint-c lint-python
+
+lint-c:
+	@for compiler in gcc clang; do \
+	  if command -v $$compiler >/dev/null; then \
+	    echo "$$compiler $(C_LINT_FLAGS)"; \
+	    for file in $(C_FILES); do $$compiler $(C_LINT_FLAGS) $$file || exit 1; done; \
+	  else \
+	    echo "$$compiler is not installed: its warnings were not checked" >&2; \
+	  fi; \
+	done
+
+lint-python: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: ext
+	@for script in benchmarks/bench_*.py; do echo; $(BIN)/python $$script || exit 1; done
+
+dist: $(INSTALLED)
+	@$(BIN)/python -m build
+
+clean:
+	@rm -rf build dist *.egg-info demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find quantcore \( -name '*.so' -o -name '*.c' \) -delete
+	@find quantcore tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)
