@@ -1,0 +1,151 @@
+/* CONV_2D. Input and output are [batch, height, width, channel], the filter is [output channel, height,
+ * width, input channel of its group], the bias is [output channel].
+ *
+ * Source of the rules: TFLite kernels/conv.cc, kernels/internal/reference/conv.h,
+ * kernels/internal/reference/integer_ops/conv.h. Derivation: docs/numerics/conv_2d.md. */
+#ifndef QUANTCORE_CONV_H
+#define QUANTCORE_CONV_H
+
+#include "quantcore/pack_filter.h"
+#include "quantcore/requantize.h"
+#include "quantcore/status.h"
+
+/* Where a window goes. Sizes, strides and dilations are at least 1 (batches at least 0), padding is not
+ * negative. Places of the window outside the input contribute nothing. */
+typedef struct {
+    int32_t batches;
+    int32_t input_height, input_width, input_channels;
+    int32_t filter_height, filter_width;
+    int32_t output_height, output_width, output_channels;
+    int32_t stride_height, stride_width;
+    int32_t dilation_height, dilation_width;
+    int32_t pad_top, pad_left;
+} qc_conv_shape;
+
+/* Input row under row fy of the window at output row oy; outside [0, input_height) it is padding. */
+static inline int64_t qc_input_row(const qc_conv_shape *s, int32_t oy, int32_t fy) {
+    return (int64_t)oy * s->stride_height - s->pad_top + (int64_t)fy * s->dilation_height;
+}
+
+/* Input column under column fx of the window at output column ox. */
+static inline int64_t qc_input_column(const qc_conv_shape *s, int32_t ox, int32_t fx) {
+    return (int64_t)ox * s->stride_width - s->pad_left + (int64_t)fx * s->dilation_width;
+}
+
+/* How many output columns from ox on have all columns of their window inside the input. */
+static inline int32_t qc_columns_inside(const qc_conv_shape *s, int32_t ox) {
+    const int64_t room = s->input_width - 1 - qc_input_column(s, ox, s->filter_width - 1);
+    if (qc_input_column(s, ox, 0) < 0 || room < 0) return 0;
+    const int64_t run = room / s->stride_width + 1;
+    const int32_t left = s->output_width - ox;
+    return run < left ? (int32_t)run : left;
+}
+
+/* Number of elements of one image of the input. */
+static inline int64_t qc_conv_image_size(const qc_conv_shape *s) {
+    return (int64_t)s->input_height * s->input_width * s->input_channels;
+}
+
+/* Quantized: with x = input + input_offset, w = filter + filter_offset,
+ *
+ *   output = requant(bias + sum x * w)        the sum in int32, wrapping
+ *
+ * groups: divides input_channels and output_channels. input_offset, filter_offset: minus the zero
+ * points, so that -offset is a value of the element type. packed: the filter as qc_pack_filter_s8 or
+ * qc_pack_filter_u8 lays it out for the vector versions, or NULL, and they do it themselves. bias may be
+ * NULL. scratch: qc_conv_scratch_size bytes. */
+typedef struct {
+    qc_conv_shape shape;
+    int32_t groups;
+    int32_t input_offset;
+    int32_t filter_offset;
+    qc_requant requant;
+    const void *packed;
+} qc_conv_params;
+
+/* Bytes of scratch that the quantized kernels need: in the vector versions, a panel of windows, the start
+ * values of the accumulators, and the filter if it is not packed. */
+static inline int64_t qc_conv_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed) {
+    const int64_t units = s->output_channels / groups;
+    const int64_t depth = (int64_t)s->filter_height * s->filter_width * (s->input_channels / groups);
+    const int64_t stride = qc_round_up(depth, QC_QUAD);
+    const int64_t filter = is_packed ? 0 : qc_round_up(groups * qc_packed_group_size(units, depth), 64);
+    return filter + qc_panel_rows(stride) * stride + 64 +
+           qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
+}
+
+typedef qc_status qc_conv_s8_kernel(const qc_conv_params *params, const int8_t *input, const int8_t *filter,
+                                    const int32_t *bias, int8_t *output, void *scratch);
+qc_conv_s8_kernel qc_conv_s8_ref;
+
+typedef qc_status qc_conv_u8_kernel(const qc_conv_params *params, const uint8_t *input,
+                                    const uint8_t *filter, const int32_t *bias, uint8_t *output,
+                                    void *scratch);
+qc_conv_u8_kernel qc_conv_u8_ref;
+
+/* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
+ * the order filter row, filter column, channel; places outside the input are left out. bias may be NULL
+ * (then 0 is added). packed: the filter as qc_pack_filter_f32 lays it out, or NULL.
+ * scratch: qc_conv_f32_scratch_size bytes. */
+typedef struct {
+    qc_conv_shape shape;
+    int32_t groups;
+    float activation_min;
+    float activation_max;
+    const void *packed;
+} qc_conv_f32_params;
+
+/* Bytes of scratch that the vector versions need: places of the window, and the filter if it is not
+ * packed. */
+static inline int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed) {
+    const int64_t units = s->output_channels / groups;
+    const int64_t taps = (int64_t)s->filter_height * s->filter_width;
+    const int64_t depth = taps * (s->input_channels / groups);
+    const int64_t filter = is_packed ? 0 : qc_round_up(groups * qc_packed_group_size_f32(units, depth), 64);
+    return filter + qc_round_up(taps * QC_PLACE_SIZE, 64);
+}
+
+typedef qc_status qc_conv_f32_kernel(const qc_conv_f32_params *params, const float *input,
+                                     const float *filter, const float *bias, float *output, void *scratch);
+qc_conv_f32_kernel qc_conv_f32_ref;
+
+/* Hybrid: float32 activations, int8 filter (zero points 0). Each image is quantized on the fly, then
+ *
+ *   per channel: output = clamp(f32(f32(sum * filter_scale[channel]) * scale) + bias)
+ *   otherwise:   output = clamp(f32(sum * f32(scale * filter_scale[0])) + bias)
+ *
+ * with sum = sum (q - zero_point) * filter in int32, converted to float32. Per channel the quantization is
+ * asymmetric, otherwise symmetric. filter_scale: [output_channels] or [1].
+ * sign_overflow: whether the filter may contain -128 (see qc_hybrid_sign_overflow); it matters where there
+ * is one scale, and output_channels is no multiple of 4.
+ * scratch: qc_conv_hybrid_scratch_size bytes. */
+typedef struct {
+    qc_conv_shape shape;
+    int32_t groups;
+    int32_t per_channel;
+    int32_t sign_overflow;
+    const float *filter_scale;
+    float activation_min;
+    float activation_max;
+    const void *packed;
+} qc_conv_hybrid_params;
+
+/* As qc_conv_scratch_size, and one byte per element of an image. */
+static inline int64_t qc_conv_hybrid_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed) {
+    return qc_conv_scratch_size(s, groups, is_packed) + qc_round_up(qc_conv_image_size(s), 64);
+}
+
+typedef qc_status qc_conv_hybrid_kernel(const qc_conv_hybrid_params *params, const float *input,
+                                        const int8_t *filter, const float *bias, float *output,
+                                        void *scratch);
+qc_conv_hybrid_kernel qc_conv_hybrid_ref;
+
+/* Vector versions: the same bits. */
+#if defined(__x86_64__)
+qc_conv_s8_kernel qc_conv_s8_avx2, qc_conv_s8_vnni;
+qc_conv_u8_kernel qc_conv_u8_avx2, qc_conv_u8_vnni;
+qc_conv_f32_kernel qc_conv_f32_avx2, qc_conv_f32_avx512;
+qc_conv_hybrid_kernel qc_conv_hybrid_avx2, qc_conv_hybrid_vnni;
+#endif
+
+#endif

@@ -1,0 +1,95 @@
+/* DEPTHWISE_CONV_2D. Input and output are [batch, height, width, channel], the filter is [1, height, width,
+ * output channel], the bias is [output channel]. Output channel c reads input channel c / depth_multiplier,
+ * where depth_multiplier = output_channels / input_channels, a whole number.
+ *
+ * Source of the rules: TFLite kernels/depthwise_conv.cc, kernels/internal/reference/depthwiseconv_float.h,
+ * depthwiseconv_uint8.h, integer_ops/depthwise_conv.h. Derivation: docs/numerics/depthwise_conv_2d.md. */
+#ifndef QUANTCORE_DEPTHWISE_CONV_H
+#define QUANTCORE_DEPTHWISE_CONV_H
+
+#include "quantcore/conv.h"
+
+/* Quantized: as qc_conv_params, but each sum is over one input channel. packed: the filter as
+ * qc_pack_depthwise_filter_s8 or _u8 lays it out, or NULL. scratch: qc_depthwise_scratch_size bytes. */
+typedef struct {
+    qc_conv_shape shape;
+    int32_t input_offset;
+    int32_t filter_offset;
+    qc_requant requant;
+    const void *packed;
+} qc_depthwise_params;
+
+/* Bytes of scratch that the kernels on 8-bit elements need: in the vector versions, one image with the
+ * channels of the output, a pixel of padding, pointers into them, accumulators, and the filter if it is
+ * not packed. */
+static inline int64_t qc_depthwise_scratch_size(const qc_conv_shape *s, int is_packed) {
+    const int64_t channels = qc_round_up(s->output_channels, 64);
+    const int64_t taps = (int64_t)s->filter_height * s->filter_width;
+    const int64_t image = (int64_t)s->input_height * s->input_width * s->output_channels;
+    const int64_t filter = is_packed ? 0 : qc_packed_depthwise_size(channels, taps);
+    const int64_t places = qc_round_up(taps, QC_QUAD) * (int64_t)(sizeof(void *) + sizeof(int64_t));
+    return image + filter + places + 2 * channels + 2 * channels * (int64_t)sizeof(int32_t) + 8 * 64;
+}
+
+typedef qc_status qc_depthwise_conv_s8_kernel(const qc_depthwise_params *params, const int8_t *input,
+                                              const int8_t *filter, const int32_t *bias, int8_t *output,
+                                              void *scratch);
+qc_depthwise_conv_s8_kernel qc_depthwise_conv_s8_ref;
+
+typedef qc_status qc_depthwise_conv_u8_kernel(const qc_depthwise_params *params, const uint8_t *input,
+                                              const uint8_t *filter, const int32_t *bias, uint8_t *output,
+                                              void *scratch);
+qc_depthwise_conv_u8_kernel qc_depthwise_conv_u8_ref;
+
+/* float32: as qc_conv_f32_params. scratch: qc_depthwise_f32_scratch_size bytes. */
+typedef struct {
+    qc_conv_shape shape;
+    float activation_min;
+    float activation_max;
+} qc_depthwise_f32_params;
+
+/* Bytes of scratch that the vector versions need: places of the window, and where the channels are
+ * multiplied, one image with the channels of the output. */
+static inline int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s) {
+    const int64_t taps = (int64_t)s->filter_height * s->filter_width;
+    const int64_t pixels = (int64_t)s->input_height * s->input_width;
+    const int64_t image = s->output_channels == s->input_channels ? 0 : pixels * s->output_channels;
+    return qc_round_up(taps * QC_PLACE_SIZE, 64) + image * (int64_t)sizeof(float);
+}
+
+typedef qc_status qc_depthwise_conv_f32_kernel(const qc_depthwise_f32_params *params, const float *input,
+                                               const float *filter, const float *bias, float *output,
+                                               void *scratch);
+qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_ref;
+
+/* Hybrid: float32 activations, int8 filter with a scale per channel. Each image is quantized on the fly,
+ * asymmetrically, then output = clamp(f32(sum * f32(filter_scale[channel] * scale)) + bias) with
+ * sum = sum (q - zero_point) * filter in int32, converted to float32. bias may be NULL.
+ * packed: as in qc_depthwise_params. scratch: qc_depthwise_hybrid_scratch_size bytes. */
+typedef struct {
+    qc_conv_shape shape;
+    const float *filter_scale;
+    float activation_min;
+    float activation_max;
+    const void *packed;
+} qc_depthwise_hybrid_params;
+
+/* As qc_depthwise_scratch_size, and one byte per element of an image. */
+static inline int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, int is_packed) {
+    return qc_depthwise_scratch_size(s, is_packed) + qc_round_up(qc_conv_image_size(s), 64);
+}
+
+typedef qc_status qc_depthwise_conv_hybrid_kernel(const qc_depthwise_hybrid_params *params,
+                                                  const float *input, const int8_t *filter,
+                                                  const float *bias, float *output, void *scratch);
+qc_depthwise_conv_hybrid_kernel qc_depthwise_conv_hybrid_ref;
+
+/* Vector versions: the same bits. */
+#if defined(__x86_64__)
+qc_depthwise_conv_s8_kernel qc_depthwise_conv_s8_avx2, qc_depthwise_conv_s8_vnni;
+qc_depthwise_conv_u8_kernel qc_depthwise_conv_u8_avx2, qc_depthwise_conv_u8_vnni;
+qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_avx2, qc_depthwise_conv_f32_avx512;
+qc_depthwise_conv_hybrid_kernel qc_depthwise_conv_hybrid_avx2, qc_depthwise_conv_hybrid_vnni;
+#endif
+
+#endif

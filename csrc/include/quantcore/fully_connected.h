@@ -1,0 +1,109 @@
+/* FULLY_CONNECTED. Input is [batch, depth], the filter is [unit, depth], output is [batch, unit], the bias is
+ * [unit] or NULL.
+ *
+ * Source of the rules: TFLite kernels/fully_connected.cc, kernels/internal/reference/fully_connected.h,
+ * kernels/internal/reference/integer_ops/fully_connected.h. Derivation: docs/numerics/fully_connected.md. */
+#ifndef QUANTCORE_FULLY_CONNECTED_H
+#define QUANTCORE_FULLY_CONNECTED_H
+
+#include "quantcore/pack_filter.h"
+#include "quantcore/requantize.h"
+#include "quantcore/status.h"
+
+/* Quantized: output = requant(bias + sum (input + input_offset) * (filter + filter_offset)), the sum in
+ * int32, wrapping. Offsets and packed: as in qc_conv_params. scratch: qc_fully_connected_scratch_size
+ * bytes. */
+typedef struct {
+    int32_t batches;
+    int32_t depth;
+    int32_t units;
+    int32_t input_offset;
+    int32_t filter_offset;
+    qc_requant requant;
+    const void *packed;
+} qc_fully_connected_params;
+
+/* Bytes of scratch that the kernels on 8-bit elements need: in the vector versions, a panel of rows, the
+ * start values of the accumulators, and the filter if it is not packed. */
+static inline int64_t qc_fully_connected_scratch_size(int64_t units, int64_t depth, int is_packed) {
+    const int64_t stride = qc_round_up(depth, QC_QUAD);
+    const int64_t filter = is_packed ? 0 : qc_round_up(qc_packed_group_size(units, depth), 64);
+    return filter + qc_panel_rows(stride) * stride + 64 +
+           qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
+}
+
+typedef qc_status qc_fully_connected_s8_kernel(const qc_fully_connected_params *params, const int8_t *input,
+                                               const int8_t *filter, const int32_t *bias, int8_t *output,
+                                               void *scratch);
+qc_fully_connected_s8_kernel qc_fully_connected_s8_ref;
+
+typedef qc_status qc_fully_connected_u8_kernel(const qc_fully_connected_params *params,
+                                               const uint8_t *input, const uint8_t *filter,
+                                               const int32_t *bias, uint8_t *output, void *scratch);
+qc_fully_connected_u8_kernel qc_fully_connected_u8_ref;
+
+/* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
+ * order; without bias, 0 is added. packed: as in qc_conv_f32_params. scratch:
+ * qc_fully_connected_f32_scratch_size bytes. */
+typedef struct {
+    int32_t batches;
+    int32_t depth;
+    int32_t units;
+    float activation_min;
+    float activation_max;
+    const void *packed;
+} qc_fully_connected_f32_params;
+
+/* Bytes of scratch that the vector versions need: the filter if it is not packed. */
+static inline int64_t qc_fully_connected_f32_scratch_size(int64_t units, int64_t depth, int is_packed) {
+    return is_packed ? 0 : qc_packed_group_size_f32(units, depth);
+}
+
+typedef qc_status qc_fully_connected_f32_kernel(const qc_fully_connected_f32_params *params,
+                                                const float *input, const float *filter, const float *bias,
+                                                float *output, void *scratch);
+qc_fully_connected_f32_kernel qc_fully_connected_f32_ref;
+
+/* Hybrid: float32 activations, int8 filter (zero points 0). Each row of the input is quantized on the fly,
+ * symmetrically or asymmetrically, then
+ *
+ *   output = activation(bias + f32(sum * f32(filter_scale * scale)))
+ *
+ * with sum = sum (q - zero_point) * filter in int32, converted to float32. Without bias, 0 takes its place.
+ * Where the whole input is 0, output = activation(bias). filter_scale: [units] if per_channel, else [1].
+ * activation_min = -infinity means no activation; otherwise a NaN becomes activation_min, and an activation
+ * of -0 with the bound 0 is +0.
+ * sign_overflow: whether the filter may contain -128, see qc_hybrid_sign_overflow.
+ * scratch: qc_fully_connected_hybrid_scratch_size bytes. */
+typedef struct {
+    int32_t batches;
+    int32_t depth;
+    int32_t units;
+    int32_t asymmetric;
+    int32_t per_channel;
+    int32_t sign_overflow;
+    const float *filter_scale;
+    float activation_min;
+    float activation_max;
+    const void *packed;
+} qc_fully_connected_hybrid_params;
+
+/* As qc_fully_connected_scratch_size, and a row of bytes. */
+static inline int64_t qc_fully_connected_hybrid_scratch_size(int64_t units, int64_t depth, int is_packed) {
+    return qc_fully_connected_scratch_size(units, depth, is_packed) + qc_round_up(depth, 64);
+}
+
+typedef qc_status qc_fully_connected_hybrid_kernel(const qc_fully_connected_hybrid_params *params,
+                                                   const float *input, const int8_t *filter,
+                                                   const float *bias, float *output, void *scratch);
+qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_ref;
+
+/* Vector versions: the same bits. */
+#if defined(__x86_64__)
+qc_fully_connected_s8_kernel qc_fully_connected_s8_avx2, qc_fully_connected_s8_vnni;
+qc_fully_connected_u8_kernel qc_fully_connected_u8_avx2, qc_fully_connected_u8_vnni;
+qc_fully_connected_f32_kernel qc_fully_connected_f32_avx2, qc_fully_connected_f32_avx512;
+qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_avx2, qc_fully_connected_hybrid_vnni;
+#endif
+
+#endif

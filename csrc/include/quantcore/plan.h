@@ -1,0 +1,45 @@
+/* Kernel lookup and the executor.
+ *
+ * Every kernel has a typed prototype in its family's header. The executor calls all of them through
+ * qc_invoke, by adapters that dispatch.c makes from kernels.def. */
+#ifndef QUANTCORE_PLAN_H
+#define QUANTCORE_PLAN_H
+
+#include <stdint.h>
+
+#include "quantcore/status.h"
+
+/* params: the kernel's parameter struct. tensors: data pointers of the inputs, in the operator's
+ * order (NULL where an optional input is omitted), then of the outputs. scratch: 64-byte aligned
+ * memory of at least the size that the kernel's *_scratch_size function states, or NULL for 0. */
+typedef qc_status (*qc_invoke)(const void *params, void *const *tensors, void *scratch);
+
+typedef enum {
+    QC_ISA_SCALAR = 0,
+    QC_ISA_AVX2 = 1,
+    QC_ISA_AVX512 = 2,
+    QC_ISA_VNNI = 3, /* AVX-512 VNNI */
+    QC_ISA_AMX = 4,  /* AMX int8 */
+} qc_isa;
+
+/* The best instruction set that this CPU and its operating system support. */
+qc_isa qc_isa_detect(void);
+
+/* The adapter of kernel `name` for the best version not above `isa`; NULL if there is no such
+ * kernel. `arity` receives the number of tensors it takes, or -1 where its parameters say so;
+ * `chosen` the instruction set of the version found. */
+qc_invoke qc_kernel_find(const char *name, qc_isa isa, int *arity, qc_isa *chosen);
+
+/* Name and version of row `index` of the kernel table; NULL past its end. */
+const char *qc_kernel_row(int index, qc_isa *isa);
+
+typedef struct {
+    qc_invoke invoke;
+    const void *params;
+    int32_t first_tensor; /* index of the first of its pointers in the pointer table */
+} qc_step;
+
+/* Run `count` steps in order. Stops at the first that fails; its index goes to *failed. */
+qc_status qc_plan_run(const qc_step *steps, int32_t count, void *const *pointers, void *scratch, int32_t *failed);
+
+#endif

@@ -1,0 +1,49 @@
+/* SOFTMAX over the last dimension: input and output are [rows, depth]. */
+#ifndef QUANTCORE_SOFTMAX_H
+#define QUANTCORE_SOFTMAX_H
+
+#include "quantcore/fixed_point_functions.h"
+#include "quantcore/status.h"
+
+/* int8, uint8. exp_table[d]: exp of a value that lies d steps below the largest of its row, Q0.31, as
+ * qc_softmax_exp_table fills it. The output has scale 1/256 and the type's lowest value as zero point.
+ * Source: TFLite kernels/internal/reference/softmax.h. */
+typedef struct {
+    int64_t rows;
+    int32_t depth; /* at least 1 unless rows is 0 */
+    int32_t exp_table[256];
+} qc_softmax_params;
+
+enum { QC_SOFTMAX_INTEGER_BITS = 5 }; /* scaled differences are Q5.26 */
+
+/* Fills exp_table. multiplier, left_shift: beta * input_scale * 2^26 as multiplier * 2^(left_shift - 31),
+ * multiplier in [2^30, 2^31), left_shift in [0, 31]; diff_min: differences below it count as exp = 0.
+ * (input_mult, shift and diff_min of CMSIS-NN.) */
+static inline void qc_softmax_exp_table(int32_t multiplier, int32_t left_shift, int32_t diff_min,
+                                        int32_t *exp_table) {
+    for (int32_t d = 0; d < 256; ++d) {
+        exp_table[d] = 0;
+        if (-d < diff_min) continue;
+        const int32_t scaled = qc_srdhm(qc_shift_left_wrap(-d, left_shift), multiplier);
+        exp_table[d] = qc_exp_on_negative_values(scaled, QC_SOFTMAX_INTEGER_BITS);
+    }
+}
+
+qc_status qc_softmax_s8_ref(const qc_softmax_params *params, const int8_t *input, int8_t *output, void *scratch);
+qc_status qc_softmax_u8_ref(const qc_softmax_params *params, const uint8_t *input, uint8_t *output, void *scratch);
+/* int16 output: scale 1/65536, zero point -32768. depth is at most 8191, or the sum of exps may not fit. */
+qc_status qc_softmax_s8_s16_ref(const qc_softmax_params *params, const int8_t *input, int16_t *output,
+                                void *scratch);
+qc_status qc_softmax_u8_s16_ref(const qc_softmax_params *params, const uint8_t *input, int16_t *output,
+                                void *scratch);
+
+/* float32: exp((x - max) * beta) / sum, the sum in order. */
+typedef struct {
+    int64_t rows;
+    int32_t depth;
+    float beta;
+} qc_softmax_f32_params;
+
+qc_status qc_softmax_f32_ref(const qc_softmax_f32_params *params, const float *input, float *output, void *scratch);
+
+#endif

@@ -1,0 +1,77 @@
+/* DEPTHWISE_CONV_2D: the definitions. */
+#include "quantcore/depthwise_conv.h"
+
+#include <stddef.h>
+
+#include "quantcore/hybrid.h"
+
+#define QC_ELEMENT int8_t
+#define QC_SUM depthwise_sum_s8
+#define QC_DEPTHWISE qc_depthwise_conv_s8_ref
+#include "depthwise_conv_quantized.inc"
+
+#define QC_ELEMENT uint8_t
+#define QC_SUM depthwise_sum_u8
+#define QC_DEPTHWISE qc_depthwise_conv_u8_ref
+#include "depthwise_conv_quantized.inc"
+
+/* The float sum of output channel `channel` at (oy, ox) of one image. */
+static float depthwise_sum_f32(const qc_conv_shape *s, const float *image, const float *filter, int32_t oy,
+                               int32_t ox, int32_t channel) {
+    const int32_t input_channel = channel / (s->output_channels / s->input_channels);
+    float sum = 0.0f;
+    for (int32_t fy = 0; fy < s->filter_height; ++fy) {
+        const int64_t iy = qc_input_row(s, oy, fy);
+        if (iy < 0 || iy >= s->input_height) continue;
+        for (int32_t fx = 0; fx < s->filter_width; ++fx) {
+            const int64_t ix = qc_input_column(s, ox, fx);
+            if (ix < 0 || ix >= s->input_width) continue;
+            const float x = image[(iy * s->input_width + ix) * s->input_channels + input_channel];
+            sum += x * filter[((int64_t)fy * s->filter_width + fx) * s->output_channels + channel];
+        }
+    }
+    return sum;
+}
+
+qc_status qc_depthwise_conv_f32_ref(const qc_depthwise_f32_params *p, const float *input,
+                                    const float *filter, const float *bias, float *output, void *scratch) {
+    (void)scratch;
+    const qc_conv_shape *s = &p->shape;
+    const int64_t image_size = qc_conv_image_size(s);
+    for (int32_t b = 0; b < s->batches; ++b) {
+        for (int32_t oy = 0; oy < s->output_height; ++oy) {
+            for (int32_t ox = 0; ox < s->output_width; ++ox) {
+                for (int32_t channel = 0; channel < s->output_channels; ++channel) {
+                    const float sum = depthwise_sum_f32(s, input + b * image_size, filter, oy, ox, channel);
+                    const float biased = sum + (bias != NULL ? bias[channel] : 0.0f);
+                    *output++ = qc_clamp_f32(biased, p->activation_min, p->activation_max);
+                }
+            }
+        }
+    }
+    return QC_OK;
+}
+
+qc_status qc_depthwise_conv_hybrid_ref(const qc_depthwise_hybrid_params *p, const float *input,
+                                       const int8_t *filter, const float *bias, float *output,
+                                       void *scratch) {
+    const qc_conv_shape *s = &p->shape;
+    const int64_t image_size = qc_conv_image_size(s);
+    int8_t *image = scratch;
+    for (int32_t b = 0; b < s->batches; ++b) {
+        const qc_hybrid_scale q =
+            qc_hybrid_quantize_asymmetric(&qc_hybrid_ref, input + b * image_size, image_size, image);
+        for (int32_t oy = 0; oy < s->output_height; ++oy) {
+            for (int32_t ox = 0; ox < s->output_width; ++ox) {
+                for (int32_t channel = 0; channel < s->output_channels; ++channel) {
+                    const uint32_t sum =
+                        depthwise_sum_s8(s, image, filter, -q.zero_point, 0, oy, ox, channel);
+                    float real = (float)(int32_t)sum * (p->filter_scale[channel] * q.scale);
+                    if (bias != NULL) real += bias[channel];
+                    *output++ = qc_clamp_f32(real, p->activation_min, p->activation_max);
+                }
+            }
+        }
+    }
+    return QC_OK;
+}

@@ -1,0 +1,192 @@
+/* RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR: the definitions. */
+#include "quantcore/resize.h"
+
+#include <math.h>
+#include <string.h>
+
+static inline int32_t at_most(int64_t x, int32_t high) {
+    return x > high ? high : (int32_t)x;
+}
+
+/* Input rows per output row. */
+static inline float scale_of(int32_t input, int32_t output, int32_t align_corners) {
+    return align_corners && output > 1 ? (float)(input - 1) / (float)(output - 1) : (float)input / (float)output;
+}
+
+static int32_t nearest(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
+    const float scale = scale_of(input, output, s->align_corners);
+    const float position = ((float)i + (s->half_pixel_centers ? 0.5f : 0.0f)) * scale;
+    const float rounded = s->align_corners ? roundf(position) : floorf(position);
+    return rounded >= (float)input ? input - 1 : at_most((int64_t)rounded, input - 1);
+}
+
+qc_status qc_resize_nearest_ref(const qc_resize_nearest_params *p, void *const *tensors, void *scratch) {
+    (void)scratch;
+    const qc_resize_shape *s = &p->shape;
+    const int64_t pixel = (int64_t)s->channels * p->element_bytes, row = pixel * s->input_width;
+    const uint8_t *image = (const uint8_t *)tensors[0];
+    uint8_t *output = (uint8_t *)tensors[2];
+    for (int32_t b = 0; b < s->batches; ++b, image += row * s->input_height) {
+        for (int32_t i = 0; i < s->output_height; ++i) {
+            const uint8_t *from = image + row * nearest(i, s->input_height, s->output_height, s);
+            for (int32_t j = 0; j < s->output_width; ++j, output += pixel)
+                memcpy(output, from + pixel * nearest(j, s->input_width, s->output_width, s), (size_t)pixel);
+        }
+    }
+    return QC_OK;
+}
+
+/* Between input rows (or columns) `low` and `high`, at `weight` from the first; `fixed` is the weight with 10
+ * or 11 fraction bits. */
+typedef struct {
+    int32_t low, high;
+    float weight;
+    int64_t fixed;
+} place;
+
+static place place_fixed10(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
+    const int32_t corner = s->align_corners && output > 1;
+    const int64_t steps = output - corner;
+    const int64_t scale = (((int64_t)(input - corner) << 10) + steps / 2) / steps;
+    const int64_t position = i * scale + (s->half_pixel_centers ? scale / 2 - 512 : 0);
+    const int64_t low = position / 1024; /* toward zero: a position above -1 is at row 0 */
+    place at;
+    /* TFLite does not bound `low`, and reads past the image where the rounded scale adds up to a row */
+    at.low = at_most(low, input - 1);
+    at.high = at_most((position + 1023) / 1024, input - 1);
+    at.weight = 0.0f;
+    at.fixed = position - 1024 * (int64_t)at.low;
+    return at;
+}
+
+/* As TFLite's float kernels. */
+static place place_float(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
+    const float scale = scale_of(input, output, s->align_corners);
+    const float position = s->half_pixel_centers ? ((float)i + 0.5f) * scale - 0.5f : (float)i * scale;
+    const float low = floorf(position);
+    place at;
+    at.low = low < 0.0f ? 0 : at_most((int64_t)low, input - 1);
+    at.high = at_most((int64_t)ceilf(position), input - 1);
+    at.weight = position - (float)at.low;
+    at.fixed = 0;
+    return at;
+}
+
+/* As XNNPACK: the position is clamped to the input, and half_pixel_centers is one multiplication less. */
+static place place_clamped(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
+    const float scale = scale_of(input, output, s->align_corners);
+    float position = (float)i * scale;
+    if (s->half_pixel_centers) position += 0.5f * scale - 0.5f;
+    position = position < 0.0f ? 0.0f : position;
+    position = position > (float)(input - 1) ? (float)(input - 1) : position;
+    place at;
+    at.low = (int32_t)position;
+    at.high = at_most((int64_t)at.low + 1, input - 1);
+    at.weight = position - (float)at.low;
+    at.fixed = (int64_t)nearbyintf(at.weight * 2048.0f);
+    return at;
+}
+
+static place place_of(int32_t i, int32_t input, int32_t output, const qc_resize_bilinear_params *p) {
+    switch (p->form) {
+        case QC_BILINEAR_FIXED10: return place_fixed10(i, input, output, &p->shape);
+        case QC_BILINEAR_TERMS:
+        case QC_BILINEAR_WEIGHTS:
+        case QC_BILINEAR_MEAN: return place_float(i, input, output, &p->shape);
+        default: return place_clamped(i, input, output, &p->shape);
+    }
+}
+
+/* The four neighbours of one output: top left, top right, bottom left, bottom right. */
+
+static inline int64_t fixed10(const place *y, const place *x, int64_t tl, int64_t tr, int64_t bl, int64_t br) {
+    const int64_t fy = y->fixed, fx = x->fixed;
+    const int64_t sum = tl * (1024 - fy) * (1024 - fx) + bl * fy * (1024 - fx) + tr * (1024 - fy) * fx + br * fy * fx;
+    return (sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20);
+}
+
+static inline float terms(const place *y, const place *x, float tl, float tr, float bl, float br) {
+    const float wy = y->weight, wx = x->weight;
+    float sum = tl * (1.0f - wy) * (1.0f - wx);
+    sum += bl * wy * (1.0f - wx);
+    sum += tr * (1.0f - wy) * wx;
+    sum += br * wy * wx;
+    return sum;
+}
+
+static inline float weights(const place *y, const place *x, float tl, float tr, float bl, float br) {
+    const float wy = y->weight, wx = x->weight;
+    float sum = 0.0f + tl * ((1.0f - wy) * (1.0f - wx));
+    sum += tr * ((1.0f - wy) * wx);
+    sum += bl * (wy * (1.0f - wx));
+    sum += br * (wy * wx);
+    return sum;
+}
+
+static inline int64_t fixed11(const place *y, const place *x, int64_t tl, int64_t tr, int64_t bl, int64_t br) {
+    const int64_t top = tl * 2048 + (tr - tl) * x->fixed;
+    const int64_t bottom = bl * 2048 + (br - bl) * x->fixed;
+    return (top * 2048 + (bottom - top) * y->fixed + (1 << 21)) >> 22;
+}
+
+static inline float lerp(const place *y, const place *x, float tl, float tr, float bl, float br) {
+    const float top = tl + (tr - tl) * x->weight;
+    const float bottom = bl + (br - bl) * x->weight;
+    return top + (bottom - top) * y->weight;
+}
+
+/* A weight is 0 or 1/2; where it is 0, the two neighbours are one. */
+static inline float mean(const place *y, const place *x, float tl, float tr, float bl, float br) {
+    const float left = y->weight == 0.0f ? tl : (tl + bl) * 0.5f;
+    const float right = y->weight == 0.0f ? tr : (tr + br) * 0.5f;
+    return x->weight == 0.0f ? left : (left + right) * 0.5f;
+}
+
+/* Defines the kernel of T; `pixel` makes one output of its neighbours tl, tr, bl, br by the form. */
+#define BILINEAR_KERNEL(suffix, T, pixel)                                                                    \
+    static void bilinear_pixel_##suffix(qc_bilinear_form form, const place *y, const place *x,               \
+                                        const T *top, const T *bottom, int32_t channels, T *output) {        \
+        const T *tls = top + (int64_t)x->low * channels, *trs = top + (int64_t)x->high * channels;           \
+        const T *bls = bottom + (int64_t)x->low * channels, *brs = bottom + (int64_t)x->high * channels;     \
+        for (int32_t c = 0; c < channels; ++c) {                                                             \
+            const T tl = tls[c], tr = trs[c], bl = bls[c], br = brs[c];                                      \
+            output[c] = (T)(pixel);                                                                          \
+        }                                                                                                    \
+    }                                                                                                        \
+    qc_status qc_resize_bilinear_##suffix##_ref(const qc_resize_bilinear_params *p, void *const *tensors,    \
+                                                void *scratch) {                                             \
+        (void)scratch;                                                                                       \
+        const qc_resize_shape *s = &p->shape;                                                                \
+        const int64_t row = (int64_t)s->input_width * s->channels;                                           \
+        const T *image = (const T *)tensors[0];                                                              \
+        T *output = (T *)tensors[2];                                                                         \
+        for (int32_t b = 0; b < s->batches; ++b, image += row * s->input_height) {                           \
+            for (int32_t i = 0; i < s->output_height; ++i) {                                                 \
+                const place y = place_of(i, s->input_height, s->output_height, p);                           \
+                for (int32_t j = 0; j < s->output_width; ++j, output += s->channels) {                       \
+                    const place x = place_of(j, s->input_width, s->output_width, p);                         \
+                    bilinear_pixel_##suffix(p->form, &y, &x, image + y.low * row, image + y.high * row,      \
+                                            s->channels, output);                                            \
+                }                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+        return QC_OK;                                                                                        \
+    }
+
+#define PIXEL_8_BIT                                                               \
+    form == QC_BILINEAR_FIXED10   ? fixed10(y, x, tl, tr, bl, br)                 \
+    : form == QC_BILINEAR_FIXED11 ? fixed11(y, x, tl, tr, bl, br)                 \
+    : form == QC_BILINEAR_TERMS   ? (int64_t)(terms(y, x, tl, tr, bl, br) + 0.5f) \
+                                  : (int64_t)(weights(y, x, tl, tr, bl, br) + 0.5f)
+
+/* TFLite adds a rounding offset to floats, too, of 0: it makes 0.0 of a -0.0. */
+#define PIXEL_F32                                                      \
+    form == QC_BILINEAR_TERMS     ? terms(y, x, tl, tr, bl, br) + 0.0f \
+    : form == QC_BILINEAR_WEIGHTS ? weights(y, x, tl, tr, bl, br)      \
+    : form == QC_BILINEAR_MEAN    ? mean(y, x, tl, tr, bl, br)         \
+                                  : lerp(y, x, tl, tr, bl, br)
+
+BILINEAR_KERNEL(s8, int8_t, PIXEL_8_BIT)
+BILINEAR_KERNEL(u8, uint8_t, PIXEL_8_BIT)
+BILINEAR_KERNEL(s16, int16_t, ((void)form, fixed10(y, x, tl, tr, bl, br)))
+BILINEAR_KERNEL(f32, float, PIXEL_F32)

@@ -1,0 +1,189 @@
+/* CONV_2D, quantized and hybrid, on 8-bit matrix products. */
+#include "quantcore/conv.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "gemm.h"
+#include "quantcore/hybrid.h"
+
+/* One convolution over one image and one group. */
+typedef struct {
+    const qc_conv_shape *shape;
+    int32_t depth; /* input channels of a group */
+    uint8_t flip;
+    uint8_t padding; /* a byte of the panel that stands for 0 */
+} windows;
+
+/* Copy the channels of a group under one row of the window. */
+static void copy_window_row(const windows *w, const uint8_t *row, int32_t ox, uint8_t *to) {
+    const qc_conv_shape *s = w->shape;
+    for (int32_t fx = 0; fx < s->filter_width; ++fx, to += w->depth) {
+        const int64_t ix = qc_input_column(s, ox, fx);
+        if (ix < 0 || ix >= s->input_width)
+            memset(to, w->padding, (size_t)w->depth);
+        else
+            qc_copy_flipped(to, row + ix * s->input_channels, w->depth, w->flip);
+    }
+}
+
+/* Copy the window of output pixel (oy, ox) to a row of the panel. image: of the group's first channel. */
+static void copy_window(const windows *w, const uint8_t *image, int32_t oy, int32_t ox, uint8_t *to) {
+    const qc_conv_shape *s = w->shape;
+    const int64_t width = (int64_t)s->filter_width * w->depth;
+    const int64_t first = qc_input_column(s, ox, 0);
+    const int contiguous = s->dilation_width == 1 && w->depth == s->input_channels && first >= 0 &&
+                           first + s->filter_width <= s->input_width;
+    for (int32_t fy = 0; fy < s->filter_height; ++fy, to += width) {
+        const int64_t iy = qc_input_row(s, oy, fy);
+        const uint8_t *row = image + iy * s->input_width * s->input_channels;
+        if (iy < 0 || iy >= s->input_height)
+            memset(to, w->padding, (size_t)width);
+        else if (contiguous)
+            qc_copy_flipped(to, row + first * s->input_channels, width, w->flip);
+        else
+            copy_window_row(w, row, ox, to);
+    }
+}
+
+/* Whether the windows, one after the other, are the image itself. */
+static int windows_are_image(const windows *w) {
+    const qc_conv_shape *s = w->shape;
+    return s->filter_height == 1 && s->filter_width == 1 && s->stride_height == 1 && s->stride_width == 1 &&
+           s->pad_top == 0 && s->pad_left == 0 && w->depth == s->input_channels && w->depth % QC_QUAD == 0;
+}
+
+/* Convolve one image with one group of filters; rows of the product are numbered from first_row. */
+static void convolve(const qc_gemm *g, const windows *w, const uint8_t *image, int64_t first_row,
+                     uint8_t *panel, qc_store store, const void *context) {
+    const qc_conv_shape *s = w->shape;
+    const int64_t stride = qc_round_up(g->depth, QC_QUAD);
+    const int64_t pixels = (int64_t)s->output_height * s->output_width;
+    const int64_t most = qc_panel_rows(stride);
+    const int is_image = windows_are_image(w);
+    for (int64_t pixel = 0; pixel < pixels; pixel += most) {
+        const int64_t rows = pixels - pixel < most ? pixels - pixel : most;
+        const uint8_t *rows_data = panel;
+        if (is_image && w->flip == 0) {
+            rows_data = image + pixel * stride;
+        } else if (is_image) {
+            qc_copy_flipped(panel, image + pixel * stride, rows * stride, w->flip);
+        } else {
+            for (int64_t i = 0; i < rows; ++i)
+                copy_window(w, image, (int32_t)((pixel + i) / s->output_width),
+                            (int32_t)((pixel + i) % s->output_width), panel + i * stride);
+        }
+        qc_gemm_run(g, rows_data, (int32_t)rows, first_row + pixel, store, context);
+    }
+}
+
+static qc_pack_filter_params filter_shape(const qc_conv_shape *s, int32_t groups) {
+    const int64_t depth = (int64_t)s->filter_height * s->filter_width * (s->input_channels / groups);
+    return (qc_pack_filter_params){groups, s->output_channels / groups, depth};
+}
+
+/* qc_conv_s8 or qc_conv_u8 with the instructions of `isa`. */
+static qc_status conv_bytes(const qc_gemm_isa *isa, int is_signed, const qc_conv_params *p,
+                            const uint8_t *input, const uint8_t *filter, const int32_t *bias,
+                            uint8_t *output, void *scratch) {
+    const qc_conv_shape *s = &p->shape;
+    const qc_pack_filter_params pack = filter_shape(s, p->groups);
+    const int64_t pixels = (int64_t)s->output_height * s->output_width;
+    uint8_t *memory = scratch;
+    const int8_t *packed = qc_packed_filter(p->packed, &pack, is_signed, filter, &memory);
+    qc_gemm g = {.isa = isa, .units = pack.units, .depth = pack.depth};
+    g.filter_shift = p->filter_offset + (is_signed ? 0 : 128);
+    g.start = qc_take(&memory, qc_round_up(pack.units, QC_LANES) * (int64_t)sizeof(int32_t));
+    windows w = {.shape = s, .depth = s->input_channels / p->groups};
+    w.flip = qc_panel_flip(isa, is_signed, p->input_offset, &g.input_shift);
+    w.padding = (uint8_t)-g.input_shift;
+    for (int32_t group = 0; group < p->groups; ++group) {
+        const int32_t first = group * pack.units;
+        const qc_requant_store store = {isa, &p->requant, output, s->output_channels, first};
+        g.packed = packed + group * qc_packed_group_size(pack.units, pack.depth);
+        qc_gemm_prepare(&g, bias != NULL ? bias + first : NULL);
+        for (int32_t b = 0; b < s->batches; ++b)
+            convolve(&g, &w, input + b * qc_conv_image_size(s) + group * w.depth, b * pixels, memory,
+                     qc_store_requantized, &store);
+    }
+    return QC_OK;
+}
+
+typedef struct {
+    const qc_conv_hybrid_params *p;
+    float scale; /* of the quantized image */
+    const float *bias;
+    float *output;
+    int32_t first_channel;
+} hybrid_store;
+
+/* The arithmetic of qc_conv_hybrid_ref. */
+static void store_hybrid(const void *context, const int32_t *acc, int64_t row, int32_t first,
+                         int32_t count) {
+    const hybrid_store *h = context;
+    const int32_t channel = h->first_channel + first;
+    float *output = h->output + row * h->p->shape.output_channels + channel;
+    const float *filter_scale = h->p->filter_scale + (h->p->per_channel ? channel : 0);
+    const float *bias = h->bias + channel;
+    const float low = h->p->activation_min, high = h->p->activation_max;
+    if (h->p->per_channel) {
+        for (int32_t i = 0; i < count; ++i)
+            output[i] = qc_clamp_f32((float)acc[i] * filter_scale[i] * h->scale + bias[i], low, high);
+    } else {
+        const float scale = h->scale * filter_scale[0];
+        for (int32_t i = 0; i < count; ++i)
+            output[i] = qc_clamp_f32(0.0f + (float)acc[i] * scale + bias[i], low, high);
+    }
+}
+
+/* qc_conv_hybrid with the instructions of `isa`. */
+static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params *p, const float *input,
+                             const int8_t *filter, const float *bias, float *output, void *scratch) {
+    const qc_conv_shape *s = &p->shape;
+    if (bias == NULL || (p->sign_overflow && !p->per_channel && s->output_channels % 4 != 0))
+        return qc_conv_hybrid_ref(p, input, filter, bias, output, scratch);
+    const qc_pack_filter_params pack = filter_shape(s, p->groups);
+    const int64_t pixels = (int64_t)s->output_height * s->output_width;
+    const int64_t image_size = qc_conv_image_size(s);
+    uint8_t *memory = scratch;
+    const int8_t *packed = qc_packed_filter(p->packed, &pack, 1, (const uint8_t *)filter, &memory);
+    int8_t *image = qc_take(&memory, image_size);
+    qc_gemm g = {.isa = isa, .units = pack.units, .depth = pack.depth};
+    g.start = qc_take(&memory, qc_round_up(pack.units, QC_LANES) * (int64_t)sizeof(int32_t));
+    windows w = {.shape = s, .depth = s->input_channels / p->groups};
+    for (int32_t b = 0; b < s->batches; ++b) {
+        const float *x = input + b * image_size;
+        const qc_hybrid_scale q = p->per_channel
+                                      ? qc_hybrid_quantize_asymmetric(&qc_hybrid_avx2, x, image_size, image)
+                                      : qc_hybrid_quantize_symmetric(&qc_hybrid_avx2, x, image_size, image);
+        w.flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
+        w.padding = (uint8_t)-g.input_shift;
+        for (int32_t group = 0; group < p->groups; ++group) {
+            const hybrid_store store = {p, q.scale, bias, output, group * pack.units};
+            g.packed = packed + group * qc_packed_group_size(pack.units, pack.depth);
+            qc_gemm_prepare(&g, NULL);
+            convolve(&g, &w, (const uint8_t *)image + group * w.depth, b * pixels, memory, store_hybrid,
+                     &store);
+        }
+    }
+    return QC_OK;
+}
+
+#define QC_CONV_VERSION(ISA)                                                                           \
+    qc_status qc_conv_s8_##ISA(const qc_conv_params *p, const int8_t *input, const int8_t *filter,     \
+                               const int32_t *bias, int8_t *output, void *scratch) {                   \
+        return conv_bytes(&qc_gemm_##ISA, 1, p, (const uint8_t *)input, (const uint8_t *)filter, bias, \
+                          (uint8_t *)output, scratch);                                                 \
+    }                                                                                                  \
+    qc_status qc_conv_u8_##ISA(const qc_conv_params *p, const uint8_t *input, const uint8_t *filter,   \
+                               const int32_t *bias, uint8_t *output, void *scratch) {                  \
+        return conv_bytes(&qc_gemm_##ISA, 0, p, input, filter, bias, output, scratch);                 \
+    }                                                                                                  \
+    qc_status qc_conv_hybrid_##ISA(const qc_conv_hybrid_params *p, const float *input,                 \
+                                   const int8_t *filter, const float *bias, float *output,             \
+                                   void *scratch) {                                                    \
+        return conv_hybrid(&qc_gemm_##ISA, p, input, filter, bias, output, scratch);                   \
+    }
+
+QC_CONV_VERSION(avx2)
+QC_CONV_VERSION(vnni)

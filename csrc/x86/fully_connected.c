@@ -1,0 +1,116 @@
+/* FULLY_CONNECTED, quantized and hybrid, on 8-bit matrix products. */
+#include "quantcore/fully_connected.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "gemm.h"
+#include "quantcore/hybrid.h"
+
+/* qc_fully_connected_s8 or _u8 with the instructions of `isa`. */
+static qc_status fully_connected_bytes(const qc_gemm_isa *isa, int is_signed,
+                                       const qc_fully_connected_params *p, const uint8_t *input,
+                                       const uint8_t *filter, const int32_t *bias, uint8_t *output,
+                                       void *scratch) {
+    const qc_pack_filter_params pack = {1, p->units, p->depth};
+    const int64_t stride = qc_round_up(p->depth, QC_QUAD);
+    const int64_t most = qc_panel_rows(stride);
+    uint8_t *memory = scratch;
+    qc_gemm g = {.isa = isa, .units = p->units, .depth = p->depth};
+    g.packed = qc_packed_filter(p->packed, &pack, is_signed, filter, &memory);
+    g.filter_shift = p->filter_offset + (is_signed ? 0 : 128);
+    g.start = qc_take(&memory, qc_round_up(p->units, QC_LANES) * (int64_t)sizeof(int32_t));
+    const uint8_t flip = qc_panel_flip(isa, is_signed, p->input_offset, &g.input_shift);
+    const qc_requant_store store = {isa, &p->requant, output, p->units, 0};
+    qc_gemm_prepare(&g, bias);
+    for (int64_t first = 0; first < p->batches; first += most) {
+        const int64_t rows = p->batches - first < most ? p->batches - first : most;
+        for (int64_t r = 0; r < rows; ++r)
+            qc_copy_flipped(memory + r * stride, input + (first + r) * p->depth, p->depth, flip);
+        qc_gemm_run(&g, memory, (int32_t)rows, first, qc_store_requantized, &store);
+    }
+    return QC_OK;
+}
+
+typedef struct {
+    const qc_fully_connected_hybrid_params *p;
+    float scale; /* of the quantized row */
+    const float *bias;
+    float *output;
+} hybrid_store;
+
+/* The arithmetic of qc_fully_connected_hybrid_ref, without activation. */
+static void store_hybrid(const void *context, const int32_t *acc, int64_t row, int32_t first,
+                         int32_t count) {
+    const hybrid_store *h = context;
+    float *output = h->output + row * h->p->units + first;
+    for (int32_t i = 0; i < count; ++i) {
+        const float scale = h->scale * h->p->filter_scale[h->p->per_channel ? first + i : 0];
+        output[i] = (h->bias != NULL ? h->bias[first + i] : 0.0f) + (float)acc[i] * scale;
+    }
+}
+
+static void activate(const qc_fully_connected_hybrid_params *p, float *output) {
+    if (isinf(p->activation_min)) return;
+    const int64_t count = (int64_t)p->batches * p->units;
+    for (int64_t i = 0; i < count; ++i) {
+        const float bounded = p->activation_max < output[i] ? p->activation_max : output[i];
+        output[i] = p->activation_min < bounded ? bounded : p->activation_min;
+    }
+}
+
+static int all_zero(const float *input, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+        if (input[i] != 0.0f) return 0;
+    }
+    return 1;
+}
+
+/* qc_fully_connected_hybrid with the instructions of `isa`. */
+static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_connected_hybrid_params *p,
+                                        const float *input, const int8_t *filter, const float *bias,
+                                        float *output, void *scratch) {
+    /* These two are rare: the definition computes them. */
+    if (p->sign_overflow || all_zero(input, (int64_t)p->batches * p->depth))
+        return qc_fully_connected_hybrid_ref(p, input, filter, bias, output, scratch);
+    const qc_pack_filter_params pack = {1, p->units, p->depth};
+    uint8_t *memory = scratch;
+    qc_gemm g = {.isa = isa, .units = p->units, .depth = p->depth};
+    g.packed = qc_packed_filter(p->packed, &pack, 1, (const uint8_t *)filter, &memory);
+    g.start = qc_take(&memory, qc_round_up(p->units, QC_LANES) * (int64_t)sizeof(int32_t));
+    int8_t *row = qc_take(&memory, p->depth);
+    for (int32_t b = 0; b < p->batches; ++b) {
+        const float *x = input + (int64_t)b * p->depth;
+        const qc_hybrid_scale q = p->asymmetric
+                                      ? qc_hybrid_quantize_asymmetric(&qc_hybrid_avx2, x, p->depth, row)
+                                      : qc_hybrid_quantize_symmetric(&qc_hybrid_avx2, x, p->depth, row);
+        const hybrid_store store = {p, q.scale, bias, output};
+        const uint8_t flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
+        qc_copy_flipped(memory, (const uint8_t *)row, p->depth, flip);
+        qc_gemm_prepare(&g, NULL);
+        qc_gemm_run(&g, memory, 1, b, store_hybrid, &store);
+    }
+    activate(p, output);
+    return QC_OK;
+}
+
+#define QC_FULLY_CONNECTED_VERSION(ISA)                                                                    \
+    qc_status qc_fully_connected_s8_##ISA(const qc_fully_connected_params *p, const int8_t *input,         \
+                                          const int8_t *filter, const int32_t *bias, int8_t *output,       \
+                                          void *scratch) {                                                 \
+        return fully_connected_bytes(&qc_gemm_##ISA, 1, p, (const uint8_t *)input,                         \
+                                     (const uint8_t *)filter, bias, (uint8_t *)output, scratch);           \
+    }                                                                                                      \
+    qc_status qc_fully_connected_u8_##ISA(const qc_fully_connected_params *p, const uint8_t *input,        \
+                                          const uint8_t *filter, const int32_t *bias, uint8_t *output,     \
+                                          void *scratch) {                                                 \
+        return fully_connected_bytes(&qc_gemm_##ISA, 0, p, input, filter, bias, output, scratch);          \
+    }                                                                                                      \
+    qc_status qc_fully_connected_hybrid_##ISA(const qc_fully_connected_hybrid_params *p,                   \
+                                              const float *input, const int8_t *filter, const float *bias, \
+                                              float *output, void *scratch) {                              \
+        return fully_connected_hybrid(&qc_gemm_##ISA, p, input, filter, bias, output, scratch);            \
+    }
+
+QC_FULLY_CONNECTED_VERSION(avx2)
+QC_FULLY_CONNECTED_VERSION(vnni)

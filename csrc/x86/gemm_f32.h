@@ -1,0 +1,60 @@
+/* Products of float matrices: what the vector versions of the float CONV_2D and FULLY_CONNECTED share.
+ *
+ * Lanes are output channels, so that each sum keeps its order: one product at a time is rounded and
+ * added. A window is a list of places, each a run of input elements and the filter elements they meet;
+ * places outside the input are not in the list. */
+#ifndef QUANTCORE_X86_GEMM_F32_H
+#define QUANTCORE_X86_GEMM_F32_H
+
+#include <stdint.h>
+
+#include "quantcore/pack_filter.h"
+
+/* input and filter: of the first row and the first block of 16 units, see qc_pack_filter_f32. */
+typedef struct {
+    const float *input;
+    const float *filter;
+    int64_t depth;
+} qc_place;
+
+_Static_assert(sizeof(qc_place) <= QC_PLACE_SIZE, "scratch sizes count on QC_PLACE_SIZE");
+
+enum { QC_FLOAT_TILE_ROWS = 6, QC_FLOAT_TILE_UNITS = 64 };
+
+typedef struct {
+    int32_t units; /* of one tile: a multiple of 16, at most QC_FLOAT_TILE_UNITS */
+
+    /* sums[row * QC_FLOAT_TILE_UNITS + unit] for up to QC_FLOAT_TILE_ROWS rows and `units` units, or 16
+     * at the end of the filter. The input of row r is `row_step` elements after that of row r - 1.
+     * block_size: elements of the filter between blocks of 16 units. */
+    void (*tile)(const qc_place *places, int64_t count, int64_t first_offset, int64_t row_step,
+                 int32_t rows, int64_t filter_offset, int64_t block_size, int32_t blocks, float *sums);
+
+    /* output[column][c] = clamp(sum over places of input[c] * filter[c] + bias[c]) for all channels. The
+     * input of a column is `step` elements after that of the column before. */
+    void (*depthwise)(const qc_place *places, int64_t count, int64_t step, int32_t columns,
+                      int32_t channels, const float *bias, float low, float high, float *output);
+} qc_float_isa;
+
+extern const qc_float_isa qc_float_avx2;
+extern const qc_float_isa qc_float_avx512;
+
+/* One group of output channels: sums of the rows that start at `places`, plus bias (may be NULL), clamped. */
+typedef struct {
+    const qc_float_isa *isa;
+    int32_t units;
+    int64_t depth;
+    const float *bias;
+    float low;
+    float high;
+} qc_float_gemm;
+
+/* Compute `rows` rows of outputs, `row_size` elements apart; input rows are `row_step` elements apart. */
+void qc_float_gemm_run(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t row_step,
+                       int64_t rows, float *output, int64_t row_size);
+
+/* The filter laid out: `packed` if it is not NULL, else made now in scratch memory. */
+const float *qc_packed_filter_f32(const void *packed, const qc_pack_filter_params *p, const float *filter,
+                                  uint8_t **scratch);
+
+#endif

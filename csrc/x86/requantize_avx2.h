@@ -1,0 +1,112 @@
+/* The requantization rules of requantize.h on 8 accumulators at a time. */
+#ifndef QUANTCORE_X86_REQUANTIZE_AVX2_H
+#define QUANTCORE_X86_REQUANTIZE_AVX2_H
+
+#include <immintrin.h>
+
+#include "quantcore/requantize.h"
+
+#define QC_AVX2 static inline __attribute__((target("avx2")))
+
+/* qc_srdhm for multipliers that are not negative. */
+QC_AVX2 __m256i qc_srdhm_avx2(__m256i x, __m256i multiplier) {
+    const __m256i nudge = _mm256_set1_epi64x((int64_t)1 << 30);
+    const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(x, multiplier), nudge);
+    const __m256i odd = _mm256_add_epi64(
+        _mm256_mul_epi32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(multiplier, 32)), nudge);
+    return _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xAA);
+}
+
+/* qc_rounding_divide_by_pot. */
+QC_AVX2 __m256i qc_rounding_divide_by_pot_avx2(__m256i x, __m256i exponent) {
+    const __m256i mask =
+        _mm256_sub_epi32(_mm256_sllv_epi32(_mm256_set1_epi32(1), exponent), _mm256_set1_epi32(1));
+    const __m256i threshold = _mm256_add_epi32(_mm256_srli_epi32(mask, 1), _mm256_srli_epi32(x, 31));
+    const __m256i up = _mm256_cmpgt_epi32(_mm256_and_si256(x, mask), threshold);
+    return _mm256_sub_epi32(_mm256_srav_epi32(x, exponent), up);
+}
+
+/* qc_rounding_right_shift: the last bit that is shifted out is what half up adds. */
+QC_AVX2 __m256i qc_rounding_right_shift_avx2(__m256i x, __m256i exponent) {
+    const __m256i last = _mm256_srlv_epi32(x, _mm256_sub_epi32(exponent, _mm256_set1_epi32(1)));
+    return _mm256_add_epi32(_mm256_srav_epi32(x, exponent), _mm256_and_si256(last, _mm256_set1_epi32(1)));
+}
+
+/* qc_multiply_float64 on 4 accumulators: round half away from zero; the conversion of what does not fit
+ * gives INT32_MIN. */
+QC_AVX2 __m128i qc_multiply_float64_avx2(__m128i x, __m256d multiplier) {
+    const __m256d product = _mm256_mul_pd(_mm256_cvtepi32_pd(x), multiplier);
+    const __m256d whole = _mm256_round_pd(product, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+    const __m256d sign = _mm256_set1_pd(-0.0);
+    const __m256d fraction = _mm256_andnot_pd(sign, _mm256_sub_pd(product, whole));
+    const __m256d one = _mm256_or_pd(_mm256_and_pd(product, sign), _mm256_set1_pd(1.0));
+    const __m256d up = _mm256_and_pd(_mm256_cmp_pd(fraction, _mm256_set1_pd(0.5), _CMP_GE_OQ), one);
+    return _mm256_cvttpd_epi32(_mm256_add_pd(whole, up));
+}
+
+/* qc_multiply_float32: half to even; what is above int32 saturates, below it the conversion does. */
+QC_AVX2 __m256i qc_multiply_float32_avx2(__m256i x, __m256 multiplier) {
+    const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(x), multiplier);
+    const __m256 above = _mm256_cmp_ps(product, _mm256_set1_ps(2147483648.0f), _CMP_GE_OQ);
+    return _mm256_blendv_epi8(_mm256_cvtps_epi32(product), _mm256_set1_epi32(INT32_MAX),
+                              _mm256_castps_si256(above));
+}
+
+static inline int qc_is_vector_rule_avx2(qc_rounding rule) {
+    return rule == QC_DOUBLE_ROUNDING || rule == QC_RUY || rule == QC_FLOAT64 || rule == QC_FLOAT32;
+}
+
+/* Whether qc_requantize_avx2 knows the rules of r. */
+static inline int qc_has_requantize_avx2(const qc_requant *r) {
+    return qc_is_vector_rule_avx2(r->rounding) && (r->body == INT32_MAX || qc_is_vector_rule_avx2(r->tail));
+}
+
+/* The accumulators of channels [channel, channel + 8) by a float rule. */
+QC_AVX2 __m256i qc_requantize_real_avx2(const qc_requant *r, qc_rounding rule, __m256i acc,
+                                        int32_t channel) {
+    const double *real = r->real_multiplier;
+    const __m256d low = r->per_channel ? _mm256_loadu_pd(real + channel) : _mm256_set1_pd(real[0]);
+    const __m256d high = r->per_channel ? _mm256_loadu_pd(real + channel + 4) : low;
+    if (rule == QC_FLOAT32)
+        return qc_multiply_float32_avx2(acc, _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)));
+    return _mm256_set_m128i(qc_multiply_float64_avx2(_mm256_extracti128_si256(acc, 1), high),
+                            qc_multiply_float64_avx2(_mm256_castsi256_si128(acc), low));
+}
+
+/* qc_requantize_one by a given rule. */
+QC_AVX2 __m256i qc_requantize_by_avx2(const qc_requant *r, qc_rounding rule, __m256i acc, int32_t channel) {
+    if (rule == QC_FLOAT64 || rule == QC_FLOAT32) return qc_requantize_real_avx2(r, rule, acc, channel);
+    const __m256i multiplier =
+        r->per_channel ? _mm256_loadu_si256((const __m256i *)(const void *)(r->multiplier + channel))
+                       : _mm256_set1_epi32(r->multiplier[0]);
+    const __m256i shift = r->per_channel
+                              ? _mm256_loadu_si256((const __m256i *)(const void *)(r->shift + channel))
+                              : _mm256_set1_epi32(r->shift[0]);
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i left = _mm256_max_epi32(shift, zero);
+    const __m256i right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
+    const __m256i high = qc_srdhm_avx2(_mm256_sllv_epi32(acc, left), multiplier);
+    return rule == QC_RUY ? qc_rounding_right_shift_avx2(high, right)
+                          : qc_rounding_divide_by_pot_avx2(high, right);
+}
+
+/* qc_requantize on the accumulators of channels [channel, channel + 8), all of which exist. */
+QC_AVX2 __m256i qc_requantize_avx2(const qc_requant *r, __m256i acc, int32_t channel) {
+    const int32_t body = r->body - channel; /* channels of this vector before the tail */
+    __m256i y;
+    if (body >= 8) {
+        y = qc_requantize_by_avx2(r, r->rounding, acc, channel);
+    } else {
+        y = qc_requantize_by_avx2(r, r->tail, acc, channel);
+        if (body > 0) {
+            const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            const __m256i in_body = _mm256_cmpgt_epi32(_mm256_set1_epi32(body), places);
+            y = _mm256_blendv_epi8(y, qc_requantize_by_avx2(r, r->rounding, acc, channel), in_body);
+        }
+    }
+    y = _mm256_add_epi32(y, _mm256_set1_epi32(r->output_offset));
+    y = _mm256_max_epi32(y, _mm256_set1_epi32(r->activation_min));
+    return _mm256_min_epi32(y, _mm256_set1_epi32(r->activation_max));
+}
+
+#endif
