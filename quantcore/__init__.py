@@ -1,0 +1,105 @@
+"""quantcore: what TensorFlow Lite computes, to the last bit, and why.
+
+Only the public names are here. Each is imported from its module when it is first used, so that
+``import quantcore`` costs next to nothing and never loads TensorFlow or scikit-learn.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from quantcore.errors import (
+    KernelError,
+    ModelFormatError,
+    OracleCrashed,
+    OracleError,
+    OracleRefused,
+    OracleUnavailable,
+    QuantcoreError,
+    QuantizationError,
+    UnsupportedOperatorError,
+)
+
+if TYPE_CHECKING:
+    from quantcore import calibration, kernels
+    from quantcore.affine import (
+        QuantParams,
+        choose_qparams,
+        dequantize,
+        quantize,
+        quantize_multiplier,
+        requantize,
+    )
+    from quantcore.flatbuffer import load, save
+    from quantcore.runtime import Interpreter
+    from quantcore.verify import verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Interpreter",
+    "KernelError",
+    "ModelFormatError",
+    "OracleCrashed",
+    "OracleError",
+    "OracleRefused",
+    "OracleUnavailable",
+    "QuantParams",
+    "QuantcoreError",
+    "QuantizationError",
+    "UnsupportedOperatorError",
+    "__version__",
+    "calibration",
+    "choose_qparams",
+    "dequantize",
+    "kernels",
+    "load",
+    "quantize",
+    "quantize_multiplier",
+    "requantize",
+    "save",
+    "verify",
+]
+
+_MODULE_OF = {
+    "Interpreter": "runtime",
+    "QuantParams": "affine",
+    "choose_qparams": "affine",
+    "dequantize": "affine",
+    "load": "flatbuffer",
+    "quantize": "affine",
+    "quantize_multiplier": "affine",
+    "requantize": "affine",
+    "save": "flatbuffer",
+    "verify": "verify",
+}
+_SUBMODULES = ("affine", "calibration", "kernels")
+
+
+class _Package(ModuleType):
+    """The package, in which a public function wins over the module of the same name (``verify``)."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _MODULE_OF and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"quantcore.{name}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'quantcore' has no attribute {name!r}")
+    value = getattr(import_module(f"quantcore.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,1 @@
+"""How fast quantcore is beside TensorFlow Lite, measured in one run: see `compare_speed` in ``speed``."""

@@ -1,0 +1,219 @@
+"""`compare_speed`: one model, our interpreter and TensorFlow Lite's three resolvers, taking turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from quantcore.benchmark import tflite_script
+from quantcore.errors import OracleCrashed, OracleRefused
+from quantcore.files import write_arrays
+from quantcore.flatbuffer import read_model
+from quantcore.oracle import find_package
+from quantcore.runtime import Interpreter
+from quantcore.samples import random_samples
+
+__all__ = ["Speed", "TimedTFLite", "compare_speed"]
+
+TURN_SECONDS = 0.02  # what one turn of one contender takes, at least
+MAX_CALLS = 100_000  # of one turn
+
+OURS = "quantcore"
+
+Advance = Callable[[int], None]
+Timer = Callable[[int], float]  # from a number of calls to their mean seconds
+
+
+@dataclass(slots=True)
+class Speed:
+    """Seconds per sample: inputs in, outputs out.
+
+    Attributes
+    ----------
+    model : str
+    batch : int
+        Samples per call.
+    ours : float
+        Median over the turns, divided by the batch.
+    oracle : dict of str to float
+        The same for TensorFlow Lite by resolver.
+    refused : dict of str to str
+        Why a resolver could not run the model.
+    turns, threads : int
+    """
+
+    model: str
+    batch: int
+    ours: float
+    turns: int
+    threads: int
+    oracle: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def ratio(self, resolver: str) -> float | None:
+        """How many times faster than `resolver` we are; None where it could not run the model."""
+        return self.oracle[resolver] / self.ours if resolver in self.oracle else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict for `json.dumps`."""
+        return {
+            "model": self.model,
+            "batch": self.batch,
+            "turns": self.turns,
+            "threads": self.threads,
+            "seconds": {OURS: self.ours, **self.oracle},
+            "ratios": {resolver: self.ratio(resolver) for resolver in self.oracle},
+            "refused": self.refused,
+        }
+
+
+class TimedTFLite:
+    """One of TensorFlow Lite's resolvers, in a process of its own, which measures its own time.
+
+    The process starts at once, and is replaced after a crash.
+    """
+
+    def __init__(self, resolver: str) -> None:
+        self.resolver = resolver
+        self._package = find_package()
+        self._process = self._start()
+
+    def __enter__(self) -> TimedTFLite:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def open(self, path: str, inputs: Path, threads: int) -> None:
+        """Prepare a model, in place of the last.
+
+        Raises
+        ------
+        OracleRefused, OracleCrashed
+        """
+        self._ask({"path": path, "threads": threads, "inputs": str(inputs)})
+
+    def seconds(self, calls: int) -> float:
+        """Return the mean time of `calls` calls."""
+        return float(self._ask({"calls": calls})["seconds"])
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-P", str(tflite_script.__file__), self._package, self.resolver],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **os.environ},
+        )
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            code = process.wait()
+            self._process = self._start()
+            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            raise OracleCrashed(f"TensorFlow Lite's process ended with {name}", name)
+        answer: dict[str, Any] = json.loads(line)
+        if "refused" in answer:
+            raise OracleRefused(answer["refused"])
+        return answer
+
+
+def compare_speed(
+    path: str,
+    timers: Iterable[TimedTFLite] = (),
+    *,
+    turns: int = 15,
+    batch: int = 1,
+    threads: int = 1,
+    numerics: str = "reference",
+    advance: Advance = lambda count: None,
+) -> Speed:
+    """Time a model, contender after contender, again and again, so that a busy machine is busy for all.
+
+    Parameters
+    ----------
+    path : str
+    timers : iterable of TimedTFLite
+    turns : int
+        Turns of each contender; the median of their means is the result.
+    batch : int
+        Samples per call. TensorFlow Lite's inputs are resized to it, which not every model bears.
+    threads : int
+    numerics : str
+    advance : callable
+        Called with the number of turns that have passed since the last call.
+
+    Returns
+    -------
+    Speed
+    """
+    model = read_model(path)
+    interpreter = Interpreter(model, numerics, threads)
+    samples = random_samples(model, 0, batch, 0)
+    inputs = [np.concatenate(arrays) if batch > 1 else arrays[0] for arrays in zip(*samples, strict=True)]
+    contenders: dict[str, Timer] = {OURS: own_timer(interpreter, inputs)}
+    refused: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "inputs.npz"
+        write_arrays(file, {f"input{i}": array for i, array in enumerate(inputs)})
+        for timer in timers:
+            try:
+                timer.open(path, file, threads)
+                timer.seconds(1)
+            except (OracleRefused, OracleCrashed) as error:
+                refused[timer.resolver] = str(error)
+            else:
+                contenders[timer.resolver] = timer.seconds
+        times = take_turns(contenders, turns, advance)
+    medians = {name: median(values) / batch for name, values in times.items()}
+    return Speed(path, batch, medians.pop(OURS), turns, threads, medians, refused)
+
+
+def own_timer(interpreter: Interpreter, inputs: list[np.ndarray]) -> Timer:
+    """Return a function that gives the mean seconds of that many calls of ``run``."""
+    x = inputs[0] if len(inputs) == 1 else inputs
+
+    def seconds(calls: int) -> float:
+        start = time.perf_counter()
+        for _ in range(calls):
+            interpreter.run(x)
+        return (time.perf_counter() - start) / calls
+
+    return seconds
+
+
+def take_turns(contenders: dict[str, Timer], turns: int, advance: Advance) -> dict[str, list[float]]:
+    """Return the mean seconds of each turn of each contender."""
+    calls = {}
+    for name, seconds in contenders.items():
+        once = min(seconds(1), seconds(3))
+        calls[name] = max(1, min(MAX_CALLS, round(TURN_SECONDS / max(once, 1e-9))))
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(turns):
+        for name, seconds in contenders.items():
+            times[name].append(seconds(calls[name]))
+        advance(1)
+    return times

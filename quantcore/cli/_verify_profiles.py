@@ -1,0 +1,171 @@
+"""What ``quantcore verify --numerics all`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from quantcore.cli._text import printable
+
+if TYPE_CHECKING:
+    from quantcore.verification.divergence import Divergence, Parting
+    from quantcore.verification.recorded import RecordedMatch
+    from quantcore.verify import ProfilesResult, VerifyResult
+
+__all__ = ["print_profiles", "recorded_verdict"]
+
+
+def print_profiles(result: ProfilesResult) -> None:
+    """Print each profile against its oracle, where they part, and what a recording matches."""
+    from quantcore.cli._tables import console, fields
+
+    rows = [("model", result.model), ("samples", str(result.samples))]
+    rows += [("note", note) for note in result.notes]
+    console().print(fields(rows))
+    _print_oracles(result)
+    for name, profile in result.profiles.items():
+        for note in profile.notes:
+            click.echo(printable(f"{name}: {note}"))
+    _print_failures(result)
+    _print_missing(result.operators)
+    _print_partings("where the profiles part: each operator by all, on the same inputs", result.operators)
+    _print_partings("end to end", result.end_to_end)
+    console().print()
+    for line in _summary(result):
+        click.echo(printable(line))
+    if result.recorded is not None:
+        _print_recorded(result.recorded)
+        click.echo(printable(recorded_verdict(result)))
+
+
+def _print_oracles(result: ProfilesResult) -> None:
+    from quantcore.cli._tables import print_table, table
+    from quantcore.cli.verify import verdict
+
+    found = table("profile", "oracle", "result", title="each profile against its oracle")
+    for name, profile in result.profiles.items():
+        oracle = profile.oracle
+        found.add_row(name, f"{oracle['name']} {oracle['version']}, {oracle['resolver']}", verdict(profile))
+    for name, reason in result.unavailable.items():
+        found.add_row(name, "", f"not compared: {reason}")
+    print_table(found)
+
+
+def _print_failures(result: ProfilesResult) -> None:
+    """Print what is wrong or could not be compared; reasons that repeat, once."""
+    from quantcore.cli.verify import explain
+
+    for name, profile in result.profiles.items():
+        for row in profile.rows:
+            if row.status == "mismatch":
+                click.echo(printable(f"{name}: {explain(row)}"))
+        for reason, who in _by_reason(profile).items():
+            click.echo(printable(f"{name}: not compared: {who}: {reason}"))
+
+
+def _by_reason(profile: VerifyResult) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for row in profile.rows:
+        if row.status == "not compared":
+            who = "end to end" if row.index is None else f"{row.index} {row.op}"
+            # The operator and its index are what differs between reasons that are the same.
+            reason = row.reason.removeprefix(f"operator {row.index} ({row.op}): ")
+            found.setdefault(reason, []).append(who)
+    return {reason: _few(who) for reason, who in found.items()}
+
+
+def _few(items: Sequence[str], limit: int = 8) -> str:
+    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def _print_missing(rows: Iterable[Divergence]) -> None:
+    """Say what a profile does not run, so that its absence below is not taken for agreement."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for name in row.missing:
+            found.setdefault(name, []).append(f"{row.index} {row.op} {row.dtype}")
+    for name, who in found.items():
+        click.echo(printable(f"{name}: not run, so not compared with the other profiles: {_few(who)}"))
+
+
+def _print_partings(title: str, rows: Sequence[Divergence]) -> None:
+    """Print one line per pair of profiles (or groups of them that agree) and tensor."""
+    from quantcore.cli._tables import print_table, table
+
+    end_to_end = all(row.index is None for row in rows)
+    last = ("arg-max",) if end_to_end else ("rate", "expected", "rules")
+    found = table("#", "operator", "dtype", "profiles", "elements", "differ", "max diff", *last, title=title,
+                  right=("#", "elements", "differ", "max diff", "rate", "expected"))  # fmt: skip
+    for row in rows:
+        for parting in row.partings:
+            common = (
+                "" if row.index is None else str(row.index),
+                row.op or row.name,
+                row.dtype,
+                _groups(row, parting),
+                f"{parting.elements:,}",
+                f"{parting.mismatches:,}",
+                f"{parting.max_abs_diff:.6g}",
+            )
+            found.add_row(*common, *((_argmax(parting),) if end_to_end else _rates(parting)))
+    if found.row_count:
+        print_table(found)
+
+
+def _groups(row: Divergence, parting: Parting) -> str:
+    sides = [next(group for group in row.groups if name in group) for name in parting.profiles]
+    return " | ".join(" = ".join(side) for side in sides)
+
+
+def _rates(parting: Parting) -> tuple[str, str, str]:
+    expected = parting.expected_rate
+    rules = " | ".join(parting.rules) if any(parting.rules) else "the same rule"
+    return f"{parting.rate:.2e}", "" if expected is None else f"{expected:.2e}", rules
+
+
+def _argmax(parting: Parting) -> str:
+    if not parting.positions:
+        return ""
+    return f"changes in {parting.argmax_changes:,} of {parting.positions:,}"
+
+
+def _summary(result: ProfilesResult) -> list[str]:
+    """Return where the profiles agree, and whether that changes a decision."""
+    compared = [row for row in result.operators if len(row.computed) > 1]
+    apart = [row for row in compared if row.partings]
+    lines = [f"the profiles part in {len(apart)} of the {len(compared)} tensors that several of them compute"]
+    for row in result.end_to_end:
+        if not row.computed:
+            continue
+        agreement = " | ".join(" = ".join(group) for group in row.groups)
+        changes = sum(parting.argmax_changes for parting in row.partings)
+        decision = "the arg-max changes" if changes else "the arg-max never changes"
+        known = any(parting.positions for parting in row.partings)
+        lines.append(f"output {row.name}: {agreement}" + (f"; {decision}" if known else ""))
+    return lines
+
+
+def _print_recorded(matches: Sequence[RecordedMatch]) -> None:
+    from quantcore.cli._tables import print_table, table
+
+    found = table("profile", "output", "elements", "differ", "max diff", "result", title="the recording",
+                  right=("elements", "differ", "max diff"))  # fmt: skip
+    for match in matches:
+        for row in match.outputs:
+            result = "matches" if row.status == "exact" else "differs"
+            found.add_row(match.profile, row.name, f"{row.elements:,}", f"{row.mismatches:,}",
+                          f"{row.max_abs_diff:.6g}", result)  # fmt: skip
+        if match.reason:
+            found.add_row(match.profile, "", "", "", "", f"not compared: {match.reason}")
+    print_table(found)
+
+
+def recorded_verdict(result: ProfilesResult) -> str:
+    """Return which profiles a recording matches, in one line."""
+    if result.matching:
+        return f"the recording matches {' and '.join(result.matching)}, bit for bit"
+    closest = [match for match in result.recorded or [] if not match.reason][:1]
+    near = [f"; the closest is {match.profile}: {match.mismatches:,} values differ" for match in closest]
+    return "the recording matches no profile" + "".join(near)

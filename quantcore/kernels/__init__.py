@@ -1,0 +1,55 @@
+"""Kernels as functions on arrays, parameterised as TFLite and CMSIS-NN do it: offsets, multipliers, shifts.
+
+They compute with integers that come from anywhere, not only from a ``.tflite`` file;
+`quantcore.quantize_multiplier` gives ``(multiplier, shift)`` of a real multiplier. Offsets of inputs are
+minus their zero points, the offset of the output is its zero point. Arguments are checked here; the
+compiled kernels beneath trust theirs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quantcore.kernels.api_arithmetic import add, average_pool2d, max_pool2d, mul, softmax
+    from quantcore.kernels.api_convolution import conv2d, depthwise_conv2d, fully_connected
+    from quantcore.kernels.api_recurrent import LstmGate, lstm, svdf
+
+__all__ = [
+    "LstmGate",
+    "add",
+    "average_pool2d",
+    "conv2d",
+    "depthwise_conv2d",
+    "fully_connected",
+    "lstm",
+    "max_pool2d",
+    "mul",
+    "softmax",
+    "svdf",
+]
+
+_MODULE_OF = {
+    "LstmGate": "api_recurrent",
+    "add": "api_arithmetic",
+    "average_pool2d": "api_arithmetic",
+    "conv2d": "api_convolution",
+    "depthwise_conv2d": "api_convolution",
+    "fully_connected": "api_convolution",
+    "lstm": "api_recurrent",
+    "max_pool2d": "api_arithmetic",
+    "mul": "api_arithmetic",
+    "softmax": "api_arithmetic",
+    "svdf": "api_recurrent",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'quantcore.kernels' has no attribute {name!r}")
+    value = getattr(import_module(f"quantcore.kernels.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,235 @@
+"""The C library: kernel lookup, requantization parameters, and calls that are ready to run."""
+
+import os
+
+import numpy as np
+
+from quantcore.errors import KernelError
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uintptr_t
+from libc.string cimport memcpy
+from numpy cimport PyArray_DATA, ndarray
+
+ISA_NAMES = ("scalar", "avx2", "avx512", "vnni", "amx")
+
+ROUNDINGS = {
+    "double_rounding": QC_DOUBLE_ROUNDING,
+    "ruy": QC_RUY,
+    "single_rounding": QC_SINGLE_ROUNDING,
+    "float32": QC_FLOAT32,
+    "float64": QC_FLOAT64,
+    "int16_multiplier": QC_INT16_MULTIPLIER,
+}
+
+# how kernel names spell dtypes
+DTYPE_SUFFIX = {
+    "int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "int64": "s64", "float32": "f32",
+}
+
+STATUS_MEANING = {
+    1: "a parameter is outside the range that the kernel accepts",
+    2: "a data value is out of range (an index or a shape read at run time)",
+}
+
+
+cdef int ACTIVE_ISA = QC_ISA_SCALAR
+isa = "scalar"
+
+
+def select_isa(wanted=None):
+    """Use the kernel versions of an instruction set from now on, and return the name of the one used before.
+
+    Calls that were made before keep their kernels. At import this is done with ``QUANTCORE_ISA``.
+
+    Parameters
+    ----------
+    wanted : str, optional
+        One of ``ISA_NAMES``; None or "" for the best that the CPU offers.
+
+    Raises
+    ------
+    KernelError
+        An unknown name, or more than the CPU offers.
+    """
+    global ACTIVE_ISA, isa
+    before = isa
+    detected = <int>qc_isa_detect()
+    if wanted and wanted not in ISA_NAMES:
+        raise KernelError(f"instruction set is {wanted!r}; expected one of {', '.join(ISA_NAMES)}")
+    chosen = ISA_NAMES.index(wanted) if wanted else detected
+    if chosen > detected:
+        raise KernelError(f"instruction set is {wanted!r}, but this CPU offers {ISA_NAMES[detected]!r} at most")
+    ACTIVE_ISA = chosen
+    isa = ISA_NAMES[chosen]
+    return before
+
+
+select_isa(os.environ.get("QUANTCORE_ISA"))
+
+
+def kernel_table():
+    """List ``(kernel name, version)`` of every compiled kernel; ``version`` is an ISA name."""
+    rows = []
+    cdef qc_isa version
+    cdef const char *name
+    cdef int index = 0
+    while True:
+        name = qc_kernel_row(index, &version)
+        if name is NULL:
+            return rows
+        rows.append((name.decode(), ISA_NAMES[<int>version]))
+        index += 1
+
+
+cdef class Requant:
+    """A requantization: rule, multipliers, output offset and bounds (``qc_requant`` of requantize.h).
+
+    Parameters
+    ----------
+    rounding : str
+        One of ``ROUNDINGS``.
+    multiplier, shift : array_like of int32, shape (channels,) or (1,) or ()
+        As `quantcore.quantize_multiplier` gives them. Ignored by the two float rules.
+    real_multiplier : array_like of float64, same shape, optional
+        For ``float64`` and ``float32`` (then already rounded to float32).
+    output_offset : int
+        Zero point of the output.
+    activation_min, activation_max : int
+        Bounds of the output, in its quantized domain.
+    body : int, optional
+        Number of leading channels that `rounding` applies to; all if omitted.
+    tail : str, optional
+        The rule of the channels after those.
+
+    Raises
+    ------
+    KernelError
+        Unknown rule, shapes that differ, or a multiplier or shift out of range.
+    """
+
+    def __init__(self, rounding, multiplier=0, shift=0, *, real_multiplier=None, int output_offset=0,
+                 int activation_min, int activation_max, body=None, tail=None):
+        for rule in (rounding, tail or rounding):
+            if rule not in ROUNDINGS:
+                raise KernelError(f"unknown rounding {rule!r}; known: {', '.join(sorted(ROUNDINGS))}")
+        if real_multiplier is None and rounding in ("float32", "float64"):
+            raise KernelError(f"rounding {rounding!r} needs real_multiplier")
+        self.multiplier = np.ascontiguousarray(np.atleast_1d(multiplier), dtype=np.int32)
+        self.shift = np.ascontiguousarray(np.atleast_1d(shift), dtype=np.int32)
+        if self.multiplier.shape != self.shift.shape or self.shift.ndim != 1 or self.shift.size == 0:
+            raise KernelError(
+                f"multiplier has shape {self.multiplier.shape} and shift {self.shift.shape}; expected two equal "
+                "one-dimensional shapes, (channels,) or (1,)"
+            )
+        if self.shift.min() < -31 or self.shift.max() > 31:
+            raise KernelError(
+                f"shift is in [{self.shift.min()}, {self.shift.max()}]; allowed is [-31, 31] (beyond, C leaves the "
+                "result undefined and backends disagree)"
+            )
+        if activation_min > activation_max:
+            raise KernelError(f"activation_min {activation_min} is above activation_max {activation_max}")
+        cdef Py_ssize_t channels = self.shift.size
+        if real_multiplier is not None:
+            self.real_multiplier = np.ascontiguousarray(np.atleast_1d(real_multiplier), dtype=np.float64)
+            channels = self.real_multiplier.size
+            self.c.real_multiplier = <const double *><uintptr_t>self.real_multiplier.ctypes.data
+        self.c.rounding = <qc_rounding><int>ROUNDINGS[rounding]
+        self.c.tail = <qc_rounding><int>ROUNDINGS[tail or rounding]
+        self.c.body = 2**31 - 1 if body is None else body
+        self.c.per_channel = channels > 1
+        self.c.multiplier = <const int32_t *><uintptr_t>self.multiplier.ctypes.data
+        self.c.shift = <const int32_t *><uintptr_t>self.shift.ctypes.data
+        self.c.output_offset = output_offset
+        self.c.activation_min = activation_min
+        self.c.activation_max = activation_max
+
+    @property
+    def channels(self):
+        """Number of multipliers; 1 means per tensor."""
+        return self.real_multiplier.size if self.real_multiplier is not None else self.shift.size
+
+    @property
+    def bounds(self):
+        """``(activation_min, activation_max)``."""
+        return self.c.activation_min, self.c.activation_max
+
+
+cdef class KernelCall:
+    """A kernel with its parameters, ready to run on data pointers.
+
+    Made by the ``*_call`` functions of the kernel modules. Calling it with lists of contiguous arrays
+    (None for an omitted input) runs the kernel without the GIL; dtypes and sizes are the caller's duty,
+    so it is not part of the public surface.
+    """
+
+    def __init__(self):
+        raise TypeError("KernelCall objects are made by the *_call functions")
+
+    def __dealloc__(self):
+        PyMem_Free(self.params)
+
+    def __repr__(self):
+        return f"<KernelCall {self.name} [{self.isa}]>"
+
+    def __call__(self, inputs, outputs):
+        cdef list tensors = [*inputs, *outputs]
+        cdef Py_ssize_t count = len(tensors)
+        if self.arity >= 0 and count != self.arity:
+            raise KernelError(f"{self.name} takes {self.arity} tensors, got {count}")
+        cdef void *few[8]
+        cdef void **table = few
+        if count > 8:
+            pointers = np.empty(count, dtype=np.uintp)
+            table = <void **>PyArray_DATA(pointers)
+        cdef Py_ssize_t i
+        for i in range(count):
+            table[i] = NULL if tensors[i] is None else PyArray_DATA(<ndarray?>tensors[i])
+        cdef void *memory = NULL
+        if self.scratch_bytes:
+            scratch = aligned_bytes(self.scratch_bytes)
+            memory = PyArray_DATA(scratch)
+        cdef qc_status status
+        with nogil:
+            status = self.invoke(self.params, table, memory)
+        check_status(<int>status, self.name)
+
+
+def aligned_bytes(Py_ssize_t size):
+    """Return uninitialized memory of `size` bytes, aligned to 64, as a uint8 array."""
+    raw = np.empty(size + 64, dtype=np.uint8)
+    cdef Py_ssize_t start = -<Py_ssize_t><uintptr_t>raw.ctypes.data % 64
+    if start < 0:
+        start += 64
+    return raw[start:start + size]
+
+
+def check_status(int status, str what):
+    """Raise `KernelError` unless `status` is ``QC_OK``."""
+    if status != QC_OK:
+        raise KernelError(f"{what}: {STATUS_MEANING.get(status, f'status {status}')}")
+
+
+cdef KernelCall make_call(str name, const void *params, size_t size, Py_ssize_t scratch_bytes=0, object keepalive=None):
+    cdef KernelCall call = KernelCall.__new__(KernelCall)
+    cdef int arity = 0
+    cdef qc_isa chosen
+    encoded = name.encode()
+    call.invoke = qc_kernel_find(encoded, <qc_isa>ACTIVE_ISA, &arity, &chosen)
+    if call.invoke is NULL:
+        raise KernelError(f"no kernel named {name!r}")
+    call.params = PyMem_Malloc(size)
+    if call.params is NULL:
+        raise MemoryError
+    memcpy(call.params, params, size)
+    call.name = name
+    call.isa = ISA_NAMES[<int>chosen]
+    call.arity = arity
+    call.scratch_bytes = scratch_bytes
+    call.keepalive = keepalive
+    return call
+
+
+cdef qc_status run_steps(const qc_step *steps, int32_t count, void *const *pointers, void *scratch,
+                         int32_t *failed) noexcept nogil:
+    return qc_plan_run(steps, count, pointers, scratch, failed)

@@ -1,0 +1,86 @@
+"""Element-wise activations over csrc/reference/activation.c."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+
+from quantcore.kernels._core import DTYPE_SUFFIX
+
+cdef extern from "quantcore/activation.h" nogil:
+    ctypedef struct qc_relu_params:
+        int64_t count
+        int32_t input_offset
+        qc_requant requant
+    ctypedef struct qc_relu_f32_params:
+        int64_t count
+        float activation_min
+        float activation_max
+    ctypedef struct qc_leaky_relu_params:
+        int64_t count
+        int32_t input_offset
+        int32_t output_offset
+        int32_t identity_multiplier
+        int32_t identity_shift
+        int32_t alpha_multiplier
+        int32_t alpha_shift
+    ctypedef struct qc_leaky_relu_f32_params:
+        int64_t count
+        float alpha
+    ctypedef struct qc_hard_swish_params:
+        int64_t count
+        int32_t input_offset
+        int32_t output_offset
+        int32_t output_multiplier
+        int32_t output_shift
+        int32_t reluish_multiplier
+        int32_t reluish_shift
+    ctypedef struct qc_hard_swish_f32_params:
+        int64_t count
+
+
+def relu_call(dtype, *, int64_t count, int32_t input_offset, Requant requant) -> KernelCall:
+    """RELU family on int8, uint8 or int16; see ``qc_relu_params``."""
+    cdef qc_relu_params p
+    p.count = count
+    p.input_offset = input_offset
+    p.requant = requant.c
+    return make_call(f"relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+
+
+def relu_f32_call(*, int64_t count, float activation_min, float activation_max) -> KernelCall:
+    """RELU family on float32."""
+    cdef qc_relu_f32_params p
+    p.count = count
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    return make_call("relu_f32", &p, sizeof(p))
+
+
+def leaky_relu_call(dtype, *, int64_t count, int32_t input_offset, int32_t output_offset, int32_t identity_multiplier,
+                    int32_t identity_shift, int32_t alpha_multiplier, int32_t alpha_shift) -> KernelCall:
+    """LEAKY_RELU on int8, uint8 or int16; see ``qc_leaky_relu_params``."""
+    cdef qc_leaky_relu_params p = qc_leaky_relu_params(
+        count, input_offset, output_offset, identity_multiplier, identity_shift, alpha_multiplier, alpha_shift,
+    )
+    return make_call(f"leaky_relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+
+
+def leaky_relu_f32_call(*, int64_t count, float alpha) -> KernelCall:
+    """LEAKY_RELU on float32."""
+    cdef qc_leaky_relu_f32_params p = qc_leaky_relu_f32_params(count, alpha)
+    return make_call("leaky_relu_f32", &p, sizeof(p))
+
+
+def hard_swish_call(dtype, *, int64_t count, int32_t input_offset, int32_t output_offset, int32_t output_multiplier,
+                    int32_t output_shift, int32_t reluish_multiplier, int32_t reluish_shift) -> KernelCall:
+    """HARD_SWISH on int8 or uint8; see ``qc_hard_swish_params``."""
+    cdef qc_hard_swish_params p = qc_hard_swish_params(
+        count, input_offset, output_offset, output_multiplier, output_shift, reluish_multiplier, reluish_shift,
+    )
+    return make_call(f"hard_swish_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+
+
+def hard_swish_f32_call(*, int64_t count) -> KernelCall:
+    """HARD_SWISH on float32."""
+    cdef qc_hard_swish_f32_params p = qc_hard_swish_f32_params(count)
+    return make_call("hard_swish_f32", &p, sizeof(p))

@@ -1,0 +1,150 @@
+"""QUANTIZE, DEQUANTIZE and requantize over csrc/reference/affine.c, and the fixed-point primitives.
+
+Arrays are seen as ``(outer, channels, inner)``; see ``qc_affine_params``.
+"""
+
+import numpy as np
+
+from quantcore.kernels._core import DTYPE_SUFFIX
+
+from libc.stdint cimport int32_t, int64_t
+from numpy cimport PyArray_DATA
+
+from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+
+cdef extern from "quantcore/affine.h" nogil:
+    ctypedef struct qc_affine_params:
+        int64_t outer
+        int64_t channels
+        int64_t inner
+        const float *scale
+        const int32_t *zero_point
+        int32_t qmin
+        int32_t qmax
+    ctypedef struct qc_half_params:
+        int64_t count
+    ctypedef struct qc_requantize_params:
+        int64_t count
+        int32_t input_zero_point
+        qc_requant requant
+
+cdef KernelCall affine_call(str name, int64_t outer, int64_t inner, scale, zero_point, int32_t qmin, int32_t qmax):
+    cdef qc_affine_params p
+    scales = np.asarray(scale, dtype=np.float32, order="C").reshape(-1)
+    zero_points = np.asarray(zero_point, dtype=np.int32, order="C").reshape(-1)
+    if zero_points.size != scales.size:
+        zero_points = np.ascontiguousarray(np.broadcast_to(zero_points, scales.shape))
+    p.outer = outer
+    p.channels = scales.size
+    p.inner = inner
+    p.scale = <const float *>PyArray_DATA(scales)
+    p.zero_point = <const int32_t *>PyArray_DATA(zero_points)
+    p.qmin = qmin
+    p.qmax = qmax
+    return make_call(name, &p, sizeof(p), 0, (scales, zero_points))
+
+
+def quantize_call(dtype, *, outer=1, inner, scale, zero_point, int32_t qmin, int32_t qmax) -> KernelCall:
+    """float32 to `dtype`; `scale` and `zero_point` have shape (channels,), or () for one channel."""
+    return affine_call(f"quantize_f32_{DTYPE_SUFFIX[dtype]}", outer, inner, scale, zero_point, qmin, qmax)
+
+
+def dequantize_call(dtype, *, outer=1, inner, scale, zero_point) -> KernelCall:
+    """`dtype` to float32; `scale` and `zero_point` have shape (channels,), or () for one channel."""
+    return affine_call(f"dequantize_{DTYPE_SUFFIX[dtype]}_f32", outer, inner, scale, zero_point, 0, 0)
+
+
+def dequantize_f16_call(*, int64_t count) -> KernelCall:
+    """float16 to float32."""
+    cdef qc_half_params p
+    p.count = count
+    return make_call("dequantize_f16_f32", &p, sizeof(p))
+
+
+def requantize_call(from_dtype, to_dtype, *, int64_t count, int32_t input_zero_point, Requant requant) -> KernelCall:
+    """`from_dtype` to `to_dtype`, per tensor."""
+    cdef qc_requantize_params p
+    p.count = count
+    p.input_zero_point = input_zero_point
+    p.requant = requant.c
+    return make_call(f"requantize_{DTYPE_SUFFIX[from_dtype]}_{DTYPE_SUFFIX[to_dtype]}", &p, sizeof(p), 0, requant)
+
+
+# The fixed-point primitives over arrays: one loop per function of fixed_point.h. All arrays are
+# contiguous, of one size; quantcore.affine broadcasts and validates.
+
+cdef extern from "quantcore/fixed_point.h" nogil:
+    int32_t qc_srdhm(int32_t a, int32_t b)
+    int32_t qc_rounding_divide_by_pot(int32_t x, int exponent)
+    int32_t qc_rounding_right_shift(int32_t x, int exponent)
+    int32_t qc_multiply_double_rounding(int32_t x, int32_t multiplier, int shift)
+    int32_t qc_multiply_ruy(int32_t x, int32_t multiplier, int shift)
+    int32_t qc_multiply_single_rounding(int32_t x, int32_t multiplier, int shift)
+    int32_t qc_multiply_int16_multiplier(int64_t x, int32_t multiplier, int shift)
+    int32_t qc_multiply_float32(int32_t x, float real_multiplier)
+    int32_t qc_multiply_float64(int32_t x, double real_multiplier)
+
+ctypedef int32_t (*shift_rule)(int32_t, int) noexcept nogil
+ctypedef int32_t (*multiplier_rule)(int32_t, int32_t, int) noexcept nogil
+
+
+cdef shift_rule shift_rule_of(str name) except NULL:
+    if name == "rounding_divide_by_pot":
+        return <shift_rule>qc_rounding_divide_by_pot
+    return <shift_rule>qc_rounding_right_shift
+
+
+cdef multiplier_rule multiplier_rule_of(str name) except NULL:
+    if name == "double_rounding":
+        return <multiplier_rule>qc_multiply_double_rounding
+    if name == "ruy":
+        return <multiplier_rule>qc_multiply_ruy
+    return <multiplier_rule>qc_multiply_single_rounding
+
+
+def high_mul_loop(const int32_t[::1] a, const int32_t[::1] b, int32_t[::1] out):
+    """``out = qc_srdhm(a, b)``."""
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(out.shape[0]):
+            out[i] = qc_srdhm(a[i], b[i])
+
+
+def shift_loop(str name, const int32_t[::1] x, const int32_t[::1] exponent, int32_t[::1] out):
+    """``out = rule(x, exponent)`` for ``rounding_divide_by_pot`` or ``rounding_right_shift``."""
+    cdef shift_rule rule = shift_rule_of(name)
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(out.shape[0]):
+            out[i] = rule(x[i], exponent[i])
+
+
+def multiplier_loop(str name, const int32_t[::1] x, const int32_t[::1] multiplier, const int32_t[::1] shift,
+                    int32_t[::1] out):
+    """``out = rule(x, multiplier, shift)`` for a rule with int32 accumulators."""
+    cdef multiplier_rule rule = multiplier_rule_of(name)
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(out.shape[0]):
+            out[i] = rule(x[i], multiplier[i], shift[i])
+
+
+def int16_multiplier_loop(const int64_t[::1] x, const int32_t[::1] multiplier, const int32_t[::1] shift,
+                          int32_t[::1] out):
+    """``out = qc_multiply_int16_multiplier(x, multiplier, shift)``; accumulators are int64."""
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(out.shape[0]):
+            out[i] = qc_multiply_int16_multiplier(x[i], multiplier[i], shift[i])
+
+
+def real_multiplier_loop(str name, const int32_t[::1] x, const double[::1] real_multiplier, int32_t[::1] out):
+    """``out = rule(x, real_multiplier)`` for ``float32`` or ``float64``."""
+    cdef bint single = name == "float32"
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(out.shape[0]):
+            if single:
+                out[i] = qc_multiply_float32(x[i], <float>real_multiplier[i])
+            else:
+                out[i] = qc_multiply_float64(x[i], real_multiplier[i])

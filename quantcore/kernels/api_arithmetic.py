@@ -1,0 +1,306 @@
+"""ADD, MUL, pools and SOFTMAX on arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.kernels._core import Requant
+from quantcore.kernels._softmax import softmax_call
+from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input, fixed_point
+from quantcore.kernels.elementwise import add_call, broadcast_shape, mul_call
+from quantcore.kernels.pool import pool_call
+from quantcore.ops.padding import Padding, conv_geometry
+
+__all__ = ["add", "average_pool2d", "max_pool2d", "mul", "softmax"]
+
+EIGHT_BITS = ("int8", "uint8")
+MAX_WINDOW = 2**23  # elements of 8 bits whose sum int32 holds
+
+
+def _two_inputs(input1: Any, input2: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return both inputs, contiguous and of one dtype, and the uninitialized output."""
+    a = contiguous_input("input1", input1, EIGHT_BITS)
+    b = contiguous_input("input2", input2, (a.dtype.name,))
+    return a, b, np.empty(broadcast_shape(a.shape, b.shape), a.dtype)
+
+
+def add(
+    input1: Any,
+    input2: Any,
+    *,
+    input1_offset: int,
+    input1_multiplier: int,
+    input1_shift: int,
+    input2_offset: int,
+    input2_multiplier: int,
+    input2_shift: int,
+    output_offset: int,
+    output_multiplier: int,
+    output_shift: int,
+    left_shift: int = 20,
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+) -> np.ndarray:
+    """Add two quantized arrays, which broadcast.
+
+    With ``scaled(q, offset, m, s)`` the fixed-point product of ``(q + offset) << left_shift``:
+    ``y = clamp(scaled(scaled(q1, ...) + scaled(q2, ...)) + output_offset)``. The usual multipliers are
+    ``s1 / (2 * max(s1, s2))``, the like for input 2, and ``2 * max(s1, s2) / (2**left_shift * s)``.
+
+    Parameters
+    ----------
+    input1, input2 : array_like of int8 or uint8
+        Of one dtype.
+    input1_offset, input2_offset : int
+        In [-255, 255].
+    input1_multiplier, input2_multiplier, output_multiplier : int
+        0, or in [2**30, 2**31).
+    input1_shift, input2_shift, output_shift : int
+        In [-31, 0].
+    output_offset : int
+    left_shift : int
+        In [0, 20].
+    activation_min, activation_max : int, optional
+        Bounds of the output; default: those of the dtype.
+
+    Returns
+    -------
+    ndarray of the inputs' dtype
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range, or shapes that do not broadcast.
+
+    Notes
+    -----
+    TFLite ``kernels/internal/reference/integer_ops/add.h``, CMSIS-NN ``arm_elementwise_add_s8``.
+    """
+    a, b, output = _two_inputs(input1, input2)
+    first = fixed_point("input1_", input1_multiplier, input1_shift, 0)
+    second = fixed_point("input2_", input2_multiplier, input2_shift, 0)
+    last = fixed_point("output_", output_multiplier, output_shift, 0)
+    low, high = activation_bounds(a.dtype, activation_min, activation_max)
+    add_call(
+        "add",
+        a.dtype.name,
+        shape1=a.shape,
+        shape2=b.shape,
+        left_shift=check_range("left_shift", left_shift, 0, 20),
+        input1_offset=check_range("input1_offset", input1_offset, -255, 255),
+        input1_multiplier=first[0],
+        input1_shift=first[1],
+        input2_offset=check_range("input2_offset", input2_offset, -255, 255),
+        input2_multiplier=second[0],
+        input2_shift=second[1],
+        output_offset=check_range("output_offset", output_offset, -255, 255),
+        output_multiplier=last[0],
+        output_shift=last[1],
+        activation_min=low,
+        activation_max=high,
+    )([a, b], [output])
+    return output
+
+
+def mul(
+    input1: Any,
+    input2: Any,
+    *,
+    input1_offset: int,
+    input2_offset: int,
+    output_offset: int,
+    multiplier: int,
+    shift: int,
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+    rounding: str = "double_rounding",
+) -> np.ndarray:
+    """Multiply two quantized arrays, which broadcast.
+
+    ``y = clamp(requantize((q1 + input1_offset) * (q2 + input2_offset)) + output_offset)``.
+
+    Parameters
+    ----------
+    input1, input2 : array_like of int8 or uint8
+        Of one dtype.
+    input1_offset, input2_offset, output_offset : int
+        In [-255, 255].
+    multiplier, shift : int
+        Of ``s1 * s2 / s``: 0 or in [2**30, 2**31); in [-31, 31].
+    activation_min, activation_max : int, optional
+        Bounds of the output; default: those of the dtype.
+    rounding : str
+        Requantization rule: ``double_rounding``, ``ruy`` or ``single_rounding``.
+
+    Returns
+    -------
+    ndarray of the inputs' dtype
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range, or shapes that do not broadcast.
+
+    Notes
+    -----
+    TFLite ``kernels/internal/reference/integer_ops/mul.h``, CMSIS-NN ``arm_elementwise_mul_s8``.
+    """
+    a, b, output = _two_inputs(input1, input2)
+    m, s = fixed_point("", multiplier, shift, 30 if rounding == "single_rounding" else 31)
+    low, high = activation_bounds(a.dtype, activation_min, activation_max)
+    requant = Requant(
+        rounding,
+        m,
+        s,
+        output_offset=check_range("output_offset", output_offset, -255, 255),
+        activation_min=low,
+        activation_max=high,
+    )
+    mul_call(
+        a.dtype.name,
+        shape1=a.shape,
+        shape2=b.shape,
+        input1_offset=check_range("input1_offset", input1_offset, -255, 255),
+        input2_offset=check_range("input2_offset", input2_offset, -255, 255),
+        requant=requant,
+    )([a, b], [output])
+    return output
+
+
+def _pool(
+    kind: str,
+    input: Any,
+    filter_size: tuple[int, int],
+    stride: tuple[int, int],
+    padding: str | tuple[tuple[int, int], tuple[int, int]],
+    bounds: tuple[int | None, int | None],
+) -> np.ndarray:
+    x = contiguous_input("input", input, EIGHT_BITS, rank=4)
+    sides: tuple[Padding, Padding] = (padding, padding) if isinstance(padding, str) else padding
+    size, before = [], []
+    for axis in range(2):
+        side = sides[axis]
+        if not isinstance(side, str) and max(side) >= filter_size[axis]:
+            raise KernelError(f"padding is {padding}; expected less than the filter, {filter_size}")
+        out, pad = conv_geometry(x.shape[1 + axis], filter_size[axis], stride[axis], 1, side)
+        size.append(out)
+        before.append(pad)
+    window = min(filter_size[0], x.shape[1]) * min(filter_size[1], x.shape[2])
+    if window > MAX_WINDOW:
+        raise KernelError(f"windows hold {window} elements; the limit is {MAX_WINDOW}")
+    low, high = activation_bounds(x.dtype, *bounds)
+    output = np.empty((x.shape[0], *size, x.shape[3]), x.dtype)
+    pool_call(
+        kind,
+        x.dtype.name,
+        input_shape=x.shape,
+        output_size=size,
+        filter_size=filter_size,
+        stride=stride,
+        padding=before,
+        activation_min=low,
+        activation_max=high,
+    )([x], [output])
+    return output
+
+
+def average_pool2d(
+    input: Any,
+    *,
+    filter_size: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    padding: str | tuple[tuple[int, int], tuple[int, int]] = "valid",
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+) -> np.ndarray:
+    """Average windows of a quantized image; what lies outside the image is not counted.
+
+    Parameters
+    ----------
+    input : array_like of int8 or uint8, shape (N, H, W, C)
+    filter_size, stride : (int, int)
+        Height and width, each at least 1.
+    padding : {"valid", "same"} or ((top, bottom), (left, right))
+        Explicit padding is less than the filter.
+    activation_min, activation_max : int, optional
+        Bounds of the output; default: those of the dtype.
+
+    Returns
+    -------
+    ndarray of the input's dtype, shape (N, H_out, W_out, C)
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range, or a window that does not fit.
+
+    Notes
+    -----
+    The sum is divided to nearest, ties away from zero. TFLite
+    ``kernels/internal/reference/integer_ops/pooling.h``, CMSIS-NN ``arm_avgpool_s8``.
+    """
+    return _pool("average", input, filter_size, stride, padding, (activation_min, activation_max))
+
+
+def max_pool2d(
+    input: Any,
+    *,
+    filter_size: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    padding: str | tuple[tuple[int, int], tuple[int, int]] = "valid",
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+) -> np.ndarray:
+    """Take the maximum of windows of a quantized image.
+
+    Parameters, results and errors are those of `average_pool2d`. TFLite
+    ``kernels/internal/reference/integer_ops/pooling.h``, CMSIS-NN ``arm_max_pool_s8``.
+    """
+    return _pool("max", input, filter_size, stride, padding, (activation_min, activation_max))
+
+
+def softmax(input: Any, *, multiplier: int, shift: int, diff_min: int) -> np.ndarray:
+    """Return the softmax over the last dimension: scale 1/256, the dtype's lowest value as zero point.
+
+    Parameters
+    ----------
+    input : array_like of int8 or uint8
+        At least one dimension.
+    multiplier, shift : int
+        Of ``beta * input scale * 2**26``: in [2**30, 2**31); in [0, 31].
+    diff_min : int
+        Differences to the maximum of a row below this (at most 0) count as exp = 0:
+        ``-((31 * 2**26) >> shift)``.
+
+    Returns
+    -------
+    ndarray of the input's dtype and shape
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range.
+
+    Notes
+    -----
+    TFLite ``kernels/internal/reference/softmax.h``, CMSIS-NN ``arm_softmax_s8``.
+    """
+    x = contiguous_input("input", input, EIGHT_BITS)
+    if x.ndim == 0:
+        raise KernelError("input is a scalar; expected at least one dimension")
+    depth = x.shape[-1]
+    output = np.empty(x.shape, x.dtype)
+    softmax_call(
+        x.dtype.name,
+        x.dtype.name,
+        rows=math.prod(x.shape[:-1]) if depth else 0,
+        depth=depth,
+        multiplier=check_range("multiplier", multiplier, 1 << 30, 2**31 - 1),
+        left_shift=check_range("shift", shift, 0, 31),
+        diff_min=check_range("diff_min", diff_min, -(2**31), 0),
+    )([x], [output])
+    return output

@@ -1,0 +1,348 @@
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.kernels._core import KernelCall, Requant
+from quantcore.kernels._fully_connected import fully_connected_call
+from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input
+from quantcore.kernels.conv import conv_call
+from quantcore.kernels.conv_shape import ConvShape
+from quantcore.kernels.depthwise_conv import depthwise_conv_call
+from quantcore.ops.padding import Padding, conv_geometry
+
+__all__ = ["conv2d", "depthwise_conv2d", "fully_connected"]
+
+EIGHT_BITS = ("int8", "uint8")
+INT32_MAX = np.iinfo(np.int32).max
+ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
+Pair = tuple[int, int]
+
+
+def conv2d(
+    input: Any,
+    filter: Any,
+    bias: Any = None,
+    *,
+    input_offset: int,
+    output_offset: int,
+    multiplier: Any,
+    shift: Any,
+    stride: Pair = (1, 1),
+    padding: str | Sequence[Pair] = "valid",
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    filter_offset: int = 0,
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+    rounding: str = "double_rounding",
+    real_multiplier: Any = None,
+) -> np.ndarray:
+    """Convolve images with one filter per output channel.
+
+    ``y = clamp(rule(bias + sum (input + input_offset) * (filter + filter_offset)) + output_offset)``, where
+    the sum wraps in int32 and padding adds nothing to it.
+
+    Parameters
+    ----------
+    input : array_like of int8 or uint8, shape (batch, height, width, channels)
+    filter : array_like, shape (output channels, height, width, channels // groups)
+        Of the dtype of `input`.
+    bias : array_like of int32, shape (output channels,), optional
+    input_offset, filter_offset : int
+        Minus a value of the dtype, such as the zero point.
+    output_offset : int
+        In [-255, 255]; the zero point of the output.
+    multiplier, shift : int or array_like of int32, shape (output channels,)
+        Each multiplier 0 or in [2**30, 2**31), each shift in [-31, 31], as `quantcore.quantize_multiplier`
+        gives them. The rules ``float64`` and ``float32`` ignore them.
+    stride, dilation : (int, int)
+        Height, then width; at least 1.
+    padding : {"same", "valid"} or ((int, int), (int, int))
+        As TFLite computes it, or ``((top, bottom), (left, right))``.
+    groups : int
+        Channels of input and output are split into so many groups, convolved separately.
+    activation_min, activation_max : int, optional
+        Bounds of the output; default: those of the dtype.
+    rounding : str
+        Requantization rule: ``double_rounding`` (TFLite's reference kernels), ``ruy``, ``single_rounding``,
+        ``float32`` or ``float64``.
+    real_multiplier : float or array_like of float64, shape (output channels,), optional
+        For the two float rules.
+
+    Returns
+    -------
+    ndarray of the input's dtype, shape (batch, output height, output width, output channels)
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range, or shapes that do not fit.
+
+    Notes
+    -----
+    TFLite ``kernels/internal/reference/integer_ops/conv.h``, CMSIS-NN ``arm_convolve_s8``.
+    """
+    x, w = _operands(input, filter)
+    units, depth = w.shape[0], w.shape[3]
+    groups = check_range("groups", groups, 1, x.shape[3])
+    if depth * groups != x.shape[3] or units % groups != 0:
+        raise KernelError(
+            f"input has {x.shape[3]} channels, filter has shape {w.shape}, groups is {groups}; expected "
+            "filter.shape[3] * groups channels and filter.shape[0] a multiple of groups"
+        )
+    shape = _conv_shape(x.shape, w.shape[1:3], units, stride, padding, dilation)
+    call = conv_call(
+        x.dtype.name,
+        shape,
+        groups=groups,
+        input_offset=_offset("input_offset", input_offset, x.dtype),
+        filter_offset=_offset("filter_offset", filter_offset, x.dtype),
+        requant=_requant(
+            x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
+            activation_max,
+        ),
+    )  # fmt: skip
+    return _run(call, x, w, _bias(bias, units), _output_shape(shape))
+
+
+def depthwise_conv2d(
+    input: Any,
+    filter: Any,
+    bias: Any = None,
+    *,
+    input_offset: int,
+    output_offset: int,
+    multiplier: Any,
+    shift: Any,
+    stride: Pair = (1, 1),
+    padding: str | Sequence[Pair] = "valid",
+    dilation: Pair = (1, 1),
+    depth_multiplier: int = 1,
+    filter_offset: int = 0,
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+    rounding: str = "double_rounding",
+    real_multiplier: Any = None,
+) -> np.ndarray:
+    """Convolve each channel of images with filters of its own.
+
+    The arithmetic is that of `conv2d`; the sum is over one channel.
+
+    Parameters
+    ----------
+    input : array_like of int8 or uint8, shape (batch, height, width, channels)
+    filter : array_like, shape (1, height, width, channels * depth_multiplier)
+        Of the dtype of `input`. Output channel c reads input channel ``c // depth_multiplier``.
+    bias : array_like of int32, shape (channels * depth_multiplier,), optional
+    depth_multiplier : int
+        Output channels per input channel.
+
+    The other parameters are those of `conv2d`.
+
+    Returns
+    -------
+    ndarray of the input's dtype, shape (batch, output height, output width, channels * depth_multiplier)
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range, or shapes that do not fit.
+
+    Notes
+    -----
+    TFLite ``kernels/internal/reference/integer_ops/depthwise_conv.h``, CMSIS-NN ``arm_depthwise_conv_s8``.
+    """
+    x, w = _operands(input, filter)
+    channels = w.shape[3]
+    if w.shape[0] != 1 or channels != x.shape[3] * depth_multiplier:
+        raise KernelError(
+            f"input has {x.shape[3]} channels, filter has shape {w.shape}, depth_multiplier is "
+            f"{depth_multiplier}; expected a filter of shape (1, height, width, channels * depth_multiplier)"
+        )
+    shape = _conv_shape(x.shape, w.shape[1:3], channels, stride, padding, dilation)
+    call = depthwise_conv_call(
+        x.dtype.name,
+        shape,
+        input_offset=_offset("input_offset", input_offset, x.dtype),
+        filter_offset=_offset("filter_offset", filter_offset, x.dtype),
+        requant=_requant(
+            x.dtype, channels, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
+            activation_max,
+        ),
+    )  # fmt: skip
+    return _run(call, x, w, _bias(bias, channels), _output_shape(shape))
+
+
+def fully_connected(
+    input: Any,
+    filter: Any,
+    bias: Any = None,
+    *,
+    input_offset: int,
+    output_offset: int,
+    multiplier: Any,
+    shift: Any,
+    filter_offset: int = 0,
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+    rounding: str = "double_rounding",
+    real_multiplier: Any = None,
+) -> np.ndarray:
+    """Multiply rows of the input by rows of the filter.
+
+    The arithmetic is that of `conv2d`. TFLite's reference kernel has the rule ``float64`` here, TFLite Micro
+    and CMSIS-NN have ``double_rounding``.
+
+    Parameters
+    ----------
+    input : array_like of int8 or uint8, shape (..., depth)
+    filter : array_like, shape (units, depth)
+        Of the dtype of `input`.
+    bias : array_like of int32, shape (units,), optional
+
+    The other parameters are those of `conv2d`.
+
+    Returns
+    -------
+    ndarray of the input's dtype, shape (..., units)
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range, or shapes that do not fit.
+
+    Notes
+    -----
+    TFLite ``kernels/internal/reference/integer_ops/fully_connected.h``, CMSIS-NN ``arm_fully_connected_s8``.
+    """
+    x = contiguous_input("input", input, EIGHT_BITS)
+    w = contiguous_input("filter", filter, (x.dtype.name,), 2)
+    units, depth = w.shape
+    if depth == 0 or x.ndim == 0 or x.shape[-1] != depth:
+        raise KernelError(
+            f"input has shape {x.shape} and filter {w.shape}; expected (..., depth) and (units, depth)"
+        )
+    call = fully_connected_call(
+        x.dtype.name,
+        batches=x.size // depth,
+        depth=depth,
+        units=units,
+        input_offset=_offset("input_offset", input_offset, x.dtype),
+        filter_offset=_offset("filter_offset", filter_offset, x.dtype),
+        requant=_requant(
+            x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
+            activation_max,
+        ),
+    )  # fmt: skip
+    return _run(call, x, w, _bias(bias, units), (*x.shape[:-1], units))
+
+
+def _operands(input: Any, filter: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return input and filter of a convolution; only the batch may be empty."""
+    x = contiguous_input("input", input, EIGHT_BITS, 4)
+    w = contiguous_input("filter", filter, (x.dtype.name,), 4)
+    if 0 in x.shape[1:] or 0 in w.shape:
+        raise KernelError(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
+    return x, w
+
+
+def _offset(name: str, value: Any, dtype: np.dtype) -> int:
+    """Return an offset, which is minus a value of `dtype`."""
+    info = np.iinfo(dtype)
+    return check_range(name, value, -int(info.max), -int(info.min))
+
+
+def _bias(bias: Any, channels: int) -> np.ndarray | None:
+    if bias is None:
+        return None
+    values = contiguous_input("bias", bias, ("int32",), 1)
+    if values.size != channels:
+        raise KernelError(f"bias has {values.size} elements; expected one per output channel, {channels}")
+    return values
+
+
+def _conv_shape(
+    input_shape: tuple[int, ...],
+    filter_size: tuple[int, ...],
+    channels: int,
+    stride: Pair,
+    padding: str | Sequence[Pair],
+    dilation: Pair,
+) -> ConvShape:
+    """Return the geometry, with the padding of each axis."""
+    axes: Sequence[Padding] = (padding, padding) if isinstance(padding, str) else padding
+    if len(axes) != 2:
+        raise KernelError(f"padding is {padding}; expected 'same', 'valid' or ((top, bottom), (left, right))")
+    (sy, sx), (dy, dx) = _pair("stride", stride), _pair("dilation", dilation)
+    height, top = conv_geometry(input_shape[1], filter_size[0], sy, dy, axes[0])
+    width, left = conv_geometry(input_shape[2], filter_size[1], sx, dx, axes[1])
+    values = (*input_shape, *filter_size, height, width, channels, sy, sx, dy, dx, top, left)
+    return ConvShape._make(values)
+
+
+def _pair(name: str, values: Pair) -> Pair:
+    if np.shape(values) != (2,):
+        raise KernelError(f"{name} is {values}; expected a value for the height and one for the width")
+    return check_range(name, values[0], 1, INT32_MAX), check_range(name, values[1], 1, INT32_MAX)
+
+
+def _requant(
+    dtype: np.dtype,
+    channels: int,
+    rounding: str,
+    multiplier: Any,
+    shift: Any,
+    real_multiplier: Any,
+    output_offset: Any,
+    activation_min: Any,
+    activation_max: Any,
+) -> Requant:
+    """Return the requantization, of one multiplier or one per channel."""
+    if rounding not in ROUNDINGS:
+        raise KernelError(f"rounding is {rounding!r}; expected one of {', '.join(ROUNDINGS)}")
+    low, high = activation_bounds(dtype, activation_min, activation_max)
+    store = {
+        "output_offset": check_range("output_offset", output_offset, -255, 255),
+        "activation_min": low,
+        "activation_max": high,
+    }
+    if rounding in ("float32", "float64"):
+        requant = Requant(rounding, real_multiplier=real_multiplier, **store)
+    else:
+        most = 30 if rounding == "single_rounding" else 31
+        requant = Requant(rounding, *_fixed_points(multiplier, shift, most), **store)
+    if requant.channels not in (1, channels):
+        raise KernelError(f"{requant.channels} multipliers given; expected 1, or one per channel, {channels}")
+    return requant
+
+
+def _fixed_points(multiplier: Any, shift: Any, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return multipliers and shifts, checked."""
+    m, s = np.atleast_1d(multiplier), np.atleast_1d(shift)
+    if m.dtype.kind not in "iu" or s.dtype.kind not in "iu":
+        raise KernelError(f"multiplier and shift have dtypes {m.dtype} and {s.dtype}; expected integers")
+    if ((m != 0) & ((m < 1 << 30) | (m > INT32_MAX))).any():
+        raise KernelError(
+            "multiplier has elements other than 0 outside [2**30, 2**31); quantize_multiplier gives them"
+        )
+    if s.size and not -31 <= s.min() <= s.max() <= most:
+        raise KernelError(f"shift is in [{s.min()}, {s.max()}]; expected integers in [-31, {most}]")
+    return m, s
+
+
+def _output_shape(shape: ConvShape) -> tuple[int, ...]:
+    return (shape.batches, shape.output_height, shape.output_width, shape.output_channels)
+
+
+def _run(
+    call: KernelCall, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, shape: tuple[int, ...]
+) -> np.ndarray:
+    output = np.empty(shape, x.dtype)
+    call([x, w, bias], [output])
+    return output

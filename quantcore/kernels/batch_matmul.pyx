@@ -1,0 +1,67 @@
+"""BATCH_MATMUL over csrc/reference/batch_matmul.c."""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+
+from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+
+cdef extern from "quantcore/batch_matmul.h" nogil:
+    ctypedef struct qc_matmul_shape:
+        int32_t[3] batch
+        int64_t[3] lhs_batch
+        int64_t[3] rhs_batch
+        int32_t rows
+        int32_t columns
+        int32_t depth
+        int64_t lhs_row
+        int64_t lhs_depth
+        int64_t rhs_column
+        int64_t rhs_depth
+    ctypedef struct qc_matmul_params:
+        qc_matmul_shape shape
+        int32_t lhs_offset
+        int32_t rhs_offset
+        qc_requant requant
+    ctypedef struct qc_matmul_hybrid_params:
+        qc_matmul_shape shape
+        int32_t asymmetric
+        int32_t weight_scales
+        const float *weight_scale
+    int64_t qc_matmul_hybrid_scratch_size(const qc_matmul_shape *)
+
+
+cdef qc_matmul_shape c_shape(object shape):
+    """Convert a `MatmulShape`; a value outside int32 raises OverflowError."""
+    cdef qc_matmul_shape s
+    cdef int d
+    (batch, lhs_batch, rhs_batch, s.rows, s.columns, s.depth, s.lhs_row, s.lhs_depth, s.rhs_column,
+     s.rhs_depth) = shape
+    for d in range(3):
+        s.batch[d] = batch[d]
+        s.lhs_batch[d] = lhs_batch[d]
+        s.rhs_batch[d] = rhs_batch[d]
+    return s
+
+
+def batch_matmul_call(str kernel, shape, *, int32_t lhs_offset=0, int32_t rhs_offset=0,
+                      Requant requant=None) -> KernelCall:
+    """``s8``, ``s16`` (with `requant`), ``s8_s32`` or ``f32``; `shape` is a `MatmulShape`. See ``qc_matmul_params``."""
+    cdef qc_matmul_params p
+    p.shape = c_shape(shape)
+    p.lhs_offset = lhs_offset
+    p.rhs_offset = rhs_offset
+    if requant is not None:
+        p.requant = requant.c
+    return make_call(f"batch_matmul_{kernel}", &p, sizeof(p), 0, requant)
+
+
+def batch_matmul_hybrid_call(shape, *, bint asymmetric, weight_scale) -> KernelCall:
+    """float32 times int8 weights with one scale, or one per column; see ``qc_matmul_hybrid_params``."""
+    cdef qc_matmul_hybrid_params p
+    scales = np.ascontiguousarray(weight_scale, dtype=np.float32)
+    p.shape = c_shape(shape)
+    p.asymmetric = asymmetric
+    p.weight_scales = scales.size
+    p.weight_scale = <const float *><uintptr_t>scales.ctypes.data
+    return make_call("batch_matmul_hybrid", &p, sizeof(p), qc_matmul_hybrid_scratch_size(&p.shape), scales)

@@ -1,0 +1,50 @@
+from libc.stdint cimport int32_t, int64_t
+
+from quantcore.kernels._core cimport qc_requant
+
+cdef extern from "quantcore/conv.h" nogil:
+    ctypedef struct qc_conv_shape:
+        int32_t batches
+        int32_t input_height
+        int32_t input_width
+        int32_t input_channels
+        int32_t filter_height
+        int32_t filter_width
+        int32_t output_height
+        int32_t output_width
+        int32_t output_channels
+        int32_t stride_height
+        int32_t stride_width
+        int32_t dilation_height
+        int32_t dilation_width
+        int32_t pad_top
+        int32_t pad_left
+    ctypedef struct qc_conv_params:
+        qc_conv_shape shape
+        int32_t groups
+        int32_t input_offset
+        int32_t filter_offset
+        qc_requant requant
+        const void *packed
+    ctypedef struct qc_conv_f32_params:
+        qc_conv_shape shape
+        int32_t groups
+        float activation_min
+        float activation_max
+        const void *packed
+    ctypedef struct qc_conv_hybrid_params:
+        qc_conv_shape shape
+        int32_t groups
+        int32_t per_channel
+        int32_t sign_overflow
+        const float *filter_scale
+        float activation_min
+        float activation_max
+        const void *packed
+    int64_t qc_conv_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed)
+    int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed)
+    int64_t qc_conv_hybrid_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed)
+
+
+cdef qc_conv_shape c_shape(object shape)
+cdef void *address(object array)

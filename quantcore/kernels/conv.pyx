@@ -1,0 +1,77 @@
+"""CONV_2D over csrc/reference/conv.c and its vector versions."""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, uintptr_t
+
+from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels.pack_filter import pack_filter
+
+from quantcore.kernels._core cimport KernelCall, Requant, make_call
+
+
+cdef qc_conv_shape c_shape(object shape):
+    """Convert a `ConvShape`; a value outside int32 raises OverflowError."""
+    cdef qc_conv_shape s
+    (s.batches, s.input_height, s.input_width, s.input_channels, s.filter_height, s.filter_width,
+     s.output_height, s.output_width, s.output_channels, s.stride_height, s.stride_width,
+     s.dilation_height, s.dilation_width, s.pad_top, s.pad_left) = shape
+    return s
+
+
+cdef object pack(str dtype, filter, shape, int32_t groups):
+    """Lay out the filter; None where it is not known or not needed."""
+    depth = shape.filter_height * shape.filter_width * (shape.input_channels // groups)
+    return pack_filter(dtype, filter, groups, shape.output_channels // groups, depth)
+
+
+cdef void *address(object array):
+    """Return where an array's data is; NULL for None."""
+    return NULL if array is None else <void *><uintptr_t>array.ctypes.data
+
+
+def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_offset, int32_t filter_offset,
+              Requant requant) -> KernelCall:
+    """Quantized CONV_2D; `dtype` is int8 or uint8, `filter` a constant one. See ``qc_conv_params``."""
+    cdef qc_conv_params p
+    packed = pack(dtype, filter, shape, groups)
+    p.shape = c_shape(shape)
+    p.groups = groups
+    p.input_offset = input_offset
+    p.filter_offset = filter_offset
+    p.requant = requant.c
+    p.packed = address(packed)
+    scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
+    return make_call(f"conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+
+
+def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,
+                  float activation_max) -> KernelCall:
+    """CONV_2D on float32; see ``qc_conv_f32_params``."""
+    cdef qc_conv_f32_params p
+    packed = pack("float32", filter, shape, groups)
+    p.shape = c_shape(shape)
+    p.groups = groups
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    p.packed = address(packed)
+    scratch = qc_conv_f32_scratch_size(&p.shape, groups, packed is not None)
+    return make_call("conv_f32", &p, sizeof(p), scratch, packed)
+
+
+def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, filter_scale,
+                     float activation_min, float activation_max) -> KernelCall:
+    """CONV_2D on float32 with an int8 filter, of one scale or many; see ``qc_conv_hybrid_params``."""
+    cdef qc_conv_hybrid_params p
+    packed = pack("int8", filter, shape, groups)
+    scales = np.array(filter_scale, dtype=np.float32)
+    p.shape = c_shape(shape)
+    p.groups = groups
+    p.per_channel = scales.size > 1
+    p.sign_overflow = sign_overflow
+    p.filter_scale = <const float *>address(scales)
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    p.packed = address(packed)
+    scratch = qc_conv_hybrid_scratch_size(&p.shape, groups, packed is not None)
+    return make_call("conv_hybrid", &p, sizeof(p), scratch, (scales, packed))

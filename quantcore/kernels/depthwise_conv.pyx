@@ -1,0 +1,77 @@
+"""DEPTHWISE_CONV_2D over csrc/reference/depthwise_conv.c and its vector versions."""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t
+
+from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels.pack_filter import pack_depthwise_filter
+
+from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+from quantcore.kernels.conv cimport address, c_shape, qc_conv_shape
+
+cdef extern from "quantcore/depthwise_conv.h" nogil:
+    ctypedef struct qc_depthwise_params:
+        qc_conv_shape shape
+        int32_t input_offset
+        int32_t filter_offset
+        qc_requant requant
+        const void *packed
+    ctypedef struct qc_depthwise_f32_params:
+        qc_conv_shape shape
+        float activation_min
+        float activation_max
+    ctypedef struct qc_depthwise_hybrid_params:
+        qc_conv_shape shape
+        const float *filter_scale
+        float activation_min
+        float activation_max
+        const void *packed
+    int64_t qc_depthwise_scratch_size(const qc_conv_shape *s, int is_packed)
+    int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s)
+    int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, int is_packed)
+
+
+cdef object pack(str dtype, filter, shape):
+    """Lay out the filter; None where it is not known or not needed."""
+    taps = shape.filter_height * shape.filter_width
+    return pack_depthwise_filter(dtype, filter, shape.output_channels, taps)
+
+
+def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, int32_t filter_offset,
+                        Requant requant) -> KernelCall:
+    """Quantized DEPTHWISE_CONV_2D; `dtype` is int8 or uint8, `filter` a constant one. See
+    ``qc_depthwise_params``."""
+    cdef qc_depthwise_params p
+    packed = pack(dtype, filter, shape)
+    p.shape = c_shape(shape)
+    p.input_offset = input_offset
+    p.filter_offset = filter_offset
+    p.requant = requant.c
+    p.packed = address(packed)
+    scratch = qc_depthwise_scratch_size(&p.shape, packed is not None)
+    return make_call(f"depthwise_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+
+
+def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max) -> KernelCall:
+    """DEPTHWISE_CONV_2D on float32; see ``qc_depthwise_f32_params``."""
+    cdef qc_depthwise_f32_params p
+    p.shape = c_shape(shape)
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    return make_call("depthwise_conv_f32", &p, sizeof(p), qc_depthwise_f32_scratch_size(&p.shape))
+
+
+def depthwise_conv_hybrid_call(shape, *, filter=None, filter_scale, float activation_min,
+                               float activation_max) -> KernelCall:
+    """DEPTHWISE_CONV_2D on float32 with an int8 filter; see ``qc_depthwise_hybrid_params``."""
+    cdef qc_depthwise_hybrid_params p
+    packed = pack("int8", filter, shape)
+    scales = np.array(filter_scale, dtype=np.float32)
+    p.shape = c_shape(shape)
+    p.filter_scale = <const float *>address(scales)
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    p.packed = address(packed)
+    scratch = qc_depthwise_hybrid_scratch_size(&p.shape, packed is not None)
+    return make_call("depthwise_conv_hybrid", &p, sizeof(p), scratch, (scales, packed))

@@ -1,0 +1,151 @@
+"""ADD, SUB, MUL, MAXIMUM, MINIMUM over csrc/reference/elementwise.c and maximum.c, with broadcasting."""
+
+from quantcore.errors import KernelError
+
+from libc.stdint cimport int32_t, int64_t
+
+from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+
+from quantcore.kernels._core import DTYPE_SUFFIX
+
+cdef extern from "quantcore/elementwise.h" nogil:
+    ctypedef struct qc_add_rule:
+        int32_t left_shift
+        int32_t input1_offset
+        int32_t input1_multiplier
+        int32_t input1_shift
+        int32_t input2_offset
+        int32_t input2_multiplier
+        int32_t input2_shift
+        int32_t output_offset
+        int32_t output_multiplier
+        int32_t output_shift
+        int32_t activation_min
+        int32_t activation_max
+    ctypedef struct qc_add_params:
+        qc_broadcast broadcast
+        qc_add_rule rule
+    ctypedef struct qc_mul_params:
+        qc_broadcast broadcast
+        int32_t input1_offset
+        int32_t input2_offset
+        qc_requant requant
+
+cdef extern from "quantcore/maximum.h" nogil:
+    ctypedef struct qc_selection_params:
+        qc_broadcast broadcast
+
+
+def broadcast_shape(shape1, shape2):
+    """Return the shape that two shapes broadcast to, as NumPy and TFLite do.
+
+    Raises
+    ------
+    KernelError
+        If a dimension differs and neither is 1.
+    """
+    rank = max(len(shape1), len(shape2))
+    sizes1 = (1,) * (rank - len(shape1)) + tuple(shape1)
+    sizes2 = (1,) * (rank - len(shape2)) + tuple(shape2)
+    if any(a != b and a != 1 and b != 1 for a, b in zip(sizes1, sizes2)):
+        raise KernelError(f"shapes {tuple(shape1)} and {tuple(shape2)} do not broadcast")
+    return tuple(b if a == 1 else a for a, b in zip(sizes1, sizes2))
+
+
+def broadcast_walk(shape1, shape2):
+    """Return ``[(size, stride1, stride2), ...]`` of as few dimensions as possible, outermost first.
+
+    Dimensions of one element go, and a dimension that continues the next one in both inputs is merged with
+    it. Strides are in elements, 0 where an input repeats.
+    """
+    shape = broadcast_shape(shape1, shape2)
+    sizes1 = (1,) * (len(shape) - len(shape1)) + tuple(shape1)
+    sizes2 = (1,) * (len(shape) - len(shape2)) + tuple(shape2)
+    walk = []
+    step1 = step2 = 1
+    for size, size1, size2 in reversed(list(zip(shape, sizes1, sizes2))):
+        stride1, stride2 = (step1 if size1 == size else 0), (step2 if size2 == size else 0)
+        step1 *= size1
+        step2 *= size2
+        if size == 1:
+            continue
+        if walk:
+            inner, inner1, inner2 = walk[0]
+            if stride1 == inner * inner1 and stride2 == inner * inner2:
+                walk[0] = (size * inner, inner1, inner2)
+                continue
+        walk.insert(0, (size, stride1, stride2))
+    return walk or [(1, 1, 1)]
+
+
+cdef int fill_broadcast(qc_broadcast *broadcast, shape1, shape2) except -1:
+    walk = broadcast_walk(shape1, shape2)
+    if len(walk) > QC_BROADCAST_RANK:
+        raise KernelError(f"shapes {shape1} and {shape2} broadcast over {len(walk)} dimensions; the limit is 8")
+    broadcast.rank = len(walk)
+    for d, (size, stride1, stride2) in enumerate(walk):
+        broadcast.shape[d] = size
+        broadcast.stride1[d] = stride1
+        broadcast.stride2[d] = stride2
+    return 0
+
+
+def add_call(op, dtype, *, shape1, shape2, int32_t left_shift, int32_t input1_offset, int32_t input1_multiplier,
+             int32_t input1_shift, int32_t input2_offset, int32_t input2_multiplier, int32_t input2_shift,
+             int32_t output_offset, int32_t output_multiplier, int32_t output_shift, int32_t activation_min,
+             int32_t activation_max) -> KernelCall:
+    """``"add"`` or ``"sub"`` of a quantized dtype; see ``qc_add_rule``."""
+    cdef qc_add_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    for shift in (input1_shift, input2_shift, output_shift):
+        if not -31 <= shift <= 0:
+            raise KernelError(f"shift is {shift}; {op} allows [-31, 0]")
+    p.rule = qc_add_rule(
+        left_shift, input1_offset, input1_multiplier, input1_shift, input2_offset, input2_multiplier, input2_shift,
+        output_offset, output_multiplier, output_shift, activation_min, activation_max,
+    )
+    return make_call(f"{op}_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+
+
+def mul_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_offset, Requant requant) -> KernelCall:
+    """MUL of a quantized dtype; see ``qc_mul_params``."""
+    cdef qc_mul_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    p.input1_offset = input1_offset
+    p.input2_offset = input2_offset
+    p.requant = requant.c
+    return make_call(f"mul_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+
+
+def arithmetic_f32_call(op, *, shape1, shape2, float activation_min, float activation_max) -> KernelCall:
+    """``"add"``, ``"sub"`` or ``"mul"`` on float32."""
+    cdef qc_arithmetic_f32_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    return make_call(f"{op}_f32", &p, sizeof(p))
+
+
+def arithmetic_s32_call(op, *, shape1, shape2, int32_t activation_min, int32_t activation_max) -> KernelCall:
+    """``"add"``, ``"sub"`` or ``"mul"`` on int32 without scales."""
+    cdef qc_arithmetic_s32_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    return make_call(f"{op}_s32", &p, sizeof(p))
+
+
+def arithmetic_s64_call(op, *, shape1, shape2, int64_t activation_min, int64_t activation_max) -> KernelCall:
+    """``"add"``, ``"sub"`` or ``"mul"`` on int64 without scales."""
+    cdef qc_arithmetic_s64_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    return make_call(f"{op}_s64", &p, sizeof(p))
+
+
+def selection_call(op, dtype, *, shape1, shape2) -> KernelCall:
+    """``"maximum"`` or ``"minimum"`` of stored values."""
+    cdef qc_selection_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    return make_call(f"{op}_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))

@@ -1,0 +1,61 @@
+"""MAX_POOL_2D and AVERAGE_POOL_2D over csrc/reference/pool.c."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from quantcore.kernels._core cimport KernelCall, make_call
+
+from quantcore.kernels._core import DTYPE_SUFFIX
+
+cdef extern from "quantcore/pool.h" nogil:
+    ctypedef struct qc_window:
+        int32_t batches
+        int32_t input_height
+        int32_t input_width
+        int32_t channels
+        int32_t output_height
+        int32_t output_width
+        int32_t filter_height
+        int32_t filter_width
+        int32_t stride_height
+        int32_t stride_width
+        int32_t pad_top
+        int32_t pad_left
+    ctypedef struct qc_pool_params:
+        qc_window window
+        int32_t activation_min
+        int32_t activation_max
+    ctypedef struct qc_pool_f32_params:
+        qc_window window
+        float activation_min
+        float activation_max
+    int64_t qc_average_pool_scratch_size(const qc_window *)
+
+
+cdef qc_window make_window(input_shape, output_size, filter_size, stride, padding):
+    """`input_shape` is NHWC; the pairs are (height, width), and (top, left) for `padding`."""
+    cdef qc_window w
+    w.batches, w.input_height, w.input_width, w.channels = input_shape
+    w.output_height, w.output_width = output_size
+    w.filter_height, w.filter_width = filter_size
+    w.stride_height, w.stride_width = stride
+    w.pad_top, w.pad_left = padding
+    return w
+
+
+def pool_call(kind, dtype, *, input_shape, output_size, filter_size, stride, padding, activation_min,
+              activation_max) -> KernelCall:
+    """``"max"`` or ``"average"`` pooling of int8, uint8, int16 or float32; see ``qc_window``."""
+    cdef qc_window window = make_window(input_shape, output_size, filter_size, stride, padding)
+    cdef qc_pool_params p
+    cdef qc_pool_f32_params pf
+    name = f"{kind}_pool_{DTYPE_SUFFIX[dtype]}"
+    scratch = qc_average_pool_scratch_size(&window) if kind == "average" else 0
+    if dtype == "float32":
+        pf.window = window
+        pf.activation_min = activation_min
+        pf.activation_max = activation_max
+        return make_call(name, &pf, sizeof(pf), scratch)
+    p.window = window
+    p.activation_min = activation_min
+    p.activation_max = activation_max
+    return make_call(name, &p, sizeof(p), scratch)

@@ -1,0 +1,239 @@
+"""Numerics profiles: which backend's rounding quantcore reproduces, as data.
+
+The same model gives different integers on different runtimes because they round differently. A
+profile names, per operator and dtype, the requantization rule, the product that forms the real
+multiplier, and the few other points in which the backend differs. The heavy code is shared:
+accumulation is exact, the rule is applied in the store.
+
+A profile other than ``reference`` runs only what its table names: an operator without a row is refused,
+never computed by a rule that nobody has confirmed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from quantcore.errors import QuantcoreError
+
+__all__ = ["PROFILES", "Profile", "Rule", "get_profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How an accumulator becomes an output.
+
+    Attributes
+    ----------
+    rounding : str
+        Requantization rule by name, see ``csrc/include/quantcore/requantize.h``.
+    product : str
+        How the real multiplier ``s_input * s_filter / s_output`` is formed: ``double`` (every step in
+        float64), ``float_product`` (the product of the two input scales rounded to float32, the
+        division in float64) or ``float32`` (both steps in float32).
+    form : str
+        Which of several arithmetics an operator uses, where they differ in more than the requantization;
+        the operator's page lists them. Empty for the reference form. ``summed`` and ``approximate`` mark
+        float operators whose bits the backend does not define: it adds in an order of its own, or
+        approximates a function. Those are verified in ULPs.
+    block : int
+        Width of the backend's vector body, in channels or in elements of the flat output (the operator's
+        page says which); 0 where all elements are treated alike.
+    tail : str
+        Requantization rule of what is left after the last full block.
+    bounds : str
+        How the bounds of a fused activation are rounded: ``tflite`` or ``xnnpack``.
+    """
+
+    rounding: str = "double_rounding"
+    product: str = "double"
+    form: str = ""
+    block: int = 0
+    tail: str = "double_rounding"
+    bounds: str = "tflite"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of rules, bit-exact with one backend.
+
+    Attributes
+    ----------
+    name : str
+    description : str
+    resolver : str
+        Member of ``tf.lite.experimental.OpResolverType`` that selects the backend in the oracle.
+    confirmed_on : dict of str to str
+        Oracle package and the version on which the tests last confirmed the profile.
+    default : Rule or None
+        Rule of operators without a row; None to refuse them.
+    rules : dict
+        ``(operator, dtype of the output)`` to `Rule`; the dtype ``any`` stands for all without a row.
+    package : str or None
+        Oracle package, where only one will do.
+    fallback : str or None
+        For a delegate: the profile that computes what the delegate declines.
+    """
+
+    name: str
+    description: str
+    resolver: str
+    confirmed_on: dict[str, str]
+    default: Rule | None = None
+    rules: dict[tuple[str, str], Rule] = field(default_factory=dict)
+    package: str | None = None
+    fallback: str | None = None
+
+    def rule(self, op: str, dtype: str, *, delegated: bool = False) -> Rule | None:
+        """Return the rule of operator `op` for outputs of `dtype`; None where the profile has none.
+
+        `delegated` says that the profile's delegate takes the operator.
+        """
+        if self.fallback is not None and not delegated:
+            return PROFILES[self.fallback].rule(op, dtype)
+        return self.rules.get((op, dtype)) or self.rules.get((op, "any"), self.default)
+
+
+# Operators that move data without computing on it: alike in every backend.
+MOVEMENT = {
+    (op, "any"): Rule()
+    for op in (
+        "CONCATENATION", "EXPAND_DIMS", "GATHER", "PACK", "PAD", "PADV2", "RESHAPE", "SHAPE", "SLICE",
+        "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
+    )
+}  # fmt: skip
+
+
+def rows(dtypes: str, *operators: str, rule: Rule = Rule()) -> dict[tuple[str, str], Rule]:
+    """Return the same row for several operators and output dtypes (one string, separated by blanks)."""
+    return {(op, dtype): rule for op in operators for dtype in dtypes.split()}
+
+
+FLOAT32_QUOTIENT = Rule(product="float32")
+FLOAT_PRODUCT = Rule(product="float_product")
+# Float sums in an order that depends on the CPU: not exact
+SUMMED = Rule(form="summed")
+# XNNPACK approximates these float functions as the CPU's instructions allow: not exact
+APPROXIMATE = Rule(form="approximate")
+
+PROFILES: dict[str, Profile] = {
+    "reference": Profile(
+        name="reference",
+        description="TensorFlow Lite's reference kernels",
+        resolver="BUILTIN_REF",
+        confirmed_on={"tensorflow": "2.21.0"},
+        default=Rule(),
+        rules={
+            **rows("int8 int16", "BATCH_MATMUL", rule=FLOAT_PRODUCT),
+            ("CONV_2D", "uint8"): Rule("double_rounding", "float_product"),
+            ("DEPTHWISE_CONV_2D", "uint8"): Rule("double_rounding", "float_product"),
+            ("FULLY_CONNECTED", "int8"): Rule("float64"),
+            ("FULLY_CONNECTED", "uint8"): Rule("float64"),
+            ("MUL", "int8"): Rule("double_rounding", "float32"),
+            ("MUL", "uint8"): Rule("double_rounding", "float32"),
+            ("TRANSPOSE_CONV", "uint8"): Rule("double_rounding", "float_product"),
+            **rows("int8 int16", "ABS", "RSQRT", rule=FLOAT32_QUOTIENT),
+            **rows("int8 uint8 int16", "DIV", rule=FLOAT32_QUOTIENT),
+            ("SVDF", "int8"): Rule("double_rounding", "float32"),
+            ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): Rule("double_rounding", "float32"),
+        },
+    ),
+    "optimized": Profile(
+        name="optimized",
+        description="TensorFlow Lite's optimized kernels without delegates (ruy), x86",
+        resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+        confirmed_on={"tensorflow": "2.21.0"},
+        rules={
+            **MOVEMENT,
+            **rows("any", "GATHER_ND"),
+            **rows("float32", "CEIL", "COS", "FLOOR", "ROUND", "SIN", "SQUARE"),
+            **rows("float32 int8 int16", "EXP", "LOG", "SQRT"),
+            **rows("float32 int32", "ABS"),
+            **rows("float32", "RSQRT"),
+            **rows("int8 int16", "ABS", "RSQRT", rule=FLOAT32_QUOTIENT),
+            **rows("float32 int8 int16 int32", "FLOOR_DIV"),
+            **rows("float32 int8 int16 int32 int64", "FLOOR_MOD", "NEG"),
+            **rows("float32 int8 uint8 int16", "RESIZE_NEAREST_NEIGHBOR"),
+            **rows("float32 int32", "DIV"),
+            **rows("int8 uint8 int16", "DIV", rule=FLOAT32_QUOTIENT),
+            **rows("float32 int32", "SIGN"),
+            **rows("int8 int16", "RESIZE_BILINEAR"),
+            **rows("int32 int64", "ARG_MAX", "ARG_MIN"),
+            **rows("hybrid int32", "BATCH_MATMUL"),
+            **rows("int8 int16", "BATCH_MATMUL", rule=FLOAT_PRODUCT),
+            ("BATCH_MATMUL", "float32"): SUMMED,
+            ("RESIZE_BILINEAR", "float32"): Rule(form="weights"),
+            ("RESIZE_BILINEAR", "uint8"): Rule(form="weights"),
+            **rows("float32 hybrid", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+            ("SVDF", "int8"): Rule("double_rounding", "float32"),
+            ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): Rule("double_rounding", "float32"),
+            ("TRANSPOSE_CONV", "float32"): SUMMED,
+            ("TRANSPOSE_CONV", "hybrid"): Rule(),
+            ("TRANSPOSE_CONV", "int16"): Rule("ruy", form="col2im", block=8),
+            ("TRANSPOSE_CONV", "int8"): Rule("ruy", form="col2im", block=8),
+            ("TRANSPOSE_CONV", "uint8"): Rule("ruy", "float_product", form="col2im", block=16),
+        },
+    ),
+    "xnnpack": Profile(
+        name="xnnpack",
+        description="TensorFlow Lite's default: XNNPACK, and optimized kernels for what it declines, x86",
+        resolver="AUTO",
+        confirmed_on={"tensorflow": "2.21.0"},
+        rules={
+            ("BATCH_MATMUL", "float32"): SUMMED,
+            ("BATCH_MATMUL", "int8"): Rule("float32", "float32", form="symmetric_rhs"),
+            ("COS", "float32"): APPROXIMATE,
+            ("EXP", "float32"): APPROXIMATE,
+            ("RESIZE_BILINEAR", "float32"): Rule(form="lerp"),
+            ("RESIZE_BILINEAR", "int8"): Rule(form="fixed11"),
+            ("RESIZE_BILINEAR", "uint8"): Rule(form="fixed11"),
+            ("ROUND", "float32"): Rule(form="rint"),
+            ("RSQRT", "float32"): APPROXIMATE,
+            ("SIN", "float32"): APPROXIMATE,
+            ("SQRT", "float32"): APPROXIMATE,
+            ("TRANSPOSE_CONV", "float32"): SUMMED,
+            ("TRANSPOSE_CONV", "int8"): Rule("float32", "float32", form="col2im", bounds="xnnpack"),
+            ("TRANSPOSE_CONV", "uint8"): Rule("float32", "float32", form="col2im", bounds="xnnpack"),
+        },
+        fallback="optimized",
+    ),
+    "tflm": Profile(
+        name="tflm",
+        description="TensorFlow Lite Micro's reference kernels; CMSIS-NN requantizes alike",
+        resolver="TFLM",
+        confirmed_on={"tflite-micro": "0.dev20261023182759"},
+        rules={
+            **MOVEMENT,
+            **rows("float32", "CEIL", "COS", "EXP", "FLOOR", "FLOOR_DIV", "FLOOR_MOD", "LOG", "NEG"),
+            **rows("float32", "ROUND", "SIN", "SQRT", "SQUARE"),
+            **rows("float32 int8", "GATHER_ND", "RESIZE_BILINEAR", "RSQRT"),
+            **rows("float32 int8 int16", "ABS", "RESIZE_NEAREST_NEIGHBOR"),
+            **rows("float32 int8 int32", "DIV"),
+            **rows("int32", "ARG_MAX", "ARG_MIN"),
+            ("RSQRT", "int16"): Rule(form="newton"),
+            ("SOFTMAX", "int16"): Rule(),
+            **rows("float32 hybrid", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", rule=Rule(form="tflm")),
+            ("SVDF", "int8"): Rule("double_rounding", "float32", form="tflm"),
+            ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int16"): Rule(form="tflm"),
+            ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): Rule(form="tflm"),
+            **rows("float32 int8", "TRANSPOSE_CONV"),
+            **rows("float32 int8 int16", "BATCH_MATMUL"),
+            ("TRANSPOSE_CONV", "int16"): Rule("int16_multiplier"),
+        },
+        package="tflite_micro",
+    ),
+}
+
+
+def get_profile(name: str) -> Profile:
+    """Return the profile called `name`.
+
+    Raises
+    ------
+    QuantcoreError
+        If there is no such profile; the message lists the known ones.
+    """
+    try:
+        return PROFILES[name]
+    except KeyError:
+        known = ", ".join(PROFILES)
+        raise QuantcoreError(f"unknown numerics profile {name!r}; known: {known}") from None

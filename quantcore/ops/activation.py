@@ -1,0 +1,145 @@
+"""RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, LEAKY_RELU, HARD_SWISH."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import activation as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.lookup import lookup_call, tabulate
+from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant
+
+DTYPES = ("int8", "uint8", "float32")
+DTYPES_WITH_INT16 = ("int8", "uint8", "int16", "float32")
+
+
+def relu_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"output": s_input / s_output}``, divided in float32 (TFLite activations.cc, ReluPrepare)."""
+    if node.output.dtype == "float32":
+        return {}
+    with np.errstate(all="ignore"):
+        ratio = np.float32(node.input(0).scale) / np.float32(node.output.scale)
+    return {"output": np.array([ratio], dtype=np.float64)}
+
+
+def unary_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, str]:
+    """Check the operands, set the output's shape, and return ``(input, output, dtype)``."""
+    check_operands(node, 1)
+    x, y = node.input(0), node.output
+    dtype = check_dtypes(node, dtypes, x, y)
+    y.shape = x.shape
+    if dtype != "float32":
+        per_tensor(node, x, y)
+    if dtype == "int16" and (x.zero_point or y.zero_point):
+        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+    return x, y, dtype
+
+
+def lower_relu(node: Node, dtypes: tuple[str, ...]) -> KernelCall:
+    """Lower an unfused RELU: the bounds of the activation are those of the fused form."""
+    x, y, dtype = unary_operands(node, dtypes)
+    if dtype == "float32":
+        low, high = FLOAT_BOUNDS[node.op.op]
+        unbounded = node.op.op == "RELU"
+        return kernels.relu_f32_call(
+            count=x.count, activation_min=low, activation_max=np.inf if unbounded else high
+        )
+    requant = make_requant(node, relu_multipliers(node)["output"], y, node.op.op)
+    if dtype == "int16":
+        return kernels.relu_call(dtype, count=x.count, input_offset=0, requant=requant)
+    definition = kernels.relu_call(dtype, count=256, input_offset=-x.zero_point, requant=requant)
+    return lookup_call(count=x.count, table=tabulate(definition))
+
+
+@operator("RELU", "RELU6", dtypes=DTYPES_WITH_INT16, max_version=3, page="relu", multipliers=relu_multipliers)
+def lower_relu_with_int16(node: Node) -> KernelCall:
+    """Lower RELU and RELU6, which TFLite has for int16 too."""
+    return lower_relu(node, DTYPES_WITH_INT16)
+
+
+@operator("RELU_N1_TO_1", "RELU_0_TO_1", dtypes=DTYPES, max_version=1, page="relu",
+          multipliers=relu_multipliers)  # fmt: skip
+def lower_relu_8_bit(node: Node) -> KernelCall:
+    """Lower RELU_N1_TO_1 and RELU_0_TO_1."""
+    return lower_relu(node, DTYPES)
+
+
+def leaky_relu_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return the multipliers of both halves, in float32; that of alpha may be negative."""
+    if node.output.dtype == "float32":
+        return {}
+    x, y = np.float32(node.input(0).scale), np.float32(node.output.scale)
+    with np.errstate(all="ignore"):
+        alpha = x * np.float32(node.options.get("alpha", 0.0)) / y
+        return {"identity": np.array([np.float64(x / y)]), "alpha": np.array([np.float64(alpha)])}
+
+
+@operator("LEAKY_RELU", dtypes=DTYPES_WITH_INT16, max_version=2, page="leaky_relu",
+          multipliers=leaky_relu_multipliers)  # fmt: skip
+def lower_leaky_relu(node: Node) -> KernelCall:
+    """Lower LEAKY_RELU."""
+    x, y, dtype = unary_operands(node, DTYPES_WITH_INT16)
+    if dtype == "float32":
+        return kernels.leaky_relu_f32_call(count=x.count, alpha=node.options.get("alpha", 0.0))
+    real = leaky_relu_multipliers(node)
+    identity_multiplier, identity_shift = checked_multiplier(node, real["identity"])
+    size, alpha_shift = checked_multiplier(node, np.abs(real["alpha"]))
+    alpha_multiplier = -size if real["alpha"][0] < 0 else size
+
+    def call(count: int) -> KernelCall:
+        return kernels.leaky_relu_call(
+            dtype,
+            count=count,
+            input_offset=-x.zero_point,
+            output_offset=y.zero_point,
+            identity_multiplier=identity_multiplier[0],
+            identity_shift=identity_shift[0],
+            alpha_multiplier=alpha_multiplier[0],
+            alpha_shift=alpha_shift[0],
+        )
+
+    return call(x.count) if dtype == "int16" else lookup_call(count=x.count, table=tabulate(call(256)))
+
+
+def hard_swish_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return the multipliers of x, to the output's scale, and of the factor, x / 3 in units of 1 / 32768."""
+    if node.output.dtype == "float32":
+        return {}
+    with np.errstate(all="ignore"):
+        fine = np.float32(1 / 128) * np.float32(node.input(0).scale)  # the scale of x with 7 more bits
+        output = fine / np.float32(node.output.scale)
+        factor = fine / (np.float32(3) / np.float32(32768))
+    return {"output": np.array([np.float64(output)]), "factor": np.array([np.float64(factor)])}
+
+
+def sixteen_bits(multiplier: int) -> int:
+    """Round a 32-bit fixed-point multiplier to 16 bits, saturated."""
+    return min((multiplier + (1 << 15)) >> 16, 32767)
+
+
+@operator("HARD_SWISH", dtypes=DTYPES, max_version=1, page="hard_swish", multipliers=hard_swish_multipliers)
+def lower_hard_swish(node: Node) -> KernelCall:
+    """Lower HARD_SWISH."""
+    x, y, dtype = unary_operands(node, DTYPES)
+    if dtype == "float32":
+        return kernels.hard_swish_f32_call(count=x.count)
+    real = hard_swish_multipliers(node)
+    output_multiplier, output_shift = checked_multiplier(node, real["output"])
+    factor_multiplier, factor_shift = checked_multiplier(node, real["factor"])
+    if output_shift[0] > 0:
+        raise node.refuse(
+            f"input scale / output scale is {128 * real['output'][0]:g}; expected less than 128, as in TFLite"
+        )
+    definition = kernels.hard_swish_call(
+        dtype,
+        count=256,
+        input_offset=-x.zero_point,
+        output_offset=y.zero_point,
+        output_multiplier=sixteen_bits(int(output_multiplier[0])),
+        output_shift=output_shift[0],
+        reluish_multiplier=sixteen_bits(int(factor_multiplier[0])),
+        reluish_shift=factor_shift[0],
+    )
+    return lookup_call(count=x.count, table=tabulate(definition))

@@ -1,0 +1,38 @@
+"""ARG_MAX and ARG_MIN."""
+
+from __future__ import annotations
+
+import math
+
+from quantcore.kernels import arg_extreme as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import known_axis
+from quantcore.ops.operands import check_operands
+from quantcore.ops.registry import Node, operator
+
+KERNEL_DTYPE = {"int8": "int8", "uint8": "uint8", "int32": "int32", "float32": "float32", "bool": "uint8"}
+
+
+@operator("ARG_MAX", "ARG_MIN", dtypes=tuple(KERNEL_DTYPE), max_version=3, page="arg_max")
+def lower_arg_extreme(node: Node) -> KernelCall:
+    """Lower ARG_MAX and ARG_MIN; the axis must be known before running."""
+    check_operands(node, 2)
+    x, y = node.input(0), node.output
+    if x.dtype not in KERNEL_DTYPE:
+        raise node.refuse(f"input dtype is {x.dtype}; supported: {', '.join(KERNEL_DTYPE)}")
+    if y.dtype not in ("int32", "int64"):
+        raise node.refuse(f"output dtype is {y.dtype}; expected int32 or int64")
+    axis = known_axis(node, 1, len(x.shape))
+    if x.shape[axis] == 0:
+        raise node.refuse(
+            f"dimension {axis} of the input's shape {x.shape} is empty; it has no largest element"
+        )
+    y.shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+    return kernels.arg_extreme_call(
+        KERNEL_DTYPE[x.dtype],
+        outer=math.prod(x.shape[:axis]),
+        axis=x.shape[axis],
+        inner=math.prod(x.shape[axis + 1 :]),
+        smallest=node.op.op == "ARG_MIN",
+        wide=y.dtype == "int64",
+    )

@@ -1,0 +1,131 @@
+"""BATCH_MATMUL."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.kernels import batch_matmul as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.elementwise import broadcast_shape
+from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
+from quantcore.ops.delegate import delegable
+from quantcore.ops.operands import check_operands, per_tensor
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import make_requant, product_multiplier
+
+# dtypes of both inputs and the output
+FORMS = {
+    ("int8", "int8", "int8"): "s8",
+    ("int16", "int16", "int16"): "s16",
+    ("int8", "int8", "int32"): "s8_s32",
+    ("float32", "float32", "float32"): "f32",
+    ("float32", "int8", "float32"): "hybrid",
+}
+MAX_RANK = 5
+
+
+def matmul_geometry(node: Node) -> MatmulShape:
+    """Check the shapes, set the output's, and return the geometry."""
+    a, b = node.input(0).shape, node.input(1).shape
+    if not (2 <= len(a) <= MAX_RANK and 2 <= len(b) <= MAX_RANK):
+        raise node.refuse(f"inputs have shapes {a} and {b}; expected 2 to {MAX_RANK} dimensions each")
+    adj_lhs, adj_rhs = bool(node.options.get("adj_x", False)), bool(node.options.get("adj_y", False))
+    rank = max(len(a), len(b))
+    lhs, rhs = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+    rows, depth = (lhs[-1], lhs[-2]) if adj_lhs else (lhs[-2], lhs[-1])
+    columns, rhs_depth = (rhs[-2], rhs[-1]) if adj_rhs else (rhs[-1], rhs[-2])
+    if depth != rhs_depth:
+        raise node.refuse(
+            f"inputs have shapes {a} and {b}, adj_x is {adj_lhs} and adj_y {adj_rhs}: {depth} columns of the "
+            f"left matrix meet {rhs_depth} rows of the right one"
+        )
+    try:
+        batch = broadcast_shape(lhs[:-2], rhs[:-2])
+    except KernelError as error:
+        raise node.refuse(f"batch dimensions: {error}") from None
+    node.output.shape = (*batch, rows, columns)
+    return matmul_shape(a, b, adj_lhs, adj_rhs)
+
+
+def matmul_form(node: Node) -> str:
+    """Return ``s8``, ``s16``, ``s8_s32``, ``f32`` or ``hybrid``, by the dtypes of the operands."""
+    check_operands(node, 2)
+    found = (node.input(0).dtype, node.input(1).dtype, node.output.dtype)
+    if found not in FORMS:
+        known = "; ".join(" * ".join(form[:2]) + " to " + form[2] for form in FORMS)
+        raise node.refuse(f"operands are {found[0]} * {found[1]} to {found[2]}; supported: {known}")
+    return FORMS[found]
+
+
+def matmul_macs(node: Node) -> int:
+    """Return the multiply-accumulates."""
+    a = node.input(0).shape
+    return math.prod(node.output.shape) * (a[-2] if node.options.get("adj_x", False) else a[-1])
+
+
+def matmul_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"output": s_1 * s_2 / s_output}`` of the quantized forms, else nothing."""
+    if node.output.dtype not in ("int8", "int16"):
+        return {}
+    return {"output": product_multiplier(node, node.input(0).scale, node.input(1).scale, node.output.scale)}
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the operator: all float32, all int8, or float32 with constant int8 weights."""
+    a, b, y = node.input(0), node.input(1), node.output
+    if a.dtype == "float32" and b.dtype == "int8":
+        return b.tensor.data is not None and y.dtype == "float32"
+    return len({a.dtype, b.dtype, y.dtype}) == 1 and all(delegable(o, ("float32", "int8")) for o in (a, b, y))
+
+
+@operator(
+    "BATCH_MATMUL",
+    dtypes=("int8", "int16", "float32", "hybrid"),
+    max_version=4,
+    page="batch_matmul",
+    macs=matmul_macs,
+    multipliers=matmul_multipliers,
+    xnnpack=delegated,
+)
+def lower_batch_matmul(node: Node) -> KernelCall:
+    """Lower BATCH_MATMUL."""
+    form = matmul_form(node)
+    geometry = matmul_geometry(node)
+    a, b, y = node.input(0), node.input(1), node.output
+    if form in ("f32", "s8_s32"):
+        return kernels.batch_matmul_call(form, geometry)
+    if form == "hybrid":
+        return lower_hybrid(node, geometry)
+    per_tensor(node, a, b, y)
+    if form == "s16" and (a.zero_point or b.zero_point or y.zero_point):
+        raise node.refuse(
+            f"int16 zero points are {a.zero_point}, {b.zero_point} and {y.zero_point}; expected 0"
+        )
+    real = matmul_multipliers(node)["output"]
+    return kernels.batch_matmul_call(
+        form,
+        geometry,
+        lhs_offset=-a.zero_point,
+        rhs_offset=0 if node.rule.form == "symmetric_rhs" else -b.zero_point,
+        requant=make_requant(node, real, y, rounding="int16_multiplier" if form == "s16" else None),
+    )
+
+
+def lower_hybrid(node: Node, geometry: MatmulShape) -> KernelCall:
+    """Lower float32 times int8 weights."""
+    w = node.input(1)
+    columns = node.output.shape[-1]
+    if w.scales.size not in (1, columns) or not (np.isfinite(w.scales).all() and (w.scales > 0).all()):
+        raise node.refuse(
+            f"the weights have {w.scales.size} scales; expected one, or one per column ({columns}), positive"
+        )
+    asymmetric = bool(node.options.get("asymmetric_quantize_inputs", False))
+    if asymmetric and math.prod(w.shape[:-2]) != 1:
+        raise node.refuse(
+            f"asymmetric_quantize_inputs is set, and the weights have shape {w.shape}; expected a single "
+            "matrix (TFLite takes the sums of another one)"
+        )
+    return kernels.batch_matmul_hybrid_call(geometry, asymmetric=asymmetric, weight_scale=w.scales)

@@ -1,0 +1,136 @@
+"""CONV_2D."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import conv as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.conv_shape import ConvShape
+from quantcore.ops.convolution import (
+    check_bias_scale,
+    check_filter_scales,
+    check_quantization,
+    check_symmetric_filter,
+    conv_form,
+    may_contain_minimum,
+    optional_bias,
+    output_multipliers,
+)
+from quantcore.ops.padding import window_geometry
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import float_bounds, make_requant
+
+__all__ = ["conv_shape", "lower_conv_2d"]
+
+
+def conv_macs(node: Node) -> int:
+    """Return the multiply-accumulates: one filter per output element."""
+    return int(np.prod(node.output.shape, dtype=np.int64) * np.prod(node.input(1).shape[1:], dtype=np.int64))
+
+
+def conv_shape(node: Node, output_channels: int) -> ConvShape:
+    """Return the geometry of a two-dimensional convolution by its options and shapes.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        Where a rank, a size, a stride or a dilation is unusable.
+    """
+    x, w = node.input(0), node.input(1)
+    if len(x.shape) != 4 or len(w.shape) != 4:
+        raise node.refuse(f"input and filter have shapes {x.shape} and {w.shape}; expected rank 4")
+    if min(x.shape[1:]) < 1 or min(w.shape) < 1 or output_channels < 1:
+        raise node.refuse(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
+    dilation = (node.options.get("dilation_h_factor", 0), node.options.get("dilation_w_factor", 0))
+    window = window_geometry(node, x.shape[1:3], w.shape[1:3], dilation)
+    return ConvShape(
+        *x.shape,
+        *w.shape[1:3],
+        window.output_height,
+        window.output_width,
+        output_channels,
+        node.options["stride_h"],
+        node.options["stride_w"],
+        *dilation,
+        window.pad_top,
+        window.pad_left,
+    )
+
+
+def conv_groups(node: Node) -> int:
+    """Return the number of groups: the input's channels over those of the filter."""
+    channels, filters, depth = node.input(0).shape[3], node.input(1).shape[0], node.input(1).shape[3]
+    if channels % depth != 0 or filters % (channels // depth) != 0:
+        raise node.refuse(
+            f"input has {channels} channels, the filter takes {depth} and makes {filters}; expected the "
+            "first to be a multiple of the second, and the third of their quotient (the number of groups)"
+        )
+    return channels // depth
+
+
+def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
+    """Lower the hybrid form; scales that are all equal count as one, as in TFLite."""
+    check_filter_scales(node, shape.output_channels, axes=(0, 1, 2, 3))
+    scales = node.input(1).scales
+    if (scales == scales[0]).all():
+        scales = scales[:1]
+        if groups != 1:
+            raise node.refuse(
+                f"float32 input, int8 filter with one scale and {groups} groups; expected a scale per "
+                "channel (TFLite reads past the scale)"
+            )
+    if shape.batches == 0:
+        raise node.refuse("the batch is empty; the hybrid form needs at least one image")
+    low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+    return kernels.conv_hybrid_call(
+        shape,
+        filter=node.input(1).value,
+        groups=groups,
+        sign_overflow=may_contain_minimum(node.input(1)),
+        filter_scale=scales,
+        activation_min=low,
+        activation_max=high,
+    )
+
+
+@operator(
+    "CONV_2D",
+    dtypes=("int8", "uint8", "float32", "hybrid"),
+    max_version=8,
+    page="conv_2d",
+    macs=conv_macs,
+    multipliers=output_multipliers,
+)
+def lower_conv_2d(node: Node) -> KernelCall:
+    """Lower CONV_2D: one filter per output channel, of ``shape[0]`` of the filter."""
+    form = conv_form(node)
+    x, w, y = node.input(0), node.input(1), node.output
+    shape = conv_shape(node, w.shape[0] if w.shape else 0)
+    groups = conv_groups(node)
+    bias = optional_bias(node, form, shape.output_channels)
+    if bias is None:
+        raise node.refuse("there is no bias; TFLite's CONV_2D requires one")
+    activation = node.options.get("fused_activation_function", "NONE")
+    y.shape = (shape.batches, shape.output_height, shape.output_width, shape.output_channels)
+    if form == "float32":
+        low, high = float_bounds(node, activation)
+        return kernels.conv_f32_call(
+            shape, filter=w.value, groups=groups, activation_min=low, activation_max=high
+        )
+    if form == "hybrid":
+        return lower_hybrid(node, shape, groups)
+    check_quantization(node, shape.output_channels, axes=(0, 1, 2, 3))
+    if form == "uint8":
+        check_bias_scale(node, bias)
+    else:
+        check_symmetric_filter(node)
+    return kernels.conv_call(
+        form,
+        shape,
+        filter=w.value,
+        groups=groups,
+        input_offset=-x.zero_point,
+        filter_offset=-w.zero_point,
+        requant=make_requant(node, output_multipliers(node)["output"], y, activation),
+    )

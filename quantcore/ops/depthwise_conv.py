@@ -1,0 +1,95 @@
+"""DEPTHWISE_CONV_2D."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import depthwise_conv as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.conv_shape import ConvShape
+from quantcore.ops.conv import conv_shape
+from quantcore.ops.convolution import (
+    check_bias_scale,
+    check_filter_scales,
+    check_quantization,
+    conv_form,
+    optional_bias,
+    output_multipliers,
+)
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import float_bounds, make_requant
+
+__all__ = ["lower_depthwise_conv_2d"]
+
+
+def depthwise_macs(node: Node) -> int:
+    """Return the multiply-accumulates: one filter plane per output element."""
+    return int(np.prod(node.output.shape, dtype=np.int64) * np.prod(node.input(1).shape[1:3], dtype=np.int64))
+
+
+def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
+    """Lower the hybrid form, which takes the depth multiplier from the options."""
+    channels = shape.output_channels
+    check_filter_scales(node, channels, axes=(3, 2, 1, 0))
+    if node.input(1).scales.size != channels:
+        raise node.refuse(
+            f"float32 input, int8 filter with one scale for {channels} channels; expected a scale per "
+            "channel (TFLite reads past the scale)"
+        )
+    multiplier = node.options.get("depth_multiplier", 0)
+    if multiplier * shape.input_channels != channels:
+        raise node.refuse(
+            f"depth_multiplier is {multiplier} for {shape.input_channels} input and {channels} output "
+            f"channels; expected {channels // shape.input_channels}"
+        )
+    if shape.batches == 0:
+        raise node.refuse("the batch is empty; the hybrid form needs at least one image")
+    low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+    return kernels.depthwise_conv_hybrid_call(
+        shape,
+        filter=node.input(1).value,
+        filter_scale=node.input(1).scales,
+        activation_min=low,
+        activation_max=high,
+    )
+
+
+@operator(
+    "DEPTHWISE_CONV_2D",
+    dtypes=("int8", "uint8", "float32", "hybrid"),
+    max_version=7,
+    page="depthwise_conv_2d",
+    macs=depthwise_macs,
+    multipliers=output_multipliers,
+)
+def lower_depthwise_conv_2d(node: Node) -> KernelCall:
+    """Lower DEPTHWISE_CONV_2D; the depth multiplier follows from the shapes, as in TFLite."""
+    form = conv_form(node)
+    x, w, y = node.input(0), node.input(1), node.output
+    channels = w.shape[-1] if w.shape else 0
+    shape = conv_shape(node, channels)
+    if w.shape[0] != 1 or channels % shape.input_channels != 0:
+        raise node.refuse(
+            f"filter has shape {w.shape}, the input {shape.input_channels} channels; expected (1, height, "
+            "width, channels) with a multiple of the input's channels"
+        )
+    bias = optional_bias(node, form, channels)
+    activation = node.options.get("fused_activation_function", "NONE")
+    y.shape = (shape.batches, shape.output_height, shape.output_width, channels)
+    if form == "float32":
+        low, high = float_bounds(node, activation)
+        return kernels.depthwise_conv_f32_call(shape, activation_min=low, activation_max=high)
+    if form == "hybrid":
+        return lower_hybrid(node, shape)
+    check_quantization(node, channels, axes=(3, 2, 1, 0))
+    if form == "uint8":
+        check_bias_scale(node, bias)
+    return kernels.depthwise_conv_call(
+        form,
+        shape,
+        filter=w.value,
+        input_offset=-x.zero_point,
+        # An int8 filter's zero point, which should be 0, is ignored by TFLite.
+        filter_offset=-w.zero_point if form == "uint8" else 0,
+        requant=make_requant(node, output_multipliers(node)["output"], y, activation),
+    )

@@ -1,0 +1,78 @@
+"""DIV, FLOOR_DIV, FLOOR_MOD: two inputs that broadcast."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.affine import quantize_multiplier
+from quantcore.kernels import division as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.elementwise import broadcast_operands, fused_activation
+from quantcore.ops.operands import per_tensor
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import float_bounds, quantized_bounds, quotient, type_bounds
+
+QUANTIZED = ("int8", "uint8", "int16")
+FLOOR_DIV_DTYPES = ("float32", "int8", "int16", "int32")
+FLOOR_MOD_DTYPES = (*FLOOR_DIV_DTYPES, "int64")
+MAX_FLOOR_RANK = 4  # TFLite's kernels broadcast over four dimensions
+
+
+def div_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"output": s_1 / (s_2 * s_output)}``."""
+    if node.output.dtype not in QUANTIZED:
+        return {}
+    return {"output": quotient(node, node.input(0).scale, node.input(1).scale, node.output.scale)}
+
+
+@operator(
+    "DIV", dtypes=(*QUANTIZED, "float32", "int32"), max_version=2, page="div", multipliers=div_multipliers
+)
+def lower_div(node: Node) -> KernelCall:
+    """Lower DIV."""
+    a, b, y, dtype = broadcast_operands(node, (*QUANTIZED, "float32", "int32"), 5)
+    activation = fused_activation(node)
+    if dtype == "float32":
+        low, high = float_bounds(node, activation)
+        return kernels.div_f32_call(shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high)
+    if dtype == "int32":
+        low, high = float_bounds(node, activation)
+        tmin, tmax = type_bounds(dtype)
+        return kernels.div_s32_call(
+            shape1=a.shape,
+            shape2=b.shape,
+            activation_min=tmin if low < tmin else int(low),
+            activation_max=tmax if high > tmax else int(high),
+        )
+    per_tensor(node, a, b, y)
+    real = div_multipliers(node)["output"][0]
+    if not (np.isfinite(real) and real < 2**31):
+        raise node.refuse(f"the scales give the multiplier {real:g}; expected a finite one, less than 2**31")
+    multiplier, shift = quantize_multiplier(real)
+    qmin, qmax = quantized_bounds(node, activation, y)
+    return kernels.div_call(
+        dtype,
+        shape1=a.shape,
+        shape2=b.shape,
+        input1_offset=-a.zero_point,
+        input2_offset=-b.zero_point,
+        multiplier=multiplier,
+        shift=shift,
+        output_offset=y.zero_point,
+        activation_min=qmin,
+        activation_max=qmax,
+    )
+
+
+@operator("FLOOR_DIV", dtypes=FLOOR_DIV_DTYPES, max_version=3, page="floor_div")
+def lower_floor_div(node: Node) -> KernelCall:
+    """Lower FLOOR_DIV: stored values, whatever the scales."""
+    a, b, _, dtype = broadcast_operands(node, FLOOR_DIV_DTYPES, MAX_FLOOR_RANK)
+    return kernels.floor_call("floor_div", dtype, shape1=a.shape, shape2=b.shape)
+
+
+@operator("FLOOR_MOD", dtypes=FLOOR_MOD_DTYPES, max_version=2, page="floor_div")
+def lower_floor_mod(node: Node) -> KernelCall:
+    """Lower FLOOR_MOD: stored values, whatever the scales."""
+    a, b, _, dtype = broadcast_operands(node, FLOOR_MOD_DTYPES, MAX_FLOOR_RANK)
+    return kernels.floor_call("floor_mod", dtype, shape1=a.shape, shape2=b.shape)

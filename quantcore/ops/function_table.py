@@ -1,0 +1,71 @@
+"""Tables of real functions on quantized values: what EXP, LOG and their like are lowered to.
+
+Source of the rules: TFLite ``kernels/internal/common.h`` (LUTPopulate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.interpolate import interpolate_call
+from quantcore.kernels.lookup import lookup_call
+from quantcore.ops.registry import Node, Operand
+from quantcore.ops.requant import type_bounds
+
+__all__ = ["byte_table", "knot_table", "lower_table"]
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def round_half_away(x: np.ndarray) -> np.ndarray:
+    """Return C's ``round`` of float32 values; a NaN stays."""
+    wide = x.astype(np.float64)
+    return np.copysign(np.floor(np.abs(wide) + 0.5), wide).astype(np.float32)
+
+
+def byte_table(function: Function, x: Operand, y: Operand) -> np.ndarray:
+    """Return the output for each byte q: ``round(f(s * (q - z)) * (1 / s_out)) + z_out``, clamped.
+
+    Every step is rounded to float32.
+    """
+    qmin, qmax = type_bounds(x.dtype)
+    every = np.arange(256, dtype=np.uint8).view(x.dtype).astype(np.int32)
+    real = function(np.float32(x.scale) * (every - x.zero_point).astype(np.float32))
+    with np.errstate(all="ignore"):
+        rescaled = round_half_away(real * (np.float32(1) / np.float32(y.scale))) + np.float32(y.zero_point)
+    return np.clip(np.trunc(rescaled), qmin, qmax).astype(x.dtype)
+
+
+def knot_table(function: Function, x: Operand, y: Operand) -> np.ndarray:
+    """Return the 513 knots of an int16 function, every 128 inputs, in float32 arithmetic.
+
+    A knot is moved by half the error that the line to its neighbour has halfway.
+    """
+    f32 = np.float32
+    low, high = (f32(x.scale) * f32(v) for v in (-32768, 32767))
+    output_range = f32(y.scale) * f32(32767) - f32(y.scale) * f32(-32768)
+    step = (high - low) / f32(512)
+    index = np.arange(512, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        inverse = f32(65536) / output_range
+        here = function(low + index * step) * inverse
+        halfway = function(low + index * step + step / f32(2)) * inverse
+        after = function(low + (index + f32(1)) * step) * inverse
+        line = round_half_away((after + round_half_away(here)) / f32(2))
+        bias = round_half_away((line - round_half_away(halfway)) / f32(2))
+        knots = round_half_away(here) - bias
+        last = round_half_away(function(np.array([high], np.float32)) * inverse)
+    # infinity minus infinity, where the function overflows: C's clamp passes a NaN, and x86 converts it to 0
+    both = np.concatenate([knots, last])
+    return np.clip(np.where(np.isnan(both), 0, both), -32768, 32767).astype(np.int16)
+
+
+def lower_table(node: Node, function: Function, *, lowest: int = -(2**15)) -> KernelCall:
+    """Lower ``y = function(x)`` on int8 or int16; `lowest` is the least int16 input that is allowed."""
+    x, y = node.input(0), node.output
+    if x.dtype == "int8":
+        return lookup_call(count=x.count, table=byte_table(function, x, y))
+    return interpolate_call(count=x.count, table=knot_table(function, x, y), lowest=lowest)

@@ -1,0 +1,45 @@
+"""GATHER."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import movement as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype
+from quantcore.ops.registry import Node, operator
+
+
+@operator("GATHER", dtypes=("any",), max_version=8, page="gather")
+def lower_gather(node: Node) -> KernelCall:
+    """Lower GATHER: slices of the input along an axis, by index; indices may be data."""
+    x, indices, y = node.input(0), node.input(1), node.output
+    same_dtype(node, x, y)
+    if indices.dtype not in ("int16", "int32", "int64"):
+        raise node.refuse(f"indices are {indices.dtype}; supported: int16, int32, int64")
+    axis = resolve_axis(node, int(node.options.get("axis", 0)), len(x.shape))
+    batch_dims = int(node.options.get("batch_dims", 0))
+    if batch_dims < 0:
+        batch_dims += len(indices.shape)
+    if (
+        not 0 <= batch_dims <= min(axis, len(indices.shape))
+        or x.shape[:batch_dims] != indices.shape[:batch_dims]
+    ):
+        raise node.refuse(
+            f"batch_dims {batch_dims} does not fit an input of shape {x.shape}, "
+            f"indices of shape {indices.shape} and axis {axis}"
+        )
+    size = x.shape[axis]
+    if indices.value is not None and np.any((indices.value < 0) | (indices.value >= size)):
+        raise node.refuse(f"an index is outside [0, {size}), the range of dimension {axis}")
+    y.shape = (*x.shape[:axis], *indices.shape[batch_dims:], *x.shape[axis + 1 :])
+    return kernels.gather_call(
+        batch=math.prod(x.shape[:batch_dims]),
+        outer=math.prod(x.shape[batch_dims:axis]),
+        axis=size,
+        count=math.prod(indices.shape[batch_dims:]),
+        slice_bytes=math.prod(x.shape[axis + 1 :]) * element_bytes(node, x),
+        index_bytes=np.dtype(indices.dtype).itemsize,
+    )

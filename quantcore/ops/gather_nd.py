@@ -1,0 +1,40 @@
+"""GATHER_ND."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import indexing as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, same_dtype
+from quantcore.ops.operands import check_operands
+from quantcore.ops.registry import Node, operator
+
+
+@operator("GATHER_ND", dtypes=("any",), max_version=6, page="gather_nd")
+def lower_gather_nd(node: Node) -> KernelCall:
+    """Lower GATHER_ND: slices of the input by tuples of indices; indices may be data."""
+    check_operands(node, 2)
+    x, indices, y = node.input(0), node.input(1), node.output
+    same_dtype(node, x, y)
+    if indices.dtype not in ("int16", "int32", "int64"):
+        raise node.refuse(f"indices are {indices.dtype}; supported: int16, int32, int64")
+    if not x.shape or not indices.shape:
+        raise node.refuse(f"shapes are {x.shape} and {indices.shape}; expected at least one dimension each")
+    depth = indices.shape[-1]
+    if depth > min(len(x.shape), 8):
+        raise node.refuse(
+            f"{depth} indices for an input of shape {x.shape}; expected at most {min(len(x.shape), 8)}"
+        )
+    sizes = x.shape[:depth]
+    if indices.value is not None and np.any((indices.value < 0) | (indices.value >= np.array(sizes))):
+        raise node.refuse(f"an index is outside the first {depth} dimensions of the input's shape {x.shape}")
+    y.shape = (*indices.shape[:-1], *x.shape[depth:])
+    return kernels.gather_nd_call(
+        count=math.prod(indices.shape[:-1]),
+        sizes=sizes,
+        index_bytes=np.dtype(indices.dtype).itemsize,
+        slice_bytes=math.prod(x.shape[depth:]) * element_bytes(node, x),
+    )

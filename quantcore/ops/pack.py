@@ -1,0 +1,31 @@
+"""PACK and CONCATENATION: arrays side by side."""
+
+from __future__ import annotations
+
+import math
+
+from quantcore.kernels import movement as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype, same_parameters
+from quantcore.ops.registry import Node, operator
+
+
+@operator("PACK", dtypes=("any",), max_version=5, page="pack")
+def lower_pack(node: Node) -> KernelCall:
+    """Lower PACK: inputs of one shape, stacked along a new dimension."""
+    inputs, y = [node.input(i) for i in range(len(node.inputs))], node.output
+    count = int(node.options.get("values_count", len(inputs)))
+    if not inputs or count != len(inputs):
+        raise node.refuse(
+            f"has {len(inputs)} inputs, and the option values_count is {count}; expected the same"
+        )
+    shape = inputs[0].shape
+    for x in inputs:
+        if x.shape != shape:
+            raise node.refuse(f"input shapes differ: {shape} and {x.shape}")
+    same_dtype(node, *inputs, y)
+    same_parameters(node, *inputs, y)
+    axis = resolve_axis(node, int(node.options.get("axis", 0)), len(shape) + 1)
+    y.shape = (*shape[:axis], count, *shape[axis:])
+    part_bytes = math.prod(shape[axis:]) * element_bytes(node, y)
+    return kernels.join_call(rows=math.prod(shape[:axis]), part_bytes=[part_bytes] * count)

@@ -1,0 +1,67 @@
+"""PAD and PADV2."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import movement as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, same_dtype, same_parameters
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import type_bounds
+
+
+def read_paddings(node: Node) -> np.ndarray:
+    """Return the known paddings, one row ``(before, after)`` per dimension of the input."""
+    paddings = node.known_value(1)
+    wanted = (len(node.input(0).shape), 2)
+    if paddings.dtype.kind not in "ib" or paddings.shape != wanted:
+        raise node.refuse(
+            f"paddings are {paddings.dtype} of shape {paddings.shape}; expected integers, {wanted}"
+        )
+    if paddings.min(initial=0) < 0 or paddings.max(initial=0) > np.iinfo(np.int32).max:
+        raise node.refuse(
+            f"paddings are in [{paddings.min()}, {paddings.max()}]; expected int32, not negative"
+        )
+    return paddings.astype(np.int64)
+
+
+def pad_value(node: Node) -> np.ndarray:
+    """Return the value to pad with, as a 0-d array of the dtype.
+
+    PADV2 gives it, in the output's parameters. Otherwise it is what stands for 0: the zero point of the
+    output, or 0 where there are no parameters.
+    """
+    y = node.output
+    given = node.optional_input(2)
+    if given is not None:
+        same_dtype(node, y, given)
+        if y.quantized:
+            same_parameters(node, y, given)
+        value = node.known_value(2)
+        if value.size != 1:
+            raise node.refuse(f"the value to pad with has shape {value.shape}; expected one element")
+        return value.reshape(())
+    if y.dtype not in ("int8", "uint8", "int16") or not y.quantized:
+        return np.zeros((), y.dtype)
+    low, high = type_bounds(y.dtype)
+    if not low <= y.zero_point <= high:
+        raise node.refuse(f"the zero point of the output is {y.zero_point}; expected one in [{low}, {high}]")
+    return np.array(y.zero_point, y.dtype)
+
+
+@operator("PAD", "PADV2", dtypes=("any",), max_version=6, page="pad")
+def lower_pad(node: Node) -> KernelCall:
+    """Lower PAD and PADV2; the paddings, and the value of PADV2, must be known before running."""
+    x, y = node.input(0), node.output
+    same_dtype(node, x, y)
+    element_bytes(node, x)
+    paddings = read_paddings(node)
+    y.shape = tuple(int(n) for n in np.array(x.shape, np.int64) + paddings.sum(axis=1))
+    return kernels.pad_call(
+        shape=x.shape,
+        before=[int(n) for n in paddings[:, 0]],
+        after=[int(n) for n in paddings[:, 1]],
+        value=pad_value(node),
+        output=len(node.inputs),
+    )

@@ -1,0 +1,122 @@
+"""Output sizes and padding of sliding windows: convolutions and pools.
+
+Source of the rules: TFLite ``kernels/padding.h`` (ComputeOutSize, ComputePadding).
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+
+from quantcore.errors import KernelError
+from quantcore.ops.registry import Node
+
+__all__ = ["Padding", "Window", "conv_geometry", "window_geometry"]
+
+Padding = str | tuple[int, int]  # "same", "valid", or (before, after)
+
+_INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where a two-dimensional window goes: output size, and padding above and to the left."""
+
+    output_height: int
+    output_width: int
+    pad_top: int
+    pad_left: int
+
+
+def conv_geometry(
+    size: int, filter_size: int, stride: int, dilation: int, padding: Padding
+) -> tuple[int, int]:
+    """Return ``(output size, padding before)`` of a window that slides along one axis.
+
+    With ``effective = (filter_size - 1) * dilation + 1``:
+
+    - ``"same"``: ``output = ceil(size / stride)``; the padding needed in total is
+      ``max(0, (output - 1) * stride + effective - size)``, of which the smaller half goes before.
+    - ``"valid"``: ``output = floor((size - effective) / stride) + 1``, no padding.
+    - ``(before, after)``: as valid, on a size of ``size + before + after``.
+
+    Parameters
+    ----------
+    size, filter_size, stride, dilation : int
+        All at least 1.
+    padding : {"same", "valid"} or (int, int)
+        The names in any case; explicit padding is not negative.
+
+    Raises
+    ------
+    KernelError
+        A parameter out of range, or an output of less than one element.
+    """
+    for name, value in (
+        ("size", size),
+        ("filter size", filter_size),
+        ("stride", stride),
+        ("dilation", dilation),
+    ):
+        if not 1 <= value <= _INT32_MAX:
+            raise KernelError(f"{name} is {value}; expected a positive 32-bit integer")
+    effective = (filter_size - 1) * dilation + 1
+    if effective > _INT32_MAX:
+        raise KernelError(
+            f"a filter of size {filter_size} with dilation {dilation} spans more than 2**31 elements"
+        )
+    before, after, same = 0, 0, False
+    if isinstance(padding, str):
+        if padding.lower() not in ("same", "valid"):
+            raise KernelError(f"padding is {padding!r}; expected 'same', 'valid' or (before, after)")
+        same = padding.lower() == "same"
+    else:
+        before, after = explicit_padding(padding)
+        if size + before + after > _INT32_MAX:
+            raise KernelError(f"padding is {padding}, which makes more than 2**31 elements of {size}")
+    if same:
+        output = -(-size // stride)
+        return output, max(0, (output - 1) * stride + effective - size) // 2
+    output = (size + before + after - effective) // stride + 1
+    if output < 1:
+        raise KernelError(
+            f"a filter of size {filter_size} with dilation {dilation} spans {effective} elements, more than "
+            f"the {size + before + after} of the padded input"
+        )
+    return output, before
+
+
+def explicit_padding(padding: tuple[int, int]) -> tuple[int, int]:
+    """Return padding of one axis that is not given by name, checked."""
+    try:
+        before, after = (operator.index(p) for p in padding)
+    except (TypeError, ValueError):
+        before = after = -1
+    if min(before, after) < 0:
+        raise KernelError(f"padding is {padding!r}; expected 'same', 'valid' or two integers of at least 0")
+    return before, after
+
+
+def window_geometry(
+    node: Node, size: tuple[int, int], filter_size: tuple[int, int], dilation: tuple[int, int] = (1, 1)
+) -> Window:
+    """Return where the window of `node` goes, by its ``padding``, ``stride_h`` and ``stride_w`` options.
+
+    Parameters
+    ----------
+    size, filter_size, dilation : (int, int)
+        Height, then width.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        As `conv_geometry` does.
+    """
+    padding = node.options.get("padding", "SAME")
+    stride = (node.options.get("stride_h", 0), node.options.get("stride_w", 0))
+    try:
+        height, top = conv_geometry(size[0], filter_size[0], stride[0], dilation[0], padding)
+        width, left = conv_geometry(size[1], filter_size[1], stride[1], dilation[1], padding)
+    except KernelError as error:
+        raise node.refuse(str(error)) from None
+    return Window(height, width, top, left)

@@ -1,0 +1,58 @@
+"""MAX_POOL_2D and AVERAGE_POOL_2D."""
+
+from __future__ import annotations
+
+from quantcore.kernels import pool as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.operands import check_dtypes, check_operands, check_zero_points
+from quantcore.ops.padding import window_geometry
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import float_bounds, quantized_bounds
+
+DTYPES = ("int8", "uint8", "int16", "float32")
+MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
+
+
+def lower_pool(node: Node, kind: str) -> KernelCall:
+    """Lower a pool. Values are taken as stored: TFLite, too, ignores scales that differ."""
+    check_operands(node, 1)
+    x, y = node.input(0), node.output
+    dtype = check_dtypes(node, DTYPES, x, y)
+    if len(x.shape) != 4:
+        raise node.refuse(f"input has shape {x.shape}; expected four dimensions (NHWC)")
+    batches, height, width, channels = x.shape
+    filter_size = (int(node.options.get("filter_height", 0)), int(node.options.get("filter_width", 0)))
+    geometry = window_geometry(node, (height, width), filter_size)
+    y.shape = (batches, geometry.output_height, geometry.output_width, channels)
+    window = min(filter_size[0], height) * min(filter_size[1], width)
+    if window > MAX_WINDOW.get(dtype, window):
+        raise node.refuse(f"windows hold {window} elements; the limit for {dtype} is {MAX_WINDOW[dtype]}")
+    activation = str(node.options.get("fused_activation_function", "NONE"))
+    if dtype == "float32":
+        low, high = float_bounds(node, activation)
+    else:
+        check_zero_points(node, y)
+        low, high = quantized_bounds(node, activation, y)
+    return kernels.pool_call(
+        kind,
+        dtype,
+        input_shape=x.shape,
+        output_size=(geometry.output_height, geometry.output_width),
+        filter_size=filter_size,
+        stride=(node.options["stride_h"], node.options["stride_w"]),
+        padding=(geometry.pad_top, geometry.pad_left),
+        activation_min=low,
+        activation_max=high,
+    )
+
+
+@operator("MAX_POOL_2D", dtypes=DTYPES, max_version=3, page="max_pool_2d")
+def lower_max_pool(node: Node) -> KernelCall:
+    """Lower MAX_POOL_2D."""
+    return lower_pool(node, "max")
+
+
+@operator("AVERAGE_POOL_2D", dtypes=DTYPES, max_version=3, page="average_pool_2d")
+def lower_average_pool(node: Node) -> KernelCall:
+    """Lower AVERAGE_POOL_2D."""
+    return lower_pool(node, "average")

@@ -1,0 +1,233 @@
+"""The registry of operators, and what an operator's module sees of the model.
+
+An operator is defined in one module of this package, by a ``lower`` function that is registered under
+its TFLite name. Lowering, inspection, the documentation and the tests iterate this registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from quantcore.errors import UnsupportedOperatorError
+from quantcore.graph import Operator, Tensor
+from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Profile, Rule
+
+__all__ = ["OPERATORS", "Definition", "Node", "Operand", "operator"]
+
+
+@dataclass(slots=True)
+class Operand:
+    """A tensor as an operator sees it while it is lowered.
+
+    Attributes
+    ----------
+    tensor : Tensor
+    index : int
+        Tensor index in the subgraph.
+    shape : tuple of int
+        Actual shape for this plan; an operator's ``lower`` sets it on its outputs.
+    value : ndarray or None
+        The value where it is known before running (constants and what follows from them).
+    """
+
+    tensor: Tensor
+    index: int
+    shape: tuple[int, ...]
+    value: np.ndarray | None = None
+
+    @property
+    def dtype(self) -> str:
+        """Dtype name, as in `Tensor.dtype`."""
+        return self.tensor.dtype
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the tensor has a scale."""
+        return self.tensor.quantization is not None and self.tensor.quantization.scale.size > 0
+
+    @property
+    def scales(self) -> np.ndarray:
+        """All scales, float32, shape (channels,) or (1,)."""
+        if self.tensor.quantization is None or self.tensor.quantization.scale.size == 0:
+            raise UnsupportedOperatorError(f"tensor {self.index} ({self.tensor.name!r}) has no scale")
+        return self.tensor.quantization.scale
+
+    @property
+    def scale(self) -> np.float32:
+        """The scale of a per-tensor quantized tensor."""
+        if self.scales.size != 1:
+            raise UnsupportedOperatorError(
+                f"tensor {self.index} ({self.tensor.name!r}) has {self.scales.size} scales; expected one"
+            )
+        return np.float32(self.scales[0])
+
+    @property
+    def zero_point(self) -> int:
+        """The zero point of a per-tensor quantized tensor (the first one otherwise)."""
+        quantization = self.tensor.quantization
+        if quantization is None or quantization.zero_point.size == 0:
+            return 0
+        return int(quantization.zero_point[0])
+
+
+@dataclass(slots=True)
+class Node:
+    """An operator with its operands, as given to ``lower``.
+
+    Attributes
+    ----------
+    op : Operator
+    index : int
+        Index of the operator in its subgraph.
+    inputs : list of (Operand or None)
+        None for an omitted optional input.
+    outputs : list of Operand
+    profile : Profile
+    intermediates : list of Tensor
+        Tensors without data whose scales describe values inside the operator.
+    """
+
+    op: Operator
+    index: int
+    inputs: list[Operand | None]
+    outputs: list[Operand]
+    profile: Profile
+    intermediates: list[Tensor] = field(default_factory=list)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Fields of the operator's options table."""
+        return self.op.options
+
+    @property
+    def output(self) -> Operand:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def rule(self) -> Rule:
+        """The profile's rule for this operator.
+
+        Raises
+        ------
+        UnsupportedOperatorError
+            If the profile has none.
+        """
+        definition = OPERATORS.get(self.op.op)
+        delegated = definition is not None and definition.xnnpack is not None and definition.xnnpack(self)
+        rule = self.profile.rule(self.op.op, self.rule_dtype, delegated=delegated)
+        if rule is None:
+            kind = "the hybrid form" if self.rule_dtype == "hybrid" else f"{self.output.dtype} outputs"
+            raise self.refuse(f"the numerics profile {self.profile.name!r} has no confirmed rule for {kind}")
+        return rule
+
+    @property
+    def rule_dtype(self) -> str:
+        """Dtype under which profiles list the rule: of the output, or ``hybrid``.
+
+        Hybrid operators take float32 activations and int8 weights.
+        """
+        dtypes = {operand.dtype for operand in self.inputs if operand is not None}
+        hybrid = self.output.dtype == "float32" and {"float32", "int8"} <= dtypes
+        return "hybrid" if hybrid else self.output.dtype
+
+    def check_profile(self) -> None:
+        """Refuse an operator without outputs, or one that the profile has no rule for."""
+        if not self.outputs:
+            raise self.refuse("it has no outputs")
+        _ = self.rule
+
+    def input(self, position: int) -> Operand:
+        """Return the required input at `position`."""
+        operand = self.optional_input(position)
+        if operand is None:
+            raise self.refuse(f"input {position} is missing")
+        return operand
+
+    def optional_input(self, position: int) -> Operand | None:
+        """Return the input at `position`, or None where it is omitted."""
+        return self.inputs[position] if position < len(self.inputs) else None
+
+    def known_value(self, position: int) -> np.ndarray:
+        """Return the value of input `position`, which must be known before running."""
+        operand = self.input(position)
+        if operand.value is None:
+            raise self.refuse(
+                f"input {position} (tensor {operand.index}, {operand.tensor.name!r}) is computed from data "
+                "at run time; expected a constant or a value that follows from shapes"
+            )
+        return operand.value
+
+    def refuse(self, message: str) -> UnsupportedOperatorError:
+        """Return the error that says why this operator cannot be lowered."""
+        return UnsupportedOperatorError(message, self.op.op, self.index)
+
+
+Lower = Callable[[Node], KernelCall]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """An operator that quantcore runs.
+
+    Attributes
+    ----------
+    name : str
+        As in TFLite's ``BuiltinOperator``.
+    lower : callable
+        ``lower(node)`` sets the shape of each output and returns the kernel call. The call receives the
+        data pointers of all inputs (NULL where omitted), then of all outputs.
+    dtypes : tuple of str
+        Forms that are implemented: ``int8``, ``float32``, ``hybrid`` ...
+    max_version : int
+        Highest operator version whose semantics are implemented.
+    page : str
+        Name of the page in ``docs/numerics``, without ``.md``.
+    macs : callable or None
+        ``macs(node)`` counts multiply-accumulates from the shapes.
+    multipliers : callable or None
+        ``multipliers(node)`` gives the real multipliers (float64 arrays) of the quantized form by role.
+    xnnpack : callable or None
+        ``xnnpack(node)`` says whether the XNNPACK delegate takes the operator; None if it never does.
+    """
+
+    name: str
+    lower: Lower
+    dtypes: tuple[str, ...]
+    max_version: int
+    page: str
+    macs: Callable[[Node], int] | None = None
+    multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None
+    xnnpack: Callable[[Node], bool] | None = None
+
+
+OPERATORS: dict[str, Definition] = {}
+
+
+def operator(
+    *names: str,
+    dtypes: tuple[str, ...],
+    max_version: int,
+    page: str,
+    macs: Callable[[Node], int] | None = None,
+    multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None,
+    xnnpack: Callable[[Node], bool] | None = None,
+) -> Callable[[Lower], Lower]:
+    """Register the decorated ``lower`` function for the operators called `names`."""
+
+    def register(lower: Lower) -> Lower:
+        for name in names:
+            OPERATORS[name] = Definition(name, lower, dtypes, max_version, page, macs, multipliers, xnnpack)
+        return lower
+
+    return register

@@ -1,0 +1,177 @@
+"""Multipliers, bounds and requantization, from scales: shared by all quantized operators.
+
+Sources: TFLite ``kernels/kernel_util.cc`` (PopulateConvolutionQuantizationParams,
+CalculateActivationRangeQuantized) and ``kernels/internal/quantization_util.cc``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from quantcore.affine import quantize_multiplier
+from quantcore.kernels._core import Requant
+from quantcore.ops.registry import Node, Operand
+
+__all__ = [
+    "FLOAT_BOUNDS",
+    "checked_multiplier",
+    "float_bounds",
+    "make_requant",
+    "product_multiplier",
+    "quantized_bounds",
+    "quotient",
+    "type_bounds",
+]
+
+# Where an activation has no bound, TFLite clamps to the largest float: a fused activation, NONE included,
+# makes 3.4e38 of an infinity. (The unfused RELU does not; RELU_0_TO_1 exists unfused only.)
+_FLOAT_MAX = float(np.finfo(np.float32).max)
+
+FLOAT_BOUNDS = {
+    "NONE": (-_FLOAT_MAX, _FLOAT_MAX),
+    "RELU": (0.0, _FLOAT_MAX),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU_0_TO_1": (0.0, 1.0),
+}
+
+
+def type_bounds(dtype: str) -> tuple[int, int]:
+    """Return the smallest and largest value of an integer dtype."""
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def float_bounds(node: Node, activation: str) -> tuple[float, float]:
+    """Return the real bounds of a fused activation.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        TANH and SIGN_BIT, which TFLite's kernels ignore.
+    """
+    if activation not in FLOAT_BOUNDS:
+        raise node.refuse(f"fused activation {activation} is not supported; known: {', '.join(FLOAT_BOUNDS)}")
+    return FLOAT_BOUNDS[activation]
+
+
+def quantized_bounds(node: Node, activation: str, output: Operand) -> tuple[int, int]:
+    """Return the bounds of a fused activation in the output's quantized domain.
+
+    A real bound v becomes ``zero_point + round_half_away(float32(v / scale))``, clamped to the type. Where
+    the profile's rule says ``xnnpack``, it is rounded half to even after the zero point was added in float32.
+    """
+    qmin, qmax = type_bounds(output.dtype)
+
+    def quantized(bound: float) -> int:
+        with np.errstate(all="ignore"):
+            quotient = float(np.float32(bound) / output.scale)
+        if not abs(quotient) < 2**31:
+            raise node.refuse(
+                f"activation {activation}: the bound {bound} is {quotient} in units of the output's scale "
+                f"{output.scale}; expected less than 2**31"
+            )
+        if node.rule.bounds == "xnnpack":
+            return int(np.rint(np.float32(quotient) + np.float32(output.zero_point)))
+        return output.zero_point + int(np.copysign(np.floor(abs(quotient) + 0.5), quotient))
+
+    low, high = float_bounds(node, activation)
+    qlow = qmin if low == -_FLOAT_MAX else max(qmin, quantized(low))
+    qhigh = qmax if high == _FLOAT_MAX else min(qmax, quantized(high))
+    if qlow > qhigh:
+        raise node.refuse(
+            f"activation {activation} leaves no values of {output.dtype} with scale {output.scale} and zero "
+            f"point {output.zero_point}"
+        )
+    return qlow, qhigh
+
+
+def product_multiplier(node: Node, a: Any, b: Any, output: Any) -> np.ndarray:
+    """Return ``a * b / output`` for scales, rounded as the profile's rule says (float64 array)."""
+    a, b, output = (np.atleast_1d(np.asarray(s, dtype=np.float32)) for s in (a, b, output))
+    product = node.rule.product
+    if product == "double":
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    if product != "float32":
+        output = output.astype(np.float64)
+    with np.errstate(all="ignore"):  # make_requant refuses what is not finite
+        multiplier: np.ndarray = a * b / output
+    return multiplier.astype(np.float64)
+
+
+def quotient(node: Node, dividend: Any, *divisors: Any) -> np.ndarray:
+    """Return scales divided, in the precision that the profile's rule names (float64 array, one element).
+
+    The divisors are multiplied first. Products ``float32`` and ``double``.
+    """
+    precision = np.float32 if node.rule.product == "float32" else np.float64
+    with np.errstate(all="ignore"):  # make_requant refuses what is not finite
+        divisor = precision(1)
+        for factor in divisors:
+            divisor = divisor * precision(factor)
+        return np.array([precision(dividend) / divisor], dtype=np.float64)
+
+
+def make_requant(
+    node: Node,
+    real_multiplier: np.ndarray,
+    output: Operand,
+    activation: str = "NONE",
+    *,
+    length: int | None = None,
+    rounding: str | None = None,
+) -> Requant:
+    """Return the requantization to `output` by the profile's rule for this operator.
+
+    Parameters
+    ----------
+    length : int, optional
+        Number of channels (or elements) over which the rule's ``block`` is counted: what is left after the
+        last full block is rounded by the rule's ``tail``.
+    rounding : str, optional
+        In place of the rule's, for int64 accumulators.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        A multiplier that is negative, not finite or too large for a shift of 31.
+    """
+    real_multiplier = np.atleast_1d(real_multiplier)
+    multiplier, shift = checked_multiplier(node, real_multiplier)
+    low, high = quantized_bounds(node, activation, output)
+    rule = node.rule
+    body = length // rule.block * rule.block if rule.block and length is not None else None
+    return Requant(
+        rounding or rule.rounding,
+        multiplier,
+        shift,
+        real_multiplier=real_multiplier,
+        output_offset=output.zero_point,
+        activation_min=low,
+        activation_max=high,
+        body=body,
+        tail=rule.tail if body is not None else None,
+    )
+
+
+def checked_multiplier(node: Node, real_multiplier: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``(multiplier, shift)`` of each real multiplier.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        A multiplier that is negative, not finite or too large for a shift of 31.
+    """
+    if not (np.isfinite(real_multiplier) & (real_multiplier >= 0)).all():
+        raise node.refuse(
+            f"the scales give the multiplier {real_multiplier.max()}; expected a finite one, at least 0"
+        )
+    multiplier, shift = quantize_multiplier(real_multiplier)
+    if np.max(shift) > 31:
+        raise node.refuse(
+            f"the scales give the multiplier {real_multiplier.max():g}; expected less than 2**31, beyond "
+            "which backends disagree"
+        )
+    return multiplier, shift

@@ -1,0 +1,76 @@
+"""RESHAPE, SQUEEZE, EXPAND_DIMS: the same bytes under another shape."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import movement as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, int_values, resolve_axis, same_dtype
+from quantcore.ops.registry import Node, operator
+
+
+def copy(node: Node, shape: tuple[int, ...]) -> KernelCall:
+    """Give the output `shape` and return the call that copies the input to it."""
+    x, y = node.input(0), node.output
+    same_dtype(node, x, y)
+    y.shape = shape
+    return kernels.copy_call(size_bytes=x.count * element_bytes(node, x), output=len(node.inputs))
+
+
+def resolve_shape(node: Node, count: int, wanted: list[int]) -> tuple[int, ...]:
+    """Return `wanted` with its one -1 replaced so that the shape holds `count` elements."""
+    if any(d < -1 for d in wanted) or wanted.count(-1) > 1:
+        raise node.refuse(f"new shape is {wanted}; expected sizes of at least 0, and -1 at most once")
+    if -1 in wanted:
+        known = math.prod(d for d in wanted if d != -1)
+        if known == 0 or count % known:
+            raise node.refuse(f"new shape {wanted} does not divide the {count} elements of the input")
+        wanted = [count // known if d == -1 else d for d in wanted]
+    if math.prod(wanted) != count:
+        raise node.refuse(f"new shape {wanted} holds {math.prod(wanted)} elements; the input has {count}")
+    return tuple(wanted)
+
+
+def wanted_shape(node: Node) -> list[int]:
+    """Return the new shape: from the second input where it is an int32 vector, else from the options."""
+    shape = node.optional_input(1)
+    if shape is not None and shape.dtype == "int32" and len(shape.shape) == 1:
+        return int_values(node, 1)
+    stored = node.options.get("new_shape")
+    if stored is None:
+        raise node.refuse("has neither a shape tensor (an int32 vector) nor the option new_shape")
+    wanted = [int(d) for d in stored]
+    return [] if wanted == [0] else wanted  # files of the first converters write [0] for a scalar
+
+
+@operator("RESHAPE", dtypes=("any",), max_version=1, page="reshape")
+def lower_reshape(node: Node) -> KernelCall:
+    """Lower RESHAPE; the new shape must be known before running."""
+    return copy(node, resolve_shape(node, node.input(0).count, wanted_shape(node)))
+
+
+@operator("SQUEEZE", dtypes=("any",), max_version=2, page="reshape")
+def lower_squeeze(node: Node) -> KernelCall:
+    """Lower SQUEEZE: drop the listed dimensions of size 1, or all of them where none is listed."""
+    shape = node.input(0).shape
+    listed = node.options.get("squeeze_dims")
+    axes = {d for d, size in enumerate(shape) if size == 1}
+    if listed is not None and len(listed):
+        axes = {resolve_axis(node, int(axis), len(shape)) for axis in listed}
+    if any(shape[axis] != 1 for axis in axes):
+        raise node.refuse(f"cannot squeeze dimensions {sorted(axes)} of shape {shape}; only those of size 1")
+    return copy(node, tuple(size for d, size in enumerate(shape) if d not in axes))
+
+
+@operator("EXPAND_DIMS", dtypes=("any",), max_version=1, page="reshape")
+def lower_expand_dims(node: Node) -> KernelCall:
+    """Lower EXPAND_DIMS: a dimension of size 1 at the axis that the second input gives."""
+    shape = node.input(0).shape
+    value = node.known_value(1)
+    if value.size != 1 or value.dtype not in (np.int32, np.int64):
+        raise node.refuse(f"axis is {value.dtype} of shape {value.shape}; expected one int32 or int64")
+    axis = resolve_axis(node, int(value.reshape(-1)[0]), len(shape) + 1)
+    return copy(node, (*shape[:axis], 1, *shape[axis:]))

@@ -1,0 +1,182 @@
+"""Functions of one element: ABS, NEG, SQUARE, SQRT, RSQRT, EXP, LOG, SIN, COS, FLOOR, CEIL, ROUND, SIGN."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import unary as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.function_table import Function, lower_table
+from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import make_requant, quotient
+
+QUANTIZED = ("int8", "int16")
+
+
+def unary_operands(node: Node, dtypes: tuple[str, ...]) -> str:
+    """Check the operands, set the output's shape, and return the dtype."""
+    check_operands(node, 1)
+    x, y = node.input(0), node.output
+    dtype = check_dtypes(node, dtypes, x, y)
+    y.shape = x.shape
+    return dtype
+
+
+def check_quantized(node: Node) -> None:
+    """Refuse what the quantized forms do not take: no scales, or int16 zero points."""
+    x, y = node.input(0), node.output
+    per_tensor(node, x, y)
+    if x.dtype == "int16" and (x.zero_point or y.zero_point):
+        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+
+
+def on_arrays(function: str) -> Function:
+    """Return a C function of ``FUNCTIONS`` as one on float32 arrays: NumPy's own differ in the last bit."""
+
+    def apply(values: np.ndarray) -> np.ndarray:
+        x = np.ascontiguousarray(values, np.float32)
+        y = np.empty_like(x)
+        kernels.unary_call(function, "float32", count=x.size)([x], [y])
+        return y
+
+    return apply
+
+
+def float32_output(node: Node) -> bool:
+    """Whether XNNPACK takes a function that it approximates: on float32 it does."""
+    return node.output.dtype == "float32"
+
+
+@operator("SQUARE", "FLOOR", "CEIL", dtypes=("float32",), max_version=1, page="square")
+def lower_float_only(node: Node) -> KernelCall:
+    """Lower functions that are exact, or correctly rounded, on float32 alone."""
+    return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
+
+
+@operator("ROUND", dtypes=("float32",), max_version=1, page="square", xnnpack=float32_output)
+def lower_round(node: Node) -> KernelCall:
+    """Lower ROUND; form ``rint`` keeps the sign of what is rounded to zero."""
+    function = "RINT" if node.rule.form == "rint" else "ROUND"
+    return kernels.unary_call(function, unary_operands(node, ("float32",)), count=node.input(0).count)
+
+
+@operator("SIN", "COS", dtypes=("float32",), max_version=1, page="exp", xnnpack=float32_output)
+def lower_sin_cos(node: Node) -> KernelCall:
+    """Lower SIN and COS."""
+    return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
+
+
+@operator("SIGN", dtypes=("float32", "int32"), max_version=2, page="abs")
+def lower_sign(node: Node) -> KernelCall:
+    """Lower SIGN."""
+    return kernels.unary_call("SIGN", unary_operands(node, ("float32", "int32")), count=node.input(0).count)
+
+
+@operator("NEG", dtypes=("float32", "int8", "int16", "int32", "int64"), max_version=1, page="abs")
+def lower_neg(node: Node) -> KernelCall:
+    """Lower NEG: stored values, whatever the scales."""
+    dtype = unary_operands(node, ("float32", "int8", "int16", "int32", "int64"))
+    return kernels.unary_call("NEG", dtype, count=node.input(0).count)
+
+
+def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"output": s_input / s_output}``."""
+    if node.output.dtype not in QUANTIZED or not node.input(0).quantized:
+        return {}
+    return {"output": quotient(node, node.input(0).scale, node.output.scale)}
+
+
+@operator(
+    "ABS",
+    dtypes=("float32", "int8", "int16", "int32"),
+    max_version=5,
+    page="abs",
+    multipliers=abs_multipliers,
+)
+def lower_abs(node: Node) -> KernelCall:
+    """Lower ABS: with scales, or on stored values (float32, int32, int16 without a scale)."""
+    dtype = unary_operands(node, ("float32", "int8", "int16", "int32"))
+    x, y = node.input(0), node.output
+    if dtype not in QUANTIZED or (dtype == "int16" and not x.quantized):
+        return kernels.unary_call("ABS", dtype, count=x.count)
+    check_quantized(node)
+    return kernels.abs_call(
+        dtype,
+        count=x.count,
+        input_offset=-x.zero_point,
+        requant=make_requant(node, abs_multipliers(node)["output"], y),
+    )
+
+
+@operator("SQRT", dtypes=("float32", *QUANTIZED), max_version=2, page="sqrt", xnnpack=float32_output)
+def lower_sqrt(node: Node) -> KernelCall:
+    """Lower SQRT."""
+    dtype = unary_operands(node, ("float32", *QUANTIZED))
+    x, y = node.input(0), node.output
+    if dtype == "float32":
+        return kernels.unary_call("SQRT", dtype, count=x.count)
+    per_tensor(node, x, y)
+    return kernels.sqrt_call(
+        dtype,
+        count=x.count,
+        input_scale=x.scale,
+        input_zero_point=x.zero_point,
+        output_scale=y.scale,
+        output_zero_point=y.zero_point,
+    )
+
+
+RSQRT_BITS = 20  # that 1 / sqrt(integer) keeps below the point
+
+
+def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"output": 1 / (sqrt(s_input) * s_output)}``; the reciprocal is in float64."""
+    if node.output.dtype not in QUANTIZED:
+        return {}
+    precision = np.float32 if node.rule.product == "float32" else np.float64
+    product = np.sqrt(precision(node.input(0).scale)) * precision(node.output.scale)
+    with np.errstate(all="ignore"):
+        return {"output": np.array([1 / np.float64(product)])}
+
+
+@operator("RSQRT", dtypes=("float32", *QUANTIZED), max_version=3, page="rsqrt", multipliers=rsqrt_multipliers,
+          xnnpack=float32_output)  # fmt: skip
+def lower_rsqrt(node: Node) -> KernelCall:
+    """Lower RSQRT; int16 by a table, or by the rule of int8 where the profile names form ``newton``."""
+    dtype = unary_operands(node, ("float32", *QUANTIZED))
+    x, y = node.input(0), node.output
+    if dtype == "float32":
+        return kernels.unary_call("RSQRT", dtype, count=x.count)
+    check_quantized(node)
+    if dtype == "int16" and node.rule.form != "newton":
+        largest = np.float32(32767) * np.float32(y.scale)
+        rsqrt = on_arrays("RSQRT")
+        return lower_table(node, lambda v: np.where(v <= 0, largest, rsqrt(np.maximum(v, 0))), lowest=0)
+    real = rsqrt_multipliers(node)["output"]
+    return kernels.rsqrt_call(
+        dtype, count=x.count, input_offset=-x.zero_point, requant=make_requant(node, real / 2**RSQRT_BITS, y)
+    )
+
+
+@operator("EXP", dtypes=("float32", *QUANTIZED), max_version=2, page="exp", xnnpack=float32_output)
+def lower_exp(node: Node) -> KernelCall:
+    """Lower EXP."""
+    dtype = unary_operands(node, ("float32", *QUANTIZED))
+    if dtype == "float32":
+        return kernels.unary_call("EXP", dtype, count=node.input(0).count)
+    check_quantized(node)
+    return lower_table(node, on_arrays("EXP"))
+
+
+@operator("LOG", dtypes=("float32", *QUANTIZED), max_version=2, page="exp")
+def lower_log(node: Node) -> KernelCall:
+    """Lower LOG; quantized, the logarithm of 0 and below is the least value of the output."""
+    dtype = unary_operands(node, ("float32", *QUANTIZED))
+    y = node.output
+    if dtype == "float32":
+        return kernels.unary_call("LOG", dtype, count=node.input(0).count)
+    check_quantized(node)
+    log = on_arrays("LOG")
+    least = np.float32(np.iinfo(dtype).min - y.zero_point) * np.float32(y.scale)
+    return lower_table(node, lambda v: np.where(v <= 0, least, log(np.where(v <= 0, 1, v))))

@@ -1,0 +1,362 @@
+"""`Oracle`: TensorFlow Lite's interpreters and converter behind a few methods."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quantcore.errors import OracleCrashed, OracleError, OracleRefused
+from quantcore.flatbuffer import read_model, write_model
+from quantcore.graph import Model
+from quantcore.oracle.arguments import (
+    Inputs,
+    ModelLike,
+    collect,
+    flatten,
+    graph_order,
+    resolve_signature,
+    split,
+    to_bytes,
+)
+from quantcore.oracle.conversion import MODES
+from quantcore.oracle.process import PACKAGES, WorkerProcess, find_package
+from quantcore.oracle.rewrite import ENTRY, intermediate_tensors, with_entry, with_outputs
+
+__all__ = ["MICRO", "RESOLVERS", "Oracle", "convert"]
+
+MAX_REASON = 400
+RESOLVERS = ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "AUTO")  # of TFLite
+MICRO = "TFLM"  # TensorFlow Lite Micro has one set of kernels, and a package of its own
+
+
+class _Shared:
+    """The process that an oracle and its siblings use."""
+
+    def __init__(self, package: str | None) -> None:
+        self.package = package
+        self.worker: WorkerProcess | None = None
+        self.lock = threading.Lock()
+
+
+class Oracle:
+    """TensorFlow Lite's interpreter in a process of its own.
+
+    The process starts at the first request, serves any number of models, is ended by `close` (or at the end
+    of the ``with`` block), and is replaced after a crash or a time-out. The parent never imports TensorFlow.
+
+    Parameters
+    ----------
+    resolver : str
+        Which kernels run: ``BUILTIN_REF``, ``BUILTIN_WITHOUT_DEFAULT_DELEGATES`` or ``AUTO`` (XNNPACK) of
+        TFLite, or ``TFLM``, those of TensorFlow Lite Micro.
+    num_threads : int
+        Threads of TFLite's interpreter.
+    timeout : float
+        Seconds for one call; the import of TensorFlow is not counted.
+    package : str, optional
+        ``tensorflow`` or ``ai_edge_litert``; default: the first that is installed. ``TFLM`` is always served
+        by ``tflite_micro``.
+
+    Raises
+    ------
+    OracleUnavailable
+        At the first request, if the package is not installed.
+
+    Notes
+    -----
+    TensorFlow Lite Micro takes all shapes from the file: it refuses inputs of other shapes than the stored
+    ones, and shapes of computed tensors must be stored. It runs the first subgraph only.
+
+    Examples
+    --------
+    >>> with Oracle() as oracle:
+    ...     (y,) = oracle.run("model.tflite", x)
+    """
+
+    def __init__(
+        self,
+        resolver: str = "BUILTIN_REF",
+        *,
+        num_threads: int = 1,
+        timeout: float = 120.0,
+        package: str | None = None,
+    ) -> None:
+        if resolver not in (*RESOLVERS, MICRO):
+            raise OracleError(f"unknown resolver {resolver!r}; known: {', '.join((*RESOLVERS, MICRO))}")
+        if resolver == MICRO and package is None:
+            package = "tflite_micro"
+        if (resolver == MICRO) != (package == "tflite_micro"):
+            raise OracleError(f"the package {package} has no resolver {resolver}")
+        self.resolver = resolver
+        self.num_threads = num_threads
+        self.timeout = timeout
+        self._shared = _Shared(package)
+
+    def __enter__(self) -> Oracle:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Oracle {self.resolver}, {'running' if self._shared.worker else 'not running'}>"
+
+    def close(self) -> None:
+        """End the process, which siblings use too. A later call starts a new one."""
+        with self._shared.lock:
+            if self._shared.worker is not None:
+                self._shared.worker.close()
+                self._shared.worker = None
+
+    def sibling(self, resolver: str) -> Oracle:
+        """Return an oracle with another of TFLite's resolvers that uses the same process."""
+        package = self._shared.package
+        other = Oracle(resolver, num_threads=self.num_threads, timeout=self.timeout, package=package)
+        other._shared = self._shared
+        return other
+
+    @property
+    def name(self) -> str:
+        """Distribution that provides the oracle: ``tensorflow``, ``ai-edge-litert`` or ``tflite-micro``."""
+        return PACKAGES[find_package(self._shared.package)]
+
+    @property
+    def version(self) -> str:
+        """Version of that package, as it reports it itself (starts the process)."""
+        with self._shared.lock:
+            return self._start().version
+
+    def run(
+        self,
+        model: ModelLike,
+        inputs: Inputs,
+        outputs: Sequence[int] | None = None,
+        *,
+        subgraph: int = 0,
+        signature: str | None = None,
+    ) -> list[np.ndarray]:
+        """Run one sample from fresh state.
+
+        Parameters
+        ----------
+        model : Model, bytes or path
+        inputs : ndarray, sequence of ndarray, or mapping
+            In the order of the graph's inputs, or by tensor name (by input name with `signature`). Other
+            shapes than the stored ones resize the inputs; dtypes must match.
+        outputs : sequence of int, optional
+            Indices of the tensors to return, intermediate ones included; default: the graph's outputs.
+        subgraph : int
+            Entry point.
+        signature : str, optional
+            Entry point by signature key, in place of `subgraph`.
+
+        Returns
+        -------
+        list of ndarray
+
+        Raises
+        ------
+        OracleRefused
+            TFLite rejected the model, an operator or the inputs; the message quotes its reason.
+        OracleCrashed
+            The process died; the message names the signal.
+        OracleUnavailable, OracleError
+            Not installed; no answer in time.
+        """
+        return self.run_batch(model, [inputs], outputs, subgraph=subgraph, signature=signature)[0]
+
+    def run_batch(
+        self,
+        model: ModelLike,
+        samples: Sequence[Inputs],
+        outputs: Sequence[int] | None = None,
+        *,
+        subgraph: int = 0,
+        signature: str | None = None,
+        keep_state: bool = False,
+    ) -> list[list[np.ndarray]]:
+        """Run several samples, loading the model once; see `run`.
+
+        Each sample starts from fresh state; with `keep_state` only the first does, and variable tensors are
+        handed on from sample to sample.
+        """
+        if not samples:
+            return []
+        if outputs is None and subgraph == 0 and signature is None:
+            names, flat = flatten([split(sample) for sample in samples])
+            return self._invoke(to_bytes(model), names, flat, len(samples), None, keep_state)
+        graph = model if isinstance(model, Model) else read_model(to_bytes(model))
+        if signature is not None:
+            subgraph, samples = resolve_signature(graph, signature, samples)
+        main = graph.subgraphs[subgraph]
+        ordered = [graph_order(main, sample) for sample in samples]
+        wanted = list(main.outputs if outputs is None else outputs)
+        computed = set(intermediate_tensors(main)) | set(main.outputs)
+        graph = with_outputs(graph, subgraph, [t for t in wanted if t in computed])
+        exposed = graph.subgraphs[subgraph].outputs
+        names = None
+        entry = None
+        if subgraph != 0:
+            graph, entry = with_entry(graph, subgraph), ENTRY
+            names = [f"i{k}" for k in range(len(main.inputs))]
+        flat = [array for sample in ordered for array in sample]
+        results = self._invoke(write_model(graph), names, flat, len(samples), entry, keep_state)
+        return [
+            collect(main, wanted, dict(zip(exposed, result, strict=True)), sample)
+            for result, sample in zip(results, ordered, strict=True)
+        ]
+
+    def run_all(self, model: ModelLike, inputs: Inputs, *, subgraph: int = 0) -> dict[int, np.ndarray]:
+        """Run one sample and return every tensor that the graph computes, and its inputs, by index.
+
+        The values come from a copy of the model whose graph outputs are extended, never from memory that the
+        planner may have reused. Variable tensors, constants, handles and strings are left out.
+        """
+        graph = model if isinstance(model, Model) else read_model(to_bytes(model))
+        main = graph.subgraphs[subgraph]
+        wanted = [*dict.fromkeys([*main.inputs, *intermediate_tensors(main)])]
+        return dict(zip(wanted, self.run(graph, inputs, wanted, subgraph=subgraph), strict=True))
+
+    def convert(
+        self,
+        path: str | os.PathLike[str],
+        mode: str,
+        representative: np.ndarray | Sequence[np.ndarray] | None = None,
+        *,
+        timeout: float = 600.0,
+    ) -> bytes:
+        """Convert a saved Keras model with ``tf.lite.TFLiteConverter``.
+
+        Parameters
+        ----------
+        path : path
+            A ``.keras`` or ``.h5`` file, or a SavedModel folder.
+        mode : str
+            ``float``, ``dynamic_range``, ``float_fallback`` (int8 with float input and output), ``int8``,
+            ``uint8`` (integer only; the dtype of input and output), or ``float16``.
+        representative : ndarray or sequence of ndarray, shape (samples, ...), optional
+            Data for calibration, one array per model input, in the model's input dtype. Needed by
+            ``float_fallback``, ``int8`` and ``uint8``.
+
+        Returns
+        -------
+        bytes
+            The ``.tflite`` file.
+
+        Raises
+        ------
+        OracleRefused
+            The converter failed; the message quotes it.
+        """
+        if mode not in MODES:
+            raise OracleError(f"unknown conversion mode {mode!r}; known: {', '.join(MODES)}")
+        if not Path(path).exists():
+            raise OracleError(f"{path}: no such file or folder; expected a saved Keras model")
+        arrays = [representative] if isinstance(representative, np.ndarray) else list(representative or [])
+        if MODES[mode][1] and not (arrays and len(arrays[0])):
+            raise OracleError(f"mode {mode!r} calibrates on data; give representative arrays (samples, ...)")
+        request = {"command": "convert", "path": str(Path(path).resolve()), "mode": mode}
+        doing = f"converting {path} ({mode})"
+        with self._shared.lock:
+            reply, results = self._ask(request, arrays if MODES[mode][1] else [], timeout, doing)
+        _raise_refusal(reply, doing)
+        return results[0].tobytes()
+
+    def _invoke(
+        self,
+        data: bytes,
+        names: list[str] | None,
+        flat: list[np.ndarray],
+        samples: int,
+        entry: str | None,
+        keep_state: bool,
+    ) -> list[list[np.ndarray]]:
+        key = hashlib.sha256(data).hexdigest()
+        request = {
+            "command": "run",
+            "model": key,
+            "resolver": self.resolver,
+            "num_threads": self.num_threads,
+            "signature": entry,
+            "names": names,
+            "samples": samples,
+            "inputs_per_sample": len(flat) // samples,
+            "keep_state": keep_state,
+        }
+        doing = f"running a model of {len(data)} bytes with {self.resolver}"
+        with self._shared.lock:
+            reply, results = self._run_loaded(request, flat, data, doing)
+        _raise_refusal(reply, doing)
+        step = len(results) // samples
+        parts = [results[i * step : (i + 1) * step] for i in range(samples)]
+        if entry is None:
+            return parts
+        order = [reply["names"].index(f"o{k}") for k in range(step)]
+        return [[part[k] for k in order] for part in parts]
+
+    def _run_loaded(
+        self, request: dict[str, Any], flat: list[np.ndarray], data: bytes, doing: str
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        worker = self._shared.worker
+        fresh = worker is None or worker.requests == 0
+        try:
+            return self._run_once(request, flat, data, doing)
+        except OracleCrashed:
+            if fresh:
+                raise
+            # An earlier model may have damaged that process; only a new one tells whose fault it was.
+            return self._run_once(request, flat, data, doing)
+
+    def _run_once(
+        self, request: dict[str, Any], flat: list[np.ndarray], data: bytes, doing: str
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        reply, results = self._ask(request, flat, self.timeout, doing)
+        if reply["status"] != "unknown model":
+            return reply, results
+        load = {"command": "load", "model": request["model"]}
+        self._ask(load, [np.frombuffer(data, np.uint8)], self.timeout, doing)
+        return self._ask(request, flat, self.timeout, doing)
+
+    def _ask(
+        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout: float, doing: str
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        worker = self._start()
+        try:
+            return worker.request(request, arrays, timeout=timeout, doing=doing)
+        except BaseException:
+            self._shared.worker = None  # whatever went wrong, the process has been ended
+            raise
+
+    def _start(self) -> WorkerProcess:
+        if self._shared.worker is None:
+            self._shared.worker = WorkerProcess(find_package(self._shared.package))
+        return self._shared.worker
+
+
+def convert(
+    path: str | os.PathLike[str],
+    mode: str,
+    representative: np.ndarray | Sequence[np.ndarray] | None = None,
+    *,
+    timeout: float = 600.0,
+) -> bytes:
+    """Convert one saved model in a process that ends afterwards; see `Oracle.convert`."""
+    with Oracle(package="tensorflow") as oracle:
+        return oracle.convert(path, mode, representative, timeout=timeout)
+
+
+def _raise_refusal(reply: dict[str, Any], doing: str) -> None:
+    if reply["status"] == "refused":
+        reason = reply["reason"]
+        if len(reason) > MAX_REASON:  # TFLite repeats itself for every tensor that it dislikes
+            reason = f"{reason[:MAX_REASON]} ..."
+        raise OracleRefused(f"the oracle refused, {doing}: {reason}")
+    if reply["status"] != "ok":
+        reason = reply.get("reason", reply["status"])
+        raise OracleError(f"the oracle's process failed while {doing}: {reason}")

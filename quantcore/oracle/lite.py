@@ -1,0 +1,95 @@
+"""TFLite's interpreter as the worker drives it. Refusals are ValueError, RuntimeError or KeyError."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LiteBackend", "LiteSession"]
+
+
+class LiteBackend:
+    """The interpreter of ``tensorflow`` or ``ai_edge_litert``."""
+
+    def __init__(self, package: str) -> None:
+        if package == "tensorflow":
+            tensorflow: Any = importlib.import_module("tensorflow")
+            self.version = str(tensorflow.__version__)
+            self.interpreter_class = tensorflow.lite.Interpreter
+            self.resolvers = tensorflow.lite.experimental.OpResolverType
+        else:
+            litert: Any = importlib.import_module("ai_edge_litert.interpreter")
+            metadata = importlib.import_module("importlib.metadata")
+            self.version = str(metadata.version("ai-edge-litert"))
+            self.interpreter_class = litert.Interpreter
+            self.resolvers = litert.OpResolverType
+
+    def open(self, data: bytes, header: dict[str, Any]) -> LiteSession:
+        """Return a new interpreter for a model, as the request's header asks for it."""
+        interpreter = self.interpreter_class(
+            model_content=data,
+            num_threads=header["num_threads"],
+            experimental_op_resolver_type=getattr(self.resolvers, header["resolver"]),
+        )
+        return LiteSession(interpreter, header["signature"])
+
+
+class LiteSession:
+    """One interpreter, or one signature of it, that takes samples one after the other."""
+
+    def __init__(self, interpreter: Any, signature: str | None) -> None:
+        self.interpreter = interpreter
+        self.runner = interpreter.get_signature_runner(signature) if signature is not None else None
+        self.can_reset = self.runner is None  # a signature runner cannot reset variable tensors
+        self.shapes: list[tuple[int, ...]] | None = None
+        if self.runner is not None:
+            self.output_names = sorted(self.runner.get_output_details())
+        else:
+            self.inputs = interpreter.get_input_details()
+            self.outputs = interpreter.get_output_details()
+            self.output_names = [d["name"] for d in self.outputs]
+
+    def run(self, names: list[str] | None, values: list[np.ndarray], *, reset: bool) -> list[np.ndarray]:
+        """Return the outputs for one sample; `reset` gives it fresh variable tensors."""
+        if self.runner is not None:
+            if names is None:
+                raise ValueError("a signature takes its inputs by name")
+            results = self.runner(**dict(zip(names, values, strict=True)))
+            return [np.asarray(results[name]) for name in self.output_names]
+        order = select_inputs([d["name"] for d in self.inputs], names, len(values))
+        details = [self.inputs[k] for k in order]
+        shapes = [tuple(v.shape) for v in values]
+        if shapes != self.shapes:
+            for detail, value in zip(details, values, strict=True):
+                if tuple(detail["shape"]) != value.shape:
+                    self.interpreter.resize_tensor_input(detail["index"], value.shape)
+            self.interpreter.allocate_tensors()
+            self.inputs = self.interpreter.get_input_details()
+            self.shapes = shapes
+        if reset:
+            self.interpreter.reset_all_variables()
+        for detail, value in zip(details, values, strict=True):
+            self.interpreter.set_tensor(detail["index"], value)
+        self.interpreter.invoke()
+        return [self._fetch(detail) for detail in self.interpreter.get_output_details()]
+
+    def _fetch(self, detail: dict[str, Any]) -> np.ndarray:
+        if 0 in detail["shape"]:  # get_tensor refuses tensors without memory
+            return np.empty(tuple(detail["shape"]), detail["dtype"])
+        value = np.asarray(self.interpreter.get_tensor(detail["index"]))
+        if value.dtype.hasobject:
+            raise ValueError(f"output {detail['name']!r} holds strings, which the oracle does not pass on")
+        return value
+
+
+def select_inputs(known: list[str], names: list[str] | None, count: int) -> list[int]:
+    """Return which graph input each of `count` values is for, given by position or by name."""
+    if names is None:
+        if count != len(known):
+            raise ValueError(f"the model has {len(known)} inputs, got {count}")
+        return list(range(count))
+    if sorted(names) != sorted(known):
+        raise ValueError(f"the model's inputs are called {sorted(known)}, got {sorted(names)}")
+    return [known.index(name) for name in names]

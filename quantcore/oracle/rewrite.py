@@ -1,0 +1,115 @@
+"""Models rewritten so that the oracle hands out intermediate tensors.
+
+A tensor that is a graph output lives until the end of the invocation: TFLite's arena planner
+(``arena_planner.cc``) neither reuses its memory nor lets an operator write into it in place, and neither does
+TFLite Micro's (``micro_allocation_info.cc``). The list of outputs is the only thing that changes, so the same
+kernels run in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from quantcore.flatbuffer.schema import TABLES
+from quantcore.graph import Model, Operator, Signature, Subgraph
+
+__all__ = [
+    "ENTRY",
+    "intermediate_tensors",
+    "reachable_subgraphs",
+    "single_operator",
+    "with_entry",
+    "with_outputs",
+]
+
+ENTRY = "quantcore_entry"
+OFFLINE_PLAN = "OfflineMemoryAllocation"
+OPAQUE_DTYPES = ("resource", "variant", "string")
+
+
+def intermediate_tensors(subgraph: Subgraph) -> list[int]:
+    """Return the tensors that operators write, in execution order.
+
+    Variable tensors are left out (after the invocation they hold the next state, not what the operator read),
+    and so are handles and strings, which have no numbers to compare.
+    """
+    written = dict.fromkeys(t for op in subgraph.operators for t in op.outputs if t >= 0)
+    tensors = subgraph.tensors
+    return [t for t in written if not tensors[t].is_variable and tensors[t].dtype not in OPAQUE_DTYPES]
+
+
+def with_outputs(model: Model, subgraph_index: int, outputs: Sequence[int]) -> Model:
+    """Return a copy of `model` in which `outputs` (tensor indices) are graph outputs too."""
+    subgraph = model.subgraphs[subgraph_index]
+    extended = tuple(dict.fromkeys([*subgraph.outputs, *outputs]))
+    subgraphs = list(model.subgraphs)
+    subgraphs[subgraph_index] = replace(subgraph, outputs=extended)
+    # A memory plan that the file brings along (TFLite Micro obeys it) does not know of the new outputs.
+    metadata = [entry for entry in model.metadata if entry.name != OFFLINE_PLAN]
+    return replace(model, subgraphs=subgraphs, metadata=metadata)
+
+
+def with_entry(model: Model, subgraph_index: int) -> Model:
+    """Return a copy of `model` with a signature ``ENTRY`` that enters the given subgraph.
+
+    Its inputs are called ``i0``, ``i1`` ... and its outputs ``o0``, ``o1`` ..., in the order of the subgraph.
+    """
+    subgraph = model.subgraphs[subgraph_index]
+    entry = Signature(
+        ENTRY,
+        subgraph_index,
+        {f"i{k}": t for k, t in enumerate(subgraph.inputs)},
+        {f"o{k}": t for k, t in enumerate(subgraph.outputs)},
+    )
+    return replace(model, signatures=[*model.signatures, entry])
+
+
+def reachable_subgraphs(model: Model) -> list[int]:
+    """Return the main subgraph, those of signatures, and all that their operators call (WHILE, IF ...)."""
+    pending = [0, *(signature.subgraph_index for signature in model.signatures)]
+    found: list[int] = []
+    while pending:
+        s = pending.pop(0)
+        if s in found or not 0 <= s < len(model.subgraphs):
+            continue
+        found.append(s)
+        for op in model.subgraphs[s].operators:
+            pending += _called(op)
+    return found
+
+
+def _called(op: Operator) -> list[int]:
+    """Return the subgraphs that an operator's options point to."""
+    tables = [TABLES[name] for name in (op.options_type, op.options_2_type) if name in TABLES]
+    values = [op.options.get(f.name, -1) for table in tables for f in table.fields if f.domain == "subgraphs"]
+    return [int(s) for value in values for s in np.atleast_1d(value)]
+
+
+def single_operator(model: Model, subgraph_index: int, operator_index: int) -> tuple[Model, list[int]]:
+    """Return a model of one operator, and the tensors (of `model`) that are its inputs, in order.
+
+    Only the operator's own tensors are kept, so a fault elsewhere in the model does not matter. Constants and
+    variable tensors stay what they are.
+    """
+    source = model.subgraphs[subgraph_index]
+    op = source.operators[operator_index]
+    used = list(dict.fromkeys(t for t in (*op.inputs, *op.outputs, *op.intermediates) if t >= 0))
+    place = {t: k for k, t in enumerate(used)} | {-1: -1}
+    tensors = [replace(source.tensors[t], buffer=0) for t in used]
+    inputs = [
+        t
+        for t in dict.fromkeys(op.inputs)
+        if t >= 0 and source.tensors[t].data is None and not source.tensors[t].is_variable
+    ]
+    alone = replace(
+        op,
+        inputs=tuple(place[t] for t in op.inputs),
+        outputs=tuple(place[t] for t in op.outputs),
+        intermediates=tuple(place[t] for t in op.intermediates),
+    )
+    starts = tuple(place[t] for t in inputs)
+    ends = tuple(place[t] for t in op.outputs if t >= 0)
+    return Model([Subgraph("alone", tensors, [alone], starts, ends)]), inputs

@@ -1,0 +1,115 @@
+"""The oracle's side: ``python -m quantcore.oracle.worker FD PACKAGE`` serves requests on a socket.
+
+Only here, in the modules that this one uses, are TensorFlow, ai-edge-litert and tflite-micro imported. Every
+``run`` builds its own interpreter and destroys it before it answers: nothing (variable tensors, resized
+shapes) survives from one call to the next, and a heap that the interpreter has corrupted shows up in the call
+that did it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import socket
+import sys
+import traceback
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from quantcore.oracle import protocol
+from quantcore.oracle.lite import LiteBackend
+from quantcore.oracle.micro import MicroBackend
+
+__all__ = ["main"]
+
+KEPT_MODELS = 16
+
+Message = tuple[dict[str, Any], list[np.ndarray]]
+
+
+def refused(reason: str) -> dict[str, Any]:
+    """Return the reply that passes on why TFLite said no, as one line."""
+    return {"status": "refused", "reason": " ".join(reason.split())}
+
+
+class Worker:
+    """Answers requests with the interpreter of one package."""
+
+    def __init__(self, package: str) -> None:
+        self.models: OrderedDict[str, bytes] = OrderedDict()
+        self.backend = MicroBackend() if package == "tflite_micro" else LiteBackend(package)
+
+    def answer(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
+        """Return the reply to one request."""
+        command = header["command"]
+        if command == "hello":
+            return {"status": "ok", "version": self.backend.version}, []
+        if command == "load":
+            self.models[header["model"]] = arrays[0].tobytes()
+            while len(self.models) > KEPT_MODELS:
+                self.models.popitem(last=False)
+            return {"status": "ok"}, []
+        if command == "run":
+            return self.run(header, arrays)
+        if command == "convert":
+            return self.convert(header, arrays)
+        raise ValueError(f"unknown command {command!r}")
+
+    def run(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
+        """Run samples through a loaded model; ``arrays`` holds the inputs of all samples in turn."""
+        if header["model"] not in self.models:
+            return {"status": "unknown model"}, []
+        self.models.move_to_end(header["model"])
+        samples = _samples(header, arrays)
+        model = self.models[header["model"]]
+        try:
+            session = self.backend.open(model, header)
+            results = session.run(header["names"], samples[0], reset=True)
+            for sample in samples[1:]:
+                if not session.can_reset and not header["keep_state"]:
+                    session = self.backend.open(model, header)
+                results += session.run(header["names"], sample, reset=not header["keep_state"])
+            names = session.output_names
+        except (ValueError, RuntimeError, KeyError) as error:
+            return refused(str(error)), []
+        del session
+        gc.collect()  # signature runners and interpreters refer to each other
+        return {"status": "ok", "names": names}, results
+
+    def convert(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
+        """Convert a saved Keras model or SavedModel folder."""
+        conversion = importlib.import_module("quantcore.oracle.conversion")
+        try:
+            data = conversion.convert_file(header["path"], header["mode"], arrays)
+        except Exception as error:  # the converter raises whatever TensorFlow's passes raise
+            return refused(f"{type(error).__name__}: {error}"), []
+        return {"status": "ok"}, [np.frombuffer(data, np.uint8)]
+
+
+def _samples(header: dict[str, Any], arrays: list[np.ndarray]) -> list[list[np.ndarray]]:
+    step = header["inputs_per_sample"]
+    return [arrays[i * step : (i + 1) * step] for i in range(header["samples"])]
+
+
+def main() -> None:
+    """Serve requests on the inherited socket until it is closed."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    worker = Worker(sys.argv[2])
+    gc.freeze()  # collecting must not walk all of TensorFlow's objects each time
+    while True:
+        try:
+            header, arrays = protocol.receive(channel)
+        except EOFError:
+            os._exit(0)  # no interpreter is alive; skipping TensorFlow's teardown saves seconds
+        try:
+            reply, results = worker.answer(header, arrays)
+        except Exception:  # whatever it is, the parent must hear of it
+            reply, results = {"status": "failed", "reason": traceback.format_exc()}, []
+        protocol.send(channel, reply, results)
+
+
+if __name__ == "__main__":
+    main()

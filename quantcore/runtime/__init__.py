@@ -1,0 +1,6 @@
+"""Lowering, arena planning and the Interpreter."""
+
+from quantcore.runtime.interpreter import Interpreter, SignatureRunner
+from quantcore.runtime.single import run_operator
+
+__all__ = ["Interpreter", "SignatureRunner", "run_operator"]

@@ -1,0 +1,204 @@
+"""The plan as C arrays, and its execution without the GIL."""
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.kernels._core import STATUS_MEANING, aligned_bytes
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy
+from numpy cimport (
+    NPY_ARRAY_CARRAY_RO, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_NDIM,
+    import_array, ndarray, npy_intp,
+)
+
+from quantcore.kernels._core cimport KernelCall, QC_OK, qc_status, qc_step, run_steps
+
+import_array()
+
+cdef enum:
+    MAX_RANK = 16
+
+
+cdef struct Port:
+    Py_ssize_t offset  # in the arena; -1 where the tensor is not there
+    Py_ssize_t nbytes
+
+
+cdef class Plan:
+    """Kernel calls in execution order, with the place of each of their tensors.
+
+    Parameters
+    ----------
+    calls : list of (KernelCall, list)
+        Each call with one entry per tensor: an int (offset in the arena), an ndarray (constant data,
+        used in place) or None (omitted input).
+    arena_bytes : int
+    names : list of str
+        What to call each step in error messages.
+    inputs, outputs : list of ((int, int) or None)
+        Offset in the arena and bytes per run of each graph input and output; None for one that has a
+        known value instead.
+    """
+
+    cdef qc_step *steps
+    cdef Port *ports
+    cdef readonly int32_t count
+    cdef readonly Py_ssize_t input_count
+    cdef readonly Py_ssize_t output_count
+    cdef readonly Py_ssize_t arena_bytes
+    cdef readonly Py_ssize_t scratch_bytes
+    cdef readonly list names
+    cdef list calls
+    cdef object base       # uintp: constant pointers, or offsets into the arena
+    cdef object in_arena   # bool: which entries are offsets
+
+    def __init__(self, calls, Py_ssize_t arena_bytes, names, inputs, outputs):
+        cdef KernelCall call
+        cdef int32_t i
+        self.calls = calls
+        self.names = names
+        self.count = <int32_t>len(calls)
+        self.arena_bytes = arena_bytes
+        self.input_count = len(inputs)
+        self.output_count = len(outputs)
+        self.steps = <qc_step *>PyMem_Malloc(max(self.count, 1) * sizeof(qc_step))
+        self.ports = <Port *>PyMem_Malloc((self.input_count + self.output_count + 1) * sizeof(Port))
+        if self.steps is NULL or self.ports is NULL:
+            raise MemoryError
+        for i, port in enumerate((*inputs, *outputs)):
+            self.ports[i].offset, self.ports[i].nbytes = port or (-1, 0)
+        entries = []
+        for i in range(self.count):
+            call, places = calls[i]
+            if call.arity >= 0 and call.arity != len(places):
+                raise KernelError(f"{names[i]}: {call.name} takes {call.arity} tensors, got {len(places)}")
+            self.steps[i].invoke = call.invoke
+            self.steps[i].params = call.params
+            self.steps[i].first_tensor = <int32_t>len(entries)
+            entries.extend(places)
+            self.scratch_bytes = max(self.scratch_bytes, call.scratch_bytes)
+        self.in_arena = np.array([isinstance(place, int) for place in entries], dtype=bool)
+        self.base = np.array(
+            [0 if p is None else p if isinstance(p, int) else p.ctypes.data for p in entries], dtype=np.uintp
+        )
+
+    def __dealloc__(self):
+        PyMem_Free(self.steps)
+        PyMem_Free(self.ports)
+
+    def pointers(self, arena):
+        """Return the pointer table for `arena`, a uint8 array of `arena_bytes`."""
+        return np.where(self.in_arena, self.base + np.uintp(arena.ctypes.data), self.base)
+
+
+cdef class Instance:
+    """Memory of its own for one plan. Not thread-safe: one thread at a time runs an instance."""
+
+    cdef readonly Plan plan
+    cdef readonly object arena
+    cdef object scratch
+    cdef object table
+    cdef char *arena_data
+    cdef void *scratch_data
+    cdef void *const *table_data
+    cdef object single_dtype
+    cdef int single_type
+    cdef int single_rank[2]
+    cdef npy_intp single_dims[2][MAX_RANK]
+    cdef char **arrays  # data of the inputs, then of the outputs, of the run in progress
+
+    def __init__(self, Plan plan):
+        self.plan = plan
+        self.arena = aligned_bytes(plan.arena_bytes)
+        self.arena[:] = 0
+        self.scratch = aligned_bytes(plan.scratch_bytes)
+        self.table = plan.pointers(self.arena)
+        self.arena_data = <char *>PyArray_DATA(<ndarray?>self.arena)
+        self.scratch_data = PyArray_DATA(<ndarray?>self.scratch)
+        self.table_data = <void *const *>PyArray_DATA(<ndarray?>self.table)
+        self.arrays = <char **>PyMem_Malloc((plan.input_count + plan.output_count + 1) * sizeof(char *))
+        if self.arrays is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self.arrays)
+
+    def run(self):
+        """Run all steps once, on what the arena holds."""
+        self._run(0, 0, 1)
+
+    def run_batch(self, inputs, outputs, Py_ssize_t start, Py_ssize_t count):
+        """Run samples ``start`` to ``start + count``: before each copy its inputs in, after it its outputs out.
+
+        Parameters
+        ----------
+        inputs, outputs : sequence of ndarray
+            C-contiguous, one per graph input or output, samples in a row.
+        start, count : int
+        """
+        cdef Py_ssize_t i, n_in = self.plan.input_count, n_out = self.plan.output_count
+        if len(inputs) != n_in or len(outputs) != n_out:
+            raise KernelError(f"expected {n_in} inputs and {n_out} outputs, got {len(inputs)} and {len(outputs)}")
+        for i in range(n_in):
+            self.arrays[i] = <char *>PyArray_DATA(<ndarray?>inputs[i])
+        for i in range(n_out):
+            self.arrays[n_in + i] = <char *>PyArray_DATA(<ndarray?>outputs[i])
+        self._run(n_in + n_out, start, count)
+
+    def run_single(self, x):
+        """Run one sample of a plan with one input and one output; None where `x` does not fit as it is.
+
+        The short way for `Interpreter.run`: it checks and allocates at the cost of a few C calls, which is what
+        a model of a microsecond needs. `set_single` must have said what fits.
+        """
+        if type(x) is not ndarray:
+            return None
+        cdef ndarray array = x
+        cdef int i
+        if (<object>PyArray_DESCR(array) != self.single_dtype or PyArray_NDIM(array) != self.single_rank[0]
+                or not PyArray_CHKFLAGS(array, NPY_ARRAY_CARRAY_RO)):
+            return None
+        for i in range(self.single_rank[0]):
+            if PyArray_DIMS(array)[i] != self.single_dims[0][i]:
+                return None
+        output = PyArray_EMPTY(self.single_rank[1], self.single_dims[1], self.single_type, 0)
+        self.arrays[0] = <char *>PyArray_DATA(array)
+        self.arrays[1] = <char *>PyArray_DATA(<ndarray>output)
+        self._run(2, 0, 1)
+        return output
+
+    def set_single(self, input_shape, input_dtype, output_shape, output_dtype):
+        """Say what `run_single` takes and gives; return whether this plan can be run that way."""
+        if (self.plan.input_count != 1 or self.plan.output_count != 1 or self.plan.ports[0].offset < 0
+                or self.plan.ports[1].offset < 0 or max(len(input_shape), len(output_shape)) > MAX_RANK):
+            return False
+        self.single_dtype = input_dtype
+        self.single_type = output_dtype.num
+        for i, shape in enumerate((input_shape, output_shape)):
+            self.single_rank[i] = <int>len(shape)
+            for j, size in enumerate(shape):
+                self.single_dims[i][j] = size
+        return True
+
+    cdef _run(self, Py_ssize_t ports, Py_ssize_t start, Py_ssize_t count):
+        """Run `count` times; `ports` is 0 to leave the arena as it is."""
+        cdef Py_ssize_t i, j, n_in = min(ports, self.plan.input_count)
+        cdef int32_t failed = 0
+        cdef qc_status status = QC_OK
+        cdef const Port *port = self.plan.ports
+        with nogil:
+            for i in range(start, start + count):
+                for j in range(n_in):
+                    if port[j].offset >= 0:
+                        memcpy(self.arena_data + port[j].offset, self.arrays[j] + i * port[j].nbytes, port[j].nbytes)
+                status = run_steps(self.plan.steps, self.plan.count, self.table_data, self.scratch_data, &failed)
+                if status != QC_OK:
+                    break
+                for j in range(n_in, ports):
+                    if port[j].offset >= 0:
+                        memcpy(self.arrays[j] + i * port[j].nbytes, self.arena_data + port[j].offset, port[j].nbytes)
+        if status != QC_OK:
+            meaning = STATUS_MEANING.get(<int>status, f"status {<int>status}")
+            raise KernelError(f"{self.plan.names[failed]}: {meaning}")

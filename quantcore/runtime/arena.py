@@ -1,0 +1,52 @@
+"""Placement of run-time tensors in one block of memory.
+
+Greedy by size (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference",
+section 4.1; TFLite's ``arena_planner.cc`` does the same): the largest tensor first, each at the lowest
+offset that does not collide with a tensor alive at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+__all__ = ["ALIGNMENT", "Lifetime", "place"]
+
+ALIGNMENT = 64
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Size in bytes of a tensor, and the first and last step (inclusive) at which it must exist."""
+
+    size: int
+    first: int
+    last: int
+
+    def overlaps(self, other: Lifetime) -> bool:
+        """Whether both must exist at the same step."""
+        return self.first <= other.last and other.first <= self.last
+
+
+def place(lifetimes: Mapping[Key, Lifetime]) -> tuple[dict[Key, int], int]:
+    """Return an aligned offset per tensor, and the total size in bytes."""
+    offsets: dict[Key, int] = {}
+    placed: list[tuple[int, int, Lifetime]] = []  # (offset, end, lifetime), sorted by offset
+    total = 0
+    for key, lifetime in sorted(lifetimes.items(), key=lambda item: -item[1].size):
+        size = -(-lifetime.size // ALIGNMENT) * ALIGNMENT
+        offset = 0
+        for start, end, other in placed:
+            if not lifetime.overlaps(other):
+                continue
+            if start - offset >= size:
+                break
+            offset = max(offset, end)
+        offsets[key] = offset
+        placed.append((offset, offset + size, lifetime))
+        placed.sort(key=lambda entry: entry[0])
+        total = max(total, offset + size)
+    return offsets, total

@@ -1,0 +1,179 @@
+"""A lowered subgraph with its memory laid out, ready to run on arrays."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.graph import Model
+from quantcore.numerics import Profile
+from quantcore.runtime._plan import Instance, Plan
+from quantcore.runtime.arena import Lifetime, place
+from quantcore.runtime.lowering import Lowered, contiguous, lower, numpy_dtype, step_tensors
+from quantcore.runtime.state import initial_state
+
+__all__ = ["Executable"]
+
+
+class Executable:
+    """A subgraph for given input shapes: plan, arena layout and constants, shared by all threads.
+
+    Parameters
+    ----------
+    model : Model
+    subgraph_index : int
+    input_shapes : dict of int to tuple
+    profile : Profile
+    preserve_all : bool
+        Give every tensor memory of its own, so that all can be read after a run.
+
+    Raises
+    ------
+    UnsupportedOperatorError, KernelError, ModelFormatError
+        See `quantcore.runtime.lowering.lower`. KernelError also where the tensors do not fit in memory.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        subgraph_index: int,
+        input_shapes: Mapping[int, tuple[int, ...]],
+        profile: Profile,
+        *,
+        preserve_all: bool = False,
+    ) -> None:
+        self.subgraph = model.subgraphs[subgraph_index]
+        self.preserve_all = preserve_all
+        self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile)
+        self.dtypes = {
+            t: numpy_dtype(self.subgraph.tensors[t], t)
+            for t in self.lowered.shapes
+            if t not in self.lowered.values or t in (*self.subgraph.inputs, *self.subgraph.outputs)
+        }
+        self.variables = tuple(t for t, tensor in enumerate(self.subgraph.tensors) if tensor.is_variable)
+        self.offsets, arena_bytes = place(self._lifetimes())
+        self.plan = self._plan(arena_bytes)
+        self.input_shapes = [self.lowered.shapes[t] for t in self.subgraph.inputs]
+        self.input_dtypes = [self.dtypes[t] for t in self.subgraph.inputs]
+
+    def nbytes(self, t: int) -> int:
+        """Size in bytes of run-time tensor `t`."""
+        return int(np.prod(self.lowered.shapes[t], dtype=np.int64)) * self.dtypes[t].itemsize
+
+    def _lifetimes(self) -> dict[int, Lifetime]:
+        """Return when each tensor must exist; inputs, outputs and state exist throughout."""
+        last = len(self.lowered.steps)
+        spans: dict[int, tuple[int, int]] = {}
+        for position, t in step_tensors(self.lowered):
+            first, _ = spans.get(t, (position, position))
+            spans[t] = (first, position)
+        throughout = (*self.subgraph.inputs, *self.subgraph.outputs, *self.variables)
+        if self.preserve_all:
+            throughout = (*throughout, *spans)
+        spans.update((t, (0, last)) for t in throughout if t not in self.lowered.values)
+        return {t: Lifetime(self.nbytes(t), first, final) for t, (first, final) in spans.items()}
+
+    def _plan(self, arena_bytes: int) -> Plan:
+        constants = {t: contiguous(value) for t, value in self.lowered.values.items()}
+
+        def place_of(t: int) -> np.ndarray | int | None:
+            """Return the constant, or the offset in the arena; None for an omitted input."""
+            return None if t < 0 else constants[t] if t in constants else self.offsets[t]
+
+        calls = [(step.call, [place_of(t) for t in step.tensors]) for step in self.lowered.steps]
+        inputs, outputs = (
+            [(self.offsets[t], self.nbytes(t)) if t in self.offsets else None for t in tensors]
+            for tensors in (self.subgraph.inputs, self.subgraph.outputs)
+        )
+        return Plan(calls, arena_bytes, [step.name for step in self.lowered.steps], inputs, outputs)
+
+    def new_instance(self) -> Instance:
+        """Return fresh memory for one thread, with the state tensors at their initial value."""
+        try:
+            instance = Instance(self.plan)
+        except MemoryError:
+            raise KernelError(
+                f"the tensors of the model need {self.plan.arena_bytes} bytes, more than can be allocated"
+            ) from None
+        self.reset(instance)
+        return instance
+
+    def single(self, instance: Instance) -> Callable[[Any], np.ndarray | None] | None:
+        """Return the short way to run one sample on `instance`, where the model has one input and output."""
+        outputs = self.subgraph.outputs
+        if len(self.input_shapes) != 1 or len(outputs) != 1:
+            return None
+        shape, dtype = self.lowered.shapes[outputs[0]], self.dtypes[outputs[0]]
+        fits = instance.set_single(self.input_shapes[0], self.input_dtypes[0], shape, dtype)
+        return instance.run_single if fits else None
+
+    def reset(self, instance: Instance) -> None:
+        """Set the state tensors to their initial value."""
+        for t in self.variables:
+            if t in self.offsets:
+                self.view(instance, t)[...] = initial_state(self.subgraph.tensors[t])
+
+    def view(self, instance: Instance, t: int) -> np.ndarray:
+        """Return tensor `t` as an array over the instance's memory, or its known value (read-only)."""
+        if t in self.lowered.values:
+            value = self.lowered.values[t].view()
+            value.flags.writeable = False
+            return value
+        if t not in self.offsets:
+            raise KernelError(f"tensor {t} is not computed by this model")
+        offset = self.offsets[t]
+        raw = instance.arena[offset : offset + self.nbytes(t)]
+        view: np.ndarray = raw.view(self.dtypes[t]).reshape(self.lowered.shapes[t])
+        return view
+
+    def run(
+        self, inputs: Sequence[np.ndarray], count: int, instances: Sequence[Instance]
+    ) -> list[np.ndarray]:
+        """Run `count` independent samples, spread over `instances`, one thread each.
+
+        Parameters
+        ----------
+        inputs : sequence of ndarray
+            One C-contiguous array per graph input, with `count` samples along the first axis.
+        count : int
+        instances : sequence of Instance
+
+        Returns
+        -------
+        list of ndarray
+            One array per graph output, samples joined along the first axis.
+        """
+        outputs = [self._empty_output(t, count) for t in self.subgraph.outputs]
+        if len(instances) == 1:
+            instances[0].run_batch(inputs, outputs, 0, count)
+            return outputs
+        # Work is taken in small parts, so that a slow core does not hold up the others.
+        part = max(1, min(64, -(-count // (4 * len(instances)))))
+        parts: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for start in range(0, count, part):
+            parts.put(start)
+
+        def work(instance: Instance) -> None:
+            while True:
+                try:
+                    start = parts.get_nowait()
+                except queue.Empty:
+                    return
+                instance.run_batch(inputs, outputs, start, min(part, count - start))
+
+        with ThreadPoolExecutor(len(instances)) as pool:
+            list(pool.map(work, instances))
+        return outputs
+
+    def _empty_output(self, t: int, count: int) -> np.ndarray:
+        shape = self.lowered.shapes[t]
+        batched = shape if count == 1 else (count * shape[0], *shape[1:]) if shape else (count,)
+        if t in self.lowered.values:
+            value = self.lowered.values[t]
+            return np.concatenate([np.atleast_1d(value)] * count) if count != 1 else value.copy()
+        return np.empty(batched, self.dtypes[t])

@@ -1,0 +1,237 @@
+"""From `Model` to kernel calls: the only place that knows both.
+
+Operators are visited once, in order. Shapes follow from the shapes of the subgraph's inputs; a value
+that follows from constants and shapes alone is computed here, so that shape arithmetic and the
+dequantization of float16 weights cost nothing at run time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import quantcore.ops
+from quantcore.errors import KernelError, ModelFormatError, UnsupportedOperatorError
+from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Profile
+from quantcore.ops.registry import OPERATORS, Definition, Node, Operand
+
+__all__ = ["Lowered", "Step", "build_node", "find_definition", "load_operators", "lower", "numpy_dtype"]
+
+MAX_ELEMENTS = 2**31 - 1  # TFLite counts elements in int32
+
+RUNNABLE_DTYPES = {
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "bool", "complex64", "complex128",
+}  # fmt: skip
+
+
+def load_operators() -> dict[str, Definition]:
+    """Import every module of ``quantcore.ops`` and return the registry."""
+    for module in pkgutil.iter_modules(quantcore.ops.__path__):
+        importlib.import_module(f"quantcore.ops.{module.name}")
+    return OPERATORS
+
+
+def numpy_dtype(tensor: Tensor, index: int) -> np.dtype:
+    """Return the NumPy dtype in which a tensor is held at run time.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        For dtypes that no kernel computes with (strings, resources, sub-byte activations ...).
+    """
+    if tensor.dtype not in RUNNABLE_DTYPES:
+        raise UnsupportedOperatorError(
+            f"tensor {index} ({tensor.name!r}) has dtype {tensor.dtype}, "
+            "which quantcore cannot hold at run time"
+        )
+    return np.dtype(tensor.dtype)
+
+
+@dataclass(slots=True)
+class Step:
+    """A kernel call and the tensors it takes: inputs (-1 where omitted), then outputs."""
+
+    operator_index: int
+    name: str
+    call: KernelCall
+    tensors: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Lowered:
+    """A subgraph as kernel calls, for given input shapes.
+
+    Attributes
+    ----------
+    steps : list of Step
+    shapes : dict of int to tuple
+        Actual shape of every tensor that was reached.
+    values : dict of int to ndarray
+        Tensors whose value does not depend on the inputs.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    values: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+def find_definition(op: Operator, index: int) -> Definition:
+    """Return the registry's definition of an operator.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        If the operator, or its version, is not implemented.
+    """
+    definition = load_operators().get(op.op)
+    if definition is None:
+        name = f"custom operator {op.custom_code!r}" if op.op == "CUSTOM" else f"operator {op.op}"
+        raise UnsupportedOperatorError(f"{name} is not implemented; see docs/operators.md", op.op, index)
+    if op.version > definition.max_version:
+        raise UnsupportedOperatorError(
+            f"version {op.version} is not implemented; implemented up to {definition.max_version}",
+            op.op,
+            index,
+        )
+    return definition
+
+
+def check_shape(shape: tuple[int, ...], what: str) -> None:
+    """Refuse negative dimensions and sizes beyond TFLite's int32 element count."""
+    if any(d < 0 for d in shape):
+        raise KernelError(f"{what} has shape {shape}; dimensions must not be negative")
+    if int(np.prod(shape, dtype=object)) > MAX_ELEMENTS:
+        raise KernelError(f"{what} has shape {shape}, more than {MAX_ELEMENTS} elements")
+
+
+def check_constant(tensor: Tensor, index: int) -> None:
+    """Refuse a constant whose data was edited to another shape or dtype than the tensor states."""
+    data = tensor.data
+    if data is None or tensor.dtype not in RUNNABLE_DTYPES:
+        return
+    if data.shape != tensor.shape or data.dtype != np.dtype(tensor.dtype):
+        raise KernelError(
+            f"tensor {index} ({tensor.name!r}) is {tensor.dtype} {tensor.shape}, its data {data.dtype} "
+            f"{data.shape}; make them agree"
+        )
+
+
+def build_node(
+    subgraph: Subgraph,
+    index: int,
+    profile: Profile,
+    shapes: Mapping[int, tuple[int, ...]],
+    values: Mapping[int, np.ndarray],
+) -> Node:
+    """Return operator `index` with its operands; shapes default to those in the file."""
+    op = subgraph.operators[index]
+
+    def operand(t: int) -> Operand:
+        tensor = subgraph.tensors[t]
+        return Operand(tensor, t, shapes.get(t, tensor.shape), values.get(t))
+
+    inputs = [None if t < 0 else operand(t) for t in op.inputs]
+    outputs = [operand(t) for t in op.outputs if t >= 0]
+    intermediates = [subgraph.tensors[t] for t in op.intermediates if t >= 0]
+    return Node(op, index, inputs, outputs, profile, intermediates)
+
+
+def lower(
+    model: Model, subgraph_index: int, input_shapes: Mapping[int, tuple[int, ...]], profile: Profile
+) -> Lowered:
+    """Lower a subgraph.
+
+    Parameters
+    ----------
+    model : Model
+    subgraph_index : int
+    input_shapes : dict of int to tuple
+        Shape of each graph input by tensor index; missing ones have the shape in the file.
+    profile : Profile
+
+    Raises
+    ------
+    UnsupportedOperatorError, KernelError, ModelFormatError
+    """
+    subgraph = model.subgraphs[subgraph_index]
+    lowered = Lowered()
+    for t, tensor in enumerate(subgraph.tensors):
+        if tensor.data is not None:
+            check_constant(tensor, t)
+            lowered.values[t] = tensor.data
+            lowered.shapes[t] = tensor.shape
+        elif tensor.is_variable:
+            check_shape(tensor.shape, f"variable tensor {t} ({tensor.name!r})")
+            lowered.shapes[t] = tensor.shape
+    for t in subgraph.inputs:
+        shape = tuple(input_shapes.get(t, subgraph.tensors[t].shape))
+        check_shape(shape, f"input tensor {t} ({subgraph.tensors[t].name!r})")
+        lowered.shapes[t] = shape
+        lowered.values.pop(t, None)
+    for index in range(len(subgraph.operators)):
+        lower_operator(subgraph, index, profile, lowered)
+    for t in subgraph.outputs:
+        if t not in lowered.shapes:
+            raise ModelFormatError(
+                f"output tensor {t} is never computed", f"subgraphs[{subgraph_index}].outputs"
+            )
+    return lowered
+
+
+def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lowered) -> None:
+    """Lower one operator and record its step, or its value where that is already known."""
+    op = subgraph.operators[index]
+    definition = find_definition(op, index)
+    for t in op.inputs:
+        if t >= 0 and t not in lowered.shapes:
+            raise UnsupportedOperatorError(f"reads tensor {t}, which nothing has computed yet", op.op, index)
+    for t in op.outputs:
+        if t in lowered.shapes:
+            raise UnsupportedOperatorError(f"writes tensor {t}, which already has a value", op.op, index)
+    node = build_node(subgraph, index, profile, lowered.shapes, lowered.values)
+    node.check_profile()
+    try:
+        call = definition.lower(node)
+    except OverflowError as error:
+        # Parameters are C integers; only a damaged or hostile model has one that does not fit.
+        raise node.refuse(f"a parameter is out of the range of its C type: {error}") from None
+    for y in node.outputs:
+        check_shape(y.shape, f"operator {index} ({op.op}): output tensor {y.index}")
+        numpy_dtype(y.tensor, y.index)
+        lowered.shapes[y.index] = y.shape
+    if all(y.value is not None for y in node.outputs):
+        lowered.values.update((y.index, np.asarray(y.value)) for y in node.outputs)
+    elif all(x is None or x.value is not None for x in node.inputs):
+        outputs = [np.zeros(y.shape, numpy_dtype(y.tensor, y.index)) for y in node.outputs]
+        inputs = kernel_inputs(op, call, len(outputs))
+        call([None if t < 0 else contiguous(lowered.values[t]) for t in inputs], outputs)
+        lowered.values.update((y.index, value) for y, value in zip(node.outputs, outputs, strict=True))
+    else:
+        written = tuple(y.index for y in node.outputs)
+        tensors = (*kernel_inputs(op, call, len(written)), *written)
+        lowered.steps.append(Step(index, f"operator {index} ({op.op})", call, tensors))
+
+
+def kernel_inputs(op: Operator, call: KernelCall, outputs: int) -> tuple[int, ...]:
+    """Return the inputs in the kernel's order: optional ones that the file leaves out become -1."""
+    return (*op.inputs, *[-1] * (call.arity - len(op.inputs) - outputs))
+
+
+def contiguous(value: np.ndarray | None) -> np.ndarray:
+    """Return `value` as an aligned, C-contiguous array; a copy only where it is not one."""
+    return np.require(value, requirements=["C", "A"])
+
+
+def step_tensors(lowered: Lowered) -> Iterator[tuple[int, int]]:
+    """Yield ``(step position, tensor)`` for every tensor of a step that is not a known value."""
+    for position, step in enumerate(lowered.steps):
+        for t in step.tensors:
+            if t >= 0 and t not in lowered.values:
+                yield position, t

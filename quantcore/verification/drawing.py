@@ -1,0 +1,61 @@
+"""The samples of a verification, and its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from quantcore.graph import Model
+from quantcore.oracle.rewrite import reachable_subgraphs
+from quantcore.samples import SampleSource, random_samples, split_samples
+
+__all__ = ["Drawn", "Progress", "ProgressCallback", "draw"]
+
+ProgressCallback = Callable[[int, int, str], None]
+
+
+class Drawn:
+    """Samples by entry point.
+
+    Attributes
+    ----------
+    samples : dict of int to list
+        By subgraph; the main subgraph's are the caller's, if there are any.
+    notes : list of str
+    seed : int
+    """
+
+    def __init__(self, samples: dict[int, list[list[np.ndarray]]], notes: list[str], seed: int) -> None:
+        self.samples, self.notes, self.seed = samples, notes, seed
+
+    def steps(self, model: Model) -> int:
+        """Return how many operators are run, over all samples."""
+        return sum(len(drawn) * len(model.subgraphs[s].operators) for s, drawn in self.samples.items())
+
+
+def draw(model: Model, inputs: SampleSource | None, samples: int, seed: int) -> Drawn:
+    """Take samples for the main subgraph from `inputs`; draw random ones for the rest."""
+    drawn = Drawn({}, [], seed)
+    for s in reachable_subgraphs(model):
+        if s == 0 and inputs is not None:
+            given = split_samples(model, s, inputs)
+            drawn.samples[s] = given[:samples]
+            if len(given) > samples:
+                drawn.notes.append(f"{samples} of the {len(given)} samples were used")
+        else:
+            drawn.samples[s] = random_samples(model, s, samples, seed)
+    return drawn
+
+
+class Progress:
+    """Counts operators for the caller's progress bar."""
+
+    def __init__(self, callback: ProgressCallback | None, total: int) -> None:
+        self.callback, self.total, self.done = callback, total, 0
+
+    def step(self, what: str) -> None:
+        """Report that one more operator has been compared for one sample."""
+        self.done += 1
+        if self.callback is not None:
+            self.callback(min(self.done, self.total), self.total, what)

@@ -1,0 +1,50 @@
+"""Which rule of a profile each operator of a subgraph follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from quantcore.errors import QuantcoreError
+from quantcore.graph import Model
+from quantcore.numerics import Rule, get_profile
+from quantcore.ops.registry import OPERATORS, Node
+from quantcore.runtime.lowering import build_node, load_operators
+
+__all__ = ["INEXACT_FORMS", "find_rule", "inexact", "make_node"]
+
+INEXACT_FORMS = ("summed", "approximate")  # float results whose bits the backend does not define
+
+
+def make_node(
+    model: Model, subgraph_index: int, i: int, values: Mapping[int, np.ndarray], numerics: str
+) -> Node:
+    """Return operator `i` as its module sees it when its inputs are `values` (constants left out)."""
+    load_operators()
+    subgraph = model.subgraphs[subgraph_index]
+    constants = {t: tensor.data for t, tensor in enumerate(subgraph.tensors) if tensor.data is not None}
+    op = subgraph.operators[i]
+    known = {**values, **constants}
+    shapes = {t: known[t].shape for t in (*op.inputs, *op.outputs) if t in known}
+    return build_node(subgraph, i, get_profile(numerics), shapes, constants)
+
+
+def find_rule(node: Node) -> Rule | None:
+    """Return the profile's rule for an operator; None where it has none, or the operator is unknown."""
+    try:
+        return node.rule if node.outputs and node.op.op in OPERATORS else None
+    except QuantcoreError:
+        return None
+
+
+def inexact(node: Node) -> str | None:
+    """Return which of `INEXACT_FORMS` the operator's float results have; None if every bit is defined.
+
+    A hybrid operator (integer weights) is exact: its sums are of integers.
+    """
+    rule = find_rule(node)
+    if rule is None or rule.form not in INEXACT_FORMS:
+        return None
+    all_float = all(x is None or x.dtype == "float32" or not x.quantized for x in node.inputs)
+    return rule.form if all_float else None

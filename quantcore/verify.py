@@ -1,0 +1,182 @@
+"""`verify`: is every operator of a model bit-exact with TensorFlow Lite, and is the whole?
+
+Layer by layer, each operator is run by quantcore on the oracle's own inputs to it, so that one mismatch does
+not hide the next; then the model is run end to end. What could not be compared is reported as such, and a
+result is called bit-exact only if everything was compared. See docs/verify.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Literal, overload
+
+from quantcore.errors import KernelError, OracleUnavailable
+from quantcore.flatbuffer import read_model
+from quantcore.graph import Model
+from quantcore.numerics import PROFILES, get_profile
+from quantcore.oracle import Oracle
+from quantcore.oracle.arguments import ModelLike
+from quantcore.samples import SampleSource, split_samples
+from quantcore.verification.drawing import Progress, ProgressCallback, draw
+from quantcore.verification.pool import Pool
+from quantcore.verification.profiles import ProfilesResult, compare_profiles
+from quantcore.verification.recorded import (
+    Recorded,
+    RecordedMatch,
+    RecordedSource,
+    compare_recorded,
+    read_recorded,
+)
+from quantcore.verification.result import Comparison, VerifyResult
+from quantcore.verification.single import verify_profile
+
+__all__ = ["ALL", "Comparison", "ProfilesResult", "VerifyResult", "verify"]
+
+ALL: Literal["all"] = "all"
+
+Oracles = Oracle | Mapping[str, Oracle]
+
+
+@overload
+def verify(  # type: ignore[overload-overlap]  # a str may be "all" at run time
+    model: ModelLike,
+    inputs: SampleSource | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    *,
+    numerics: Literal["all"],
+    recorded: RecordedSource | None = None,
+    progress: ProgressCallback | None = None,
+    timeout: float = 300.0,
+    num_threads: int = 1,
+    package: str | None = None,
+    oracle: Oracles | None = None,
+) -> ProfilesResult: ...
+
+
+@overload
+def verify(
+    model: ModelLike,
+    inputs: SampleSource | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    numerics: str = "reference",
+    *,
+    recorded: RecordedSource | None = None,
+    progress: ProgressCallback | None = None,
+    timeout: float = 300.0,
+    num_threads: int = 1,
+    package: str | None = None,
+    oracle: Oracles | None = None,
+) -> VerifyResult: ...
+
+
+def verify(
+    model: ModelLike,
+    inputs: SampleSource | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    numerics: str = "reference",
+    *,
+    recorded: RecordedSource | None = None,
+    progress: ProgressCallback | None = None,
+    timeout: float = 300.0,
+    num_threads: int = 1,
+    package: str | None = None,
+    oracle: Oracles | None = None,
+) -> VerifyResult | ProfilesResult:
+    """Compare a model with TensorFlow Lite, operator by operator and end to end.
+
+    Parameters
+    ----------
+    model : Model, bytes or path
+    inputs : ndarray, sequence, mapping or path, optional
+        Samples for the main subgraph, see `quantcore.samples.split_samples`; default: random ones, see
+        `quantcore.samples.random_samples`.
+    samples : int
+        How many random samples to draw, or at most to take from `inputs`.
+    seed : int
+        Of the random samples.
+    numerics : str
+        Profile, which also chooses the oracle; or ``all``: every profile against its oracle (those that are
+        installed), and against each other.
+    recorded : mapping or path, optional
+        With ``all``: outputs of a device, by name or as ``out0``, ``out1`` ..., to say which profile they
+        match. Their inputs are `inputs`, or in the same mapping or ``.npz`` file.
+    progress : callable, optional
+        Called as ``progress(done, total, what)`` after each operator.
+    timeout : float
+        Seconds for one call of the oracle.
+    num_threads : int
+        Threads of the oracle.
+    package : str, optional
+        ``tensorflow`` or ``ai_edge_litert``.
+    oracle : Oracle, or mapping of str to Oracle, optional
+        One to use, and to leave running, in place of a new one: for several models in a row, since importing
+        TensorFlow takes seconds. With ``all``, a mapping by profile; what it lacks is started. `timeout`,
+        `num_threads` and `package` are then its own.
+
+    Returns
+    -------
+    VerifyResult, or ProfilesResult with ``all``
+
+    Raises
+    ------
+    OracleUnavailable
+        No oracle is installed.
+    ModelFormatError, KernelError, QuantcoreError
+        The model, the inputs or the recording are not usable.
+
+    Notes
+    -----
+    In a model with state (variable tensors), the samples are consecutive invocations from fresh state; in
+    others their order does not matter. Entry points are the main subgraph, those of signatures, and
+    subgraphs that control flow calls; all but the main one are fed random samples. If the oracle cannot run
+    a whole subgraph (it refuses an operator, or crashes), each operator is run alone in the oracle, on the
+    values that quantcore computes for its inputs, and the end-to-end comparison is reported as missing.
+    """
+    if samples < 1:
+        raise KernelError(f"samples is {samples}; expected at least 1")
+    if recorded is not None and numerics != ALL:
+        raise KernelError(f"a recording is compared with every profile; use numerics='all', not {numerics!r}")
+    profiles = PROFILES if numerics == ALL else {numerics: get_profile(numerics)}
+    given: dict[str, Oracle] = dict(oracle) if isinstance(oracle, Mapping) else {}
+    if isinstance(oracle, Oracle):
+        given = {name: oracle for name, profile in profiles.items() if profile.resolver == oracle.resolver}
+        if not given:
+            wanted = ", ".join(profile.resolver for profile in profiles.values())
+            raise KernelError(f"numerics {numerics!r} needs an oracle with {wanted}, got {oracle.resolver}")
+    graph = model if isinstance(model, Model) else read_model(model)
+    recording = None if recorded is None else read_recorded(graph, recorded)
+    if recording is not None and inputs is None:
+        inputs = recording.inputs
+    drawn = draw(graph, inputs, samples, seed)
+    rounds = len(profiles) + (numerics == ALL)
+    report = Progress(progress, rounds * drawn.steps(graph))
+    with ExitStack() as stack:
+        pool = Pool(stack, given, num_threads, timeout, package)
+        if numerics != ALL:
+            return verify_profile(model, graph, numerics, pool.get(profiles[numerics]), drawn, report.step)
+        result = ProfilesResult(graph.source, len(drawn.samples[0]), seed, notes=drawn.notes)
+        for name, profile in profiles.items():
+            try:
+                chosen = pool.get(profile)
+            except OracleUnavailable as error:
+                result.unavailable[name] = str(error)
+            else:
+                result.profiles[name] = verify_profile(model, graph, name, chosen, drawn, report.step)
+    if not result.profiles and recording is None:
+        raise OracleUnavailable(next(iter(result.unavailable.values())))
+    compare_profiles(graph, drawn, result, report.step)
+    if recording is not None:
+        result.recorded = _compare_recording(graph, recording, inputs)
+    return result
+
+
+def _compare_recording(
+    graph: Model, recording: Recorded, inputs: SampleSource | None
+) -> list[RecordedMatch]:
+    if inputs is None:
+        raise KernelError("the recording holds outputs only; give their inputs, in it (in0 ...) or beside it")
+    return compare_recorded(graph, recording, split_samples(graph, 0, inputs))
