@@ -1,0 +1,144 @@
+"""The public functions add, mul, average_pool2d, max_pool2d, softmax: operators' results, clear errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import quantcore as qc
+from tests.ops.harness import assert_same_bits, check, random_values
+from tests.ops.test_add import binary
+from tests.ops.test_pool import pool
+from tests.ops.test_softmax import softmax
+
+ADD = {
+    "input1_offset": 3,
+    "input1_multiplier": 1 << 30,
+    "input1_shift": 0,
+    "input2_offset": -5,
+    "input2_multiplier": 1_300_000_000,
+    "input2_shift": -1,
+    "output_offset": 7,
+    "output_multiplier": 1_500_000_000,
+    "output_shift": -18,
+}
+MUL = {"input1_offset": 3, "input2_offset": -5, "output_offset": 7, "multiplier": 1_500_000_000, "shift": -6}
+SOFTMAX = {"multiplier": 1_700_000_000, "shift": 22, "diff_min": -400}
+
+
+def multipliers(prefix: str, real: float) -> dict[str, int]:
+    multiplier, shift = qc.quantize_multiplier(real)
+    return {f"{prefix}multiplier": int(multiplier), f"{prefix}shift": int(shift)}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_add_and_mul_are_the_operators(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    a, b = random_values(rng, (7, 1, 9), dtype), random_values(rng, (5, 9), dtype)
+    s1, s2, s = (float(np.float32(v)) for v in (0.04, 0.03, 0.05))
+    shift = 128 if dtype == "uint8" else 0
+    offsets = {"input1_offset": -3 - shift, "input2_offset": 5 - shift, "output_offset": 7 + shift}
+    (expected,) = check(binary("ADD", (s1, 3, s2, -5, s, 7), a.shape, b.shape, dtype), [a, b])
+    common = 2 * max(s1, s2)
+    y = qc.kernels.add(
+        a,
+        b,
+        **offsets,
+        **multipliers("input1_", s1 / common),
+        **multipliers("input2_", s2 / common),
+        **multipliers("output_", common / (2**20 * s)),
+    )
+    assert_same_bits(y, expected)
+    (expected,) = check(binary("MUL", (s1, 3, s2, -5, s, 7), a.shape, b.shape, dtype), [a, b])
+    y = qc.kernels.mul(a, b, **offsets, **multipliers("", np.float32(s1) * np.float32(s2) / np.float32(s)))
+    assert_same_bits(y, expected)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_pools_are_the_operators(padding: str) -> None:
+    x = random_values(np.random.default_rng(1), (2, 9, 8, 5))
+    for name, op in (("average_pool2d", "AVERAGE_POOL_2D"), ("max_pool2d", "MAX_POOL_2D")):
+        (expected,) = check(pool(op, x.shape, (3, 2), (2, 1), padding.upper(), "int8"), [x])
+        y = getattr(qc.kernels, name)(x, filter_size=(3, 2), stride=(2, 1), padding=padding)
+        assert_same_bits(y, expected)
+
+
+def test_explicit_padding_is_not_counted() -> None:
+    x = np.full((1, 2, 2, 1), 10, np.int8)
+    y = qc.kernels.average_pool2d(x, filter_size=(2, 2), padding=((1, 1), (1, 1)))
+    assert y.shape == (1, 3, 3, 1)
+    assert (y == 10).all()
+    y = qc.kernels.max_pool2d(
+        -x, filter_size=(2, 2), stride=(2, 2), padding=((1, 0), (0, 0)), activation_min=-7
+    )
+    assert y.tolist() == [[[[-7]]]]
+
+
+def test_softmax_is_the_operator() -> None:
+    x = random_values(np.random.default_rng(2), (5, 4, 11))
+    (expected,) = check(softmax(x.shape, 0.1), [x])
+    multiplier, shift = qc.quantize_multiplier(float(np.float32(0.1)) * 2**26)
+    y = qc.kernels.softmax(x, multiplier=multiplier, shift=shift, diff_min=-((31 * 2**26) >> int(shift)))
+    assert_same_bits(y, expected)
+
+
+def test_inputs_may_be_strided_read_only_empty_or_scalar() -> None:
+    rng = np.random.default_rng(3)
+    a = random_values(rng, (6, 10))
+    strided = a[::2, ::-3]
+    assert_same_bits(
+        qc.kernels.mul(strided, strided, **MUL), qc.kernels.mul(strided.copy(), strided.copy(), **MUL)
+    )
+    assert_same_bits(qc.kernels.softmax(a.T, **SOFTMAX), qc.kernels.softmax(a.T.copy(), **SOFTMAX))
+    a.setflags(write=False)
+    before = a.copy()
+    assert_same_bits(
+        qc.kernels.add(a, np.int8(4), **ADD), qc.kernels.add(a.copy(), np.full((6, 10), 4, np.int8), **ADD)
+    )
+    assert_same_bits(a, before)
+    assert qc.kernels.add(np.zeros((0, 3), np.int8), np.zeros(3, np.int8), **ADD).shape == (0, 3)
+    assert qc.kernels.softmax(np.zeros((4, 0), np.int8), **SOFTMAX).shape == (4, 0)
+    assert qc.kernels.mul(np.int8(3), np.int8(4), **MUL).shape == ()
+
+
+INT8 = np.zeros((1, 4, 4, 1), np.int8)
+BAD_CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
+    ("add", (INT8, INT8.astype(np.int16)), ADD, "input2 has dtype int16"),
+    ("add", (INT8.astype(np.float32), INT8), ADD, "input1 has dtype float32"),
+    ("add", (np.zeros(3, np.int8), np.zeros(4, np.int8)), ADD, "do not broadcast"),
+    ("add", (INT8, INT8), ADD | {"input1_shift": 1}, "input1_shift is 1"),
+    ("add", (INT8, INT8), ADD | {"input2_multiplier": 5}, "at least 2\\*\\*30"),
+    ("add", (INT8, INT8), ADD | {"output_offset": 256}, "output_offset is 256"),
+    ("add", (INT8, INT8), ADD | {"left_shift": 21}, "left_shift is 21"),
+    ("add", (INT8, INT8), ADD | {"activation_min": 5, "activation_max": 4}, "above"),
+    ("mul", (INT8, INT8), MUL | {"shift": 32}, "shift is 32"),
+    ("mul", (INT8, INT8), MUL | {"multiplier": 2**31}, "multiplier is"),
+    ("mul", (INT8, INT8), MUL | {"rounding": "up"}, "unknown rounding"),
+    ("mul", (INT8, INT8), MUL | {"input1_offset": 0.5}, "integer"),
+    ("max_pool2d", (INT8[0],), {"filter_size": (2, 2)}, "4 dimensions"),
+    ("max_pool2d", (INT8,), {"filter_size": (5, 2)}, "more than"),
+    ("max_pool2d", (INT8,), {"filter_size": (0, 2)}, "filter size is 0"),
+    ("max_pool2d", (INT8,), {"filter_size": (2, 2), "stride": (0, 1)}, "stride is 0"),
+    ("max_pool2d", (INT8,), {"filter_size": (2, 2), "padding": "full"}, "padding is 'full'"),
+    ("average_pool2d", (INT8,), {"filter_size": (2, 2), "padding": ((2, 0), (0, 0))}, "less than the filter"),
+    ("average_pool2d", (INT8,), {"filter_size": (2, 2), "padding": ((-1, 0), (0, 0))}, "padding"),
+    ("average_pool2d", (INT8,), {"filter_size": (2, 2), "activation_max": 128}, "activation_max is 128"),
+    ("softmax", (np.int8(3),), SOFTMAX, "scalar"),
+    ("softmax", (INT8,), SOFTMAX | {"multiplier": 0}, "multiplier is 0"),
+    ("softmax", (INT8,), SOFTMAX | {"shift": -1}, "shift is -1"),
+    ("softmax", (INT8,), SOFTMAX | {"diff_min": 1}, "diff_min is 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "arrays", "arguments", "reason"), BAD_CALLS)
+def test_bad_arguments(name: str, arrays: Any, arguments: dict[str, Any], reason: str) -> None:
+    with pytest.raises(qc.KernelError, match=reason):
+        getattr(qc.kernels, name)(*arrays, **arguments)
+
+
+def test_an_unknown_kernel_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="conv9d"):
+        _ = qc.kernels.conv9d
+    assert "add" in dir(qc.kernels)

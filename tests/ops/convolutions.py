@@ -1,0 +1,173 @@
+"""What the tests of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED share: forms, data, instruction sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from quantcore.graph import Model, Tensor
+from quantcore.kernels import _core
+from tests.ops.harness import (
+    assert_same_bits,
+    bias_scale,
+    check_samples,
+    const,
+    op_model,
+    random_floats,
+    random_scale,
+    random_values,
+    run_ours,
+    tensor,
+)
+
+# form: dtypes of input and filter, scale of the filter
+FORMS = ("int8", "int8 per tensor", "uint8", "float32", "hybrid", "hybrid per tensor")
+ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
+CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+VERSION = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 9}
+# size, filter size, stride, dilation, each (height, width); padding
+GEOMETRIES: list[tuple[Any, Any, Any, Any, str]] = [
+    ((5, 6), (3, 3), (1, 1), (1, 1), "SAME"),
+    ((5, 6), (3, 3), (1, 1), (1, 1), "VALID"),
+    ((9, 8), (3, 2), (2, 2), (1, 1), "SAME"),
+    ((9, 8), (2, 3), (3, 2), (1, 1), "VALID"),
+    ((7, 7), (1, 1), (1, 1), (1, 1), "VALID"),
+    ((7, 6), (1, 1), (2, 3), (1, 1), "SAME"),
+    ((8, 9), (3, 3), (1, 1), (2, 3), "SAME"),
+    ((8, 9), (3, 2), (2, 1), (3, 2), "VALID"),
+    ((4, 4), (5, 7), (1, 1), (1, 1), "SAME"),  # larger than the image
+    ((4, 3), (4, 3), (1, 1), (1, 1), "VALID"),  # exactly the image
+    ((1, 20), (1, 5), (1, 2), (1, 1), "SAME"),
+    ((20, 1), (7, 1), (3, 1), (2, 1), "SAME"),
+    ((3, 3), (2, 2), (5, 5), (1, 1), "SAME"),  # strides beyond the image
+    ((12, 11), (4, 4), (2, 2), (1, 1), "SAME"),
+]
+
+
+def instruction_sets() -> list[str]:
+    """Return the instruction sets that this CPU has, the slowest first."""
+    before = _core.select_isa()
+    best = _core.isa
+    _core.select_isa(before)
+    return list(_core.ISA_NAMES[: _core.ISA_NAMES.index(best) + 1])
+
+
+@contextmanager
+def using(isa: str) -> Iterator[None]:
+    """Use the kernel versions of an instruction set."""
+    before = _core.select_isa(isa)
+    try:
+        yield
+    finally:
+        _core.select_isa(before)
+
+
+def check_every_isa(model: Model, samples: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """Compare with the oracle on every instruction set; return the first output of each sample."""
+    expected = check_samples(model, samples)
+    for isa in instruction_sets():
+        with using(isa):
+            for sample, wanted in zip(samples, expected, strict=True):
+                for ours, theirs in zip(run_ours(model, sample), wanted, strict=True):
+                    assert_same_bits(ours, theirs, isa)
+    return [outputs[0] for outputs in expected]
+
+
+def conv_options(stride: Any, dilation: Any, padding: str, activation: str = "NONE") -> dict[str, Any]:
+    """Return the options that both convolutions have."""
+    return {
+        "padding": padding,
+        "stride_h": stride[0],
+        "stride_w": stride[1],
+        "dilation_h_factor": dilation[0],
+        "dilation_w_factor": dilation[1],
+        "fused_activation_function": activation,
+    }
+
+
+def build(
+    op: str,
+    form: str,
+    input_shape: Sequence[int],
+    filter_shape: Sequence[int],
+    options: dict[str, Any],
+    *,
+    rng: np.random.Generator,
+    zero_points: tuple[int, int, int] | None = None,
+    bias: Any = True,
+    constant_filter: bool = True,
+    low: int = -127,
+) -> Model:
+    """Return a model of one operator with random data, whose outputs use the whole range of the dtype.
+
+    Parameters
+    ----------
+    zero_points : (int, int, int), optional
+        Of input, filter (uint8 only) and output, as if all were int8; random by default.
+    bias : bool or ndarray
+        Whether there is one; or its value.
+    constant_filter : bool
+        False makes the filter a second input of the model.
+    low : int
+        Smallest element of an int8 filter.
+    """
+    channels = filter_shape[CHANNEL_AXIS[op]]
+    dtype = form.split()[0]
+    z = zero_points or tuple(int(v) for v in rng.integers(-128, 128, 3))
+    x, w, y = _operands(op, form, input_shape, filter_shape, z, rng, low)
+    inputs: list[Tensor | None] = [x, w]
+    if bias is not False:
+        value = rng.integers(-3000, 3000, channels).astype(np.int32) if bias is True else bias
+        if dtype in ("float32", "hybrid"):
+            inputs.append(const(random_floats(rng, (channels,)) if bias is True else bias))
+        else:
+            inputs.append(const(value, bias_scale(x, w)))
+    if not constant_filter:
+        w.data = None
+    return op_model(op, inputs, [y], options, version=VERSION[op])
+
+
+def _operands(
+    op: str, form: str, input_shape: Any, filter_shape: Any, z: Any, rng: np.random.Generator, low: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return input, filter and output."""
+    axis = CHANNEL_AXIS[op]
+    channels = filter_shape[axis]
+    if form == "float32":
+        return tensor(input_shape, "float32"), const(random_floats(rng, filter_shape)), tensor((), "float32")
+    several = None if form in ("int8 per tensor", "uint8", "hybrid per tensor") else channels
+    scales = random_scale(rng, size=several)
+    if form == "uint8":
+        filter_data, zero_point = random_values(rng, filter_shape, "uint8"), z[1] + 128
+    else:
+        filter_data, zero_point = random_values(rng, filter_shape, "int8", low=low), 0
+    w = const(filter_data, scales, zero_point, axis=0 if several is None else axis)
+    if form.startswith("hybrid"):
+        return tensor(input_shape, "float32"), w, tensor((), "float32")
+    shift = 128 if form == "uint8" else 0
+    dtype = form.split()[0]
+    input_scale = random_scale(rng)
+    terms = np.prod(filter_shape) / channels
+    spread = np.sqrt(terms) * 75 * 75 * float(input_scale) * float(np.median(scales))
+    output_scale = np.float32(spread / rng.uniform(40, 120))
+    return (
+        tensor(input_shape, dtype, input_scale, z[0] + shift),
+        w,
+        tensor((), dtype, output_scale, z[2] + shift),
+    )
+
+
+def sample(model: Model, rng: np.random.Generator, **bounds: Any) -> list[np.ndarray]:
+    """Return random values for the inputs of a model."""
+    tensors = [model.subgraphs[0].tensors[t] for t in model.subgraphs[0].inputs]
+    return [random_values(rng, t.shape, t.dtype, **bounds) for t in tensors]
+
+
+def boundary_sums(rng: np.random.Generator, multipliers: np.ndarray) -> np.ndarray:
+    """Return int32 accumulators at, or next to, the places where the output steps up for each multiplier."""
+    steps = rng.integers(-300, 300, multipliers.size) + 0.5
+    places = np.round(steps / multipliers) + rng.integers(-2, 3, multipliers.size)
+    return np.clip(places, -(2**31), 2**31 - 1).astype(np.int64).astype(np.int32)

@@ -1,0 +1,324 @@
+"""FULLY_CONNECTED: every form and shape, tails of vectors, rounding ties, overflow and refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantcore.errors import UnsupportedOperatorError
+from quantcore.graph import Model
+from tests.ops.convolutions import (
+    ACTIVATIONS,
+    FORMS,
+    boundary_sums,
+    build,
+    check_every_isa,
+    sample,
+)
+from tests.ops.harness import (
+    assert_same_bits,
+    bias_scale,
+    check,
+    const,
+    covers,
+    op_model,
+    random_floats,
+    refusal,
+    run_ours,
+    run_page,
+    tensor,
+)
+
+OP = "FULLY_CONNECTED"
+
+
+def options(activation: str = "NONE", **more: Any) -> dict[str, Any]:
+    return {"fused_activation_function": activation} | more
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_sizes_around_vector_widths(form: str) -> None:
+    rng = np.random.default_rng(1)
+    for number, depth in enumerate((1, 3, 4, 5, 15, 16, 33, 100)):
+        for units in (1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 130):
+            rows = (1, 2, 5, 7)[number % 4]
+            model = build(OP, form, (rows, depth), (units, depth), options(), rng=rng, bias=units != 17)
+            check_every_isa(model, [sample(model, rng)])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_rows_and_deep_ones(form: str) -> None:
+    rng = np.random.default_rng(2)
+    for rows, depth, units in ((200, 40, 20), (3, 5000, 10), (14, 11000, 3)):
+        model = build(OP, form, (rows, depth), (units, depth), options(), rng=rng)
+        check_every_isa(model, [sample(model, rng)])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("shape", "keep", "expected"),
+    [
+        ((24,), False, (4, 5)),
+        ((2, 3, 4), False, (4, 5)),
+        ((2, 3, 6), False, (6, 5)),
+        ((2, 3, 6), True, (2, 3, 5)),
+        ((1, 2, 2, 6), True, (1, 2, 2, 5)),
+        ((6,), True, (5,)),
+        ((2, 7), False, (2, 5)),  # the last two elements are ignored
+        ((0, 6), False, (0, 5)),
+    ],
+)
+def test_shapes(form: str, shape: tuple[int, ...], keep: bool, expected: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(3)
+    model = build(OP, form, shape, (5, 6), options(keep_num_dims=keep), rng=rng)
+    (y,) = check_every_isa(model, [sample(model, rng)])
+    assert y.shape == expected
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_activations_and_zero_points(form: str) -> None:
+    rng = np.random.default_rng(4)
+    for activation in ACTIVATIONS:
+        for zero_points in [
+            (-128, -128, -128),
+            (127, 127, 127),
+            (0, 0, 0),
+            (-128, 127, 127),
+            (127, -128, -128),
+        ]:
+            model = build(OP, form, (40, 30), (37, 30), options(activation), rng=rng, zero_points=zero_points)
+            (y,) = check_every_isa(model, [sample(model, rng)])
+            if activation == "NONE" and zero_points == (0, 0, 0) and y.dtype != np.float32:
+                covers(y)
+
+
+@pytest.mark.parametrize("form", ["int8", "int8 per tensor", "uint8"])
+def test_sums_on_rounding_boundaries(form: str) -> None:
+    """The input is its zero point: the accumulators are the biases, next to every step of the output."""
+    rng = np.random.default_rng(5)
+    for exponent in (-23, -12, -8, -5, -3, -1, 0, 4):
+        units = 1023
+        filter_scale = np.full(units if form == "int8" else 1, 1.0, np.float32)
+        if exponent % 2 == 0:
+            filter_scale = (2.0 ** rng.uniform(-1, 1, filter_scale.size)).astype(np.float32)
+        input_scale = np.float32(2.0**exponent)
+        dtype = form.split()[0]
+        zero_point = 128 if dtype == "uint8" else 0
+        x = tensor((1, 1), dtype, input_scale, zero_point)
+        w = const(np.full((units, 1), 7, dtype), filter_scale, zero_point)
+        bias = boundary_sums(rng, np.broadcast_to(np.float64(input_scale) * filter_scale, units))
+        bias[:4] = [2**31 - 1, -(2**31), 2**31 - 2, -(2**31) + 1]
+        inputs = [x, w, const(bias, bias_scale(x, w))]
+        model = op_model(OP, inputs, [tensor((), dtype, 1.0, zero_point)], options(), version=4)
+        check_every_isa(model, [[np.full((1, 1), zero_point, dtype)]])
+
+
+@pytest.mark.parametrize("zero_point", [-128, -1, 0, 5, 127])
+def test_products_beyond_int32(zero_point: int) -> None:
+    x = np.array([[127, -128, 1]], np.int8)
+    w = const(np.array([[127, 0, 0], [-127, 0, 0], [0, 0, 1]], np.int8), 1.0)
+    for scale in (1e-6, 1e-8):
+        y = tensor((), "int8", scale, zero_point)
+        check_every_isa(op_model(OP, [tensor((1, 3), "int8", 1.0), w], [y], options(), version=4), [[x]])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_filter_computed_at_run_time(form: str) -> None:
+    rng = np.random.default_rng(6)
+    model = build(OP, form, (3, 37), (21, 37), options(), rng=rng, constant_filter=False, low=-128)
+    check_every_isa(model, [sample(model, rng), sample(model, rng)])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_zero_point_of_the_filter(dtype: str) -> None:
+    """Applied with one scale, ignored with a scale per unit (int8 only)."""
+    rng = np.random.default_rng(7)
+    info = np.iinfo(dtype)
+    data = rng.integers(info.min, info.max, (9, 20), endpoint=True).astype(dtype)
+    scales: list[Any] = [0.02] if dtype == "uint8" else [0.02, np.linspace(0.01, 0.03, 9)]
+    for scale in scales:
+        for zero_point in (info.min, info.max, 3):
+            inputs = [tensor((4, 20), dtype, 0.05, 3), const(data, scale, zero_point)]
+            model = op_model(OP, inputs, [tensor((), dtype, 1.3, 7)], options(), version=4)
+            check_every_isa(model, [sample(model, rng)])
+
+
+def test_float_infinities_and_order_of_the_sum() -> None:
+    rng = np.random.default_rng(8)
+    for activation in ACTIVATIONS:
+        for bias in (True, False):
+            inputs = [
+                tensor((7, 50), "float32"),
+                const(random_floats(rng, (33, 50), special=activation == "RELU")),
+            ]
+            if bias:
+                inputs.append(const(random_floats(rng, (33,), special=True)))
+            model = op_model(OP, inputs, [tensor((), "float32")], options(activation))
+            check_every_isa(
+                model, [[random_floats(rng, (7, 50), special=True)], [random_floats(rng, (7, 50))]]
+            )
+
+
+@pytest.mark.parametrize("form", ["hybrid", "hybrid per tensor"])
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_hybrid_ranges(form: str, asymmetric: bool) -> None:
+    """Rows of zeros, of one sign, of tiny and huge numbers, of ties; weights of -128."""
+    rng = np.random.default_rng(9)
+    for activation in ACTIVATIONS:
+        o = options(activation, asymmetric_quantize_inputs=asymmetric)
+        for low, bias in ((-127, True), (-128, False)):
+            model = build(OP, form, (5, 43), (18, 43), o, rng=rng, low=low, bias=bias)
+            (x,) = sample(model, rng)
+            special = x.copy()
+            special[0] = 0
+            special[1] = np.abs(special[1]) + 1
+            special[2] = rng.integers(-127, 127, 43) + 0.5
+            special[2, 0] = 127
+            special[3] = np.where(rng.random(43) < 0.5, np.float32(0.49999997), np.float32(-0.49999997))
+            special[3, 0] = 127
+            samples = [
+                x,
+                special,
+                -np.abs(x) - 1,
+                x * np.float32(1e-39),
+                x / np.abs(x).max() * np.float32(3e38),
+            ]
+            check_every_isa(model, [[s.astype(np.float32)] for s in [*samples, np.zeros_like(x)]])
+
+
+def test_hybrid_without_input_is_the_activation_of_the_bias() -> None:
+    for activation in ACTIVATIONS:
+        bias = const(np.array([-0.0, 2.0, -7.5, np.inf, -np.inf], np.float32))
+        w = const(np.ones((5, 16), np.int8), 0.1)
+        model = op_model(OP, [tensor((2, 16), "float32"), w, bias], [tensor((), "float32")],
+                         options(activation), version=9)  # fmt: skip
+        check_every_isa(model, [[np.zeros((2, 16), np.float32)], [np.full((2, 16), -0.0, np.float32)]])
+
+
+# Pages and properties -------------------------------------------------------------------------------
+
+
+def test_page() -> None:
+    page = run_page("fully_connected")
+    rng = np.random.default_rng(10)
+    for form in ("int8", "int8 per tensor", "uint8", "float32"):
+        for _ in range(5):
+            model = build(OP, form, (20, 30), (9, 30), options(), rng=rng)
+            (x,) = sample(model, rng)
+            (y,) = check(model, [x])
+            t = model.subgraphs[0].tensors
+            if form == "float32":
+                assert_same_bits(page["fully_connected_float32"](x, t[1].data, t[2].data), y)
+                continue
+            q: Any = [t[i].quantization for i in (0, 1, 3)]
+            scales, zero_points = [v.scale for v in q], [int(v.zero_point[0]) for v in q]
+            assert_same_bits(page["fully_connected"](x, t[1].data, t[2].data, scales, zero_points), y)
+
+
+def test_page_ties() -> None:
+    for acc, expected in run_page("fully_connected")["TIES"]:
+        x, w = tensor((1, 1), "int8", 0.5), const(np.ones((1, 1), np.int8), 0.25)
+        bias = const(np.array([acc], np.int32), bias_scale(x, w))
+        model = op_model(OP, [x, w, bias], [tensor((), "int8", 1.0)], options(), version=4)
+        (y,) = check_every_isa(model, [[np.zeros((1, 1), np.int8)]])
+        assert y.ravel().tolist() == [expected]
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_page_of_the_hybrid_form(asymmetric: bool) -> None:
+    page = run_page("hybrid")
+    rng = np.random.default_rng(11)
+    for form in ("hybrid", "hybrid per tensor"):
+        for _ in range(10):
+            o = options(asymmetric_quantize_inputs=asymmetric)
+            model = build(OP, form, (6, 45), (9, 45), o, rng=rng)
+            x = rng.normal(size=(6, 45)).astype(np.float32)
+            (y,) = check(model, [x])
+            t = model.subgraphs[0].tensors
+            assert t[1].quantization is not None
+            ours = page["hybrid_fully_connected"](
+                x, t[1].data, t[2].data, t[1].quantization.scale, asymmetric
+            )
+            assert_same_bits(ours, y)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_random_products(data: st.DataObject) -> None:
+    draw = data.draw
+    form = draw(st.sampled_from(FORMS))
+    depth, units, rows = draw(st.integers(1, 90)), draw(st.integers(2, 90)), draw(st.integers(1, 20))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    o = options(draw(st.sampled_from(ACTIVATIONS)), asymmetric_quantize_inputs=draw(st.booleans()))
+    bias = draw(st.booleans())
+    model = build(OP, form, (rows, depth), (units, depth), o, rng=rng, bias=bias, low=-128)
+    check_every_isa(model, [sample(model, rng)])
+
+
+# Refusals -------------------------------------------------------------------------------------------
+
+
+def small(**changes: Any) -> Model:
+    """Return an int8 product of (2, 4) with (3, 4), changed."""
+    at: dict[str, Any] = {
+        "x": tensor((2, 4), "int8", 0.5),
+        "w": const(np.ones((3, 4), np.int8), 0.5),
+        "b": const(np.zeros(3, np.int32), 0.25),
+        "y": tensor((2, 3), "int8", 1.0),
+        "options": {},
+    } | changes
+    return op_model(OP, [at["x"], at["w"], at["b"]], [at["y"]], options() | at["options"], version=4)
+
+
+ONES = np.ones((3, 4), np.int8)
+BOTH_REFUSE = {
+    "bias of another length": {"b": const(np.zeros(4, np.int32), 0.25)},
+    "bias of another dtype": {"b": const(np.zeros(3, np.float32))},
+    "bias with another scale": {"b": const(np.zeros(3, np.int32), 0.2801)},
+    "bias without a scale": {"b": const(np.zeros(3, np.int32))},
+    "filter of rank 1": {"w": const(np.ones(4, np.int8), 0.5)},
+    "filter of rank 3": {"w": const(np.ones((3, 4, 1), np.int8), 0.5)},
+    "filter without a scale": {"w": const(ONES)},
+    "two scales for three units": {"w": const(ONES, [0.5, 0.25])},
+    "output of another dtype": {"y": tensor((2, 3), "float32")},
+    "keep_num_dims with another depth": {
+        "x": tensor((2, 2, 2), "int8", 0.5),
+        "options": {"keep_num_dims": True},
+    },
+    "shuffled weights": {"options": {"weights_format": "SHUFFLED4x16INT8"}},
+    "a fused activation": {"options": {"fused_activation_function": "TANH"}},
+}
+WE_REFUSE = {
+    "scales along the depth": {"w": const(np.ones((3, 4), np.int8), [0.5] * 4, axis=1)},
+    "a depth of 0": {"w": const(np.ones((3, 0), np.int8), 0.5)},
+    "an output of uint8": {"y": tensor((2, 3), "uint8", 1.0, 128)},
+    "a zero point outside the dtype": {"x": tensor((2, 4), "int8", 0.5, 128)},
+    "an output scale of 0": {"y": tensor((2, 3), "int8", 0.0), "b": None},
+}
+
+
+@pytest.mark.parametrize("reason", BOTH_REFUSE)
+def test_refused_by_both(reason: str) -> None:
+    model = small(**BOTH_REFUSE[reason])
+    inputs = [np.zeros(model.subgraphs[0].tensors[0].shape, np.int8)]
+    assert refusal(model, inputs)
+    with pytest.raises(UnsupportedOperatorError):
+        run_ours(model, inputs)
+
+
+@pytest.mark.parametrize("reason", WE_REFUSE)
+def test_refused(reason: str) -> None:
+    with pytest.raises(UnsupportedOperatorError):
+        run_ours(small(**WE_REFUSE[reason]), [np.zeros((2, 4), np.int8)])
+
+
+def test_the_small_model_itself_runs_with_any_spelling_of_no_bias() -> None:
+    x = [np.ones((2, 4), np.int8)]
+    check(small(), x)
+    check(small(b=None), x)
+    inputs = [tensor((2, 4), "int8", 0.5), const(ONES, 0.5)]
+    check(op_model(OP, inputs, [tensor((), "int8", 1.0)], options(), version=4), x)

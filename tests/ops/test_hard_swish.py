@@ -1,0 +1,89 @@
+"""HARD_SWISH: every 8-bit input for many scales, shifts over the whole range; floats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quantcore.errors import UnsupportedOperatorError
+from quantcore.graph import Model
+from tests.ops.harness import (
+    assert_same_bits,
+    check,
+    covers,
+    op_model,
+    random_values,
+    refusal,
+    run_ours,
+    run_page,
+    tensor,
+)
+
+# (input scale, zero point, output scale, zero point) relative to int8
+SCALES = [
+    (0.05, 0, 0.03, -100),
+    (0.0117647, -1, 0.0098, 20),
+    (1 / 32, 5, 1 / 64, -7),  # powers of two: ties
+    (1.0, 0, 1.0, 0),
+    (10.0, -128, 2.0, 127),
+    (0.4, 127, 0.0032, 127),  # the output multiplier close to 1: 16-bit sums wrap
+    (1e-5, 3, 1e-5, 3),
+    (1e-7, 3, 1e-3, 3),  # shifts of more than 16 bits
+    (1e6, 3, 1e6, 3),
+]
+
+
+def hard_swish(scales: tuple[Any, ...], count: int, dtype: str) -> Model:
+    si, zi, so, zo = scales
+    shift = 128 if dtype == "uint8" else 0
+    return op_model(
+        "HARD_SWISH", [tensor((count,), dtype, si, zi + shift)], [tensor((), dtype, so, zo + shift)]
+    )
+
+
+def every(dtype: str) -> np.ndarray:
+    return np.arange(256, dtype=np.uint8).view(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_every_input(dtype: str) -> None:
+    rng = np.random.default_rng(71)
+    for scales in SCALES:
+        check(hard_swish(scales, 256, dtype), [every(dtype)])
+    for _ in range(200):
+        si = np.exp(rng.uniform(-18, 17))
+        so = si * np.exp(rng.uniform(np.log(1 / 127), 9))
+        check(
+            hard_swish((si, rng.integers(-128, 128), so, rng.integers(-128, 128)), 256, dtype), [every(dtype)]
+        )
+
+
+def test_the_data_reaches_both_bounds() -> None:
+    (y,) = check(hard_swish((0.0627, 0, 0.03, -116), 256, "int8"), [every("int8")])
+    covers(y)
+
+
+def test_float() -> None:
+    x = random_values(np.random.default_rng(72), (20_003,), "float32", special=True)
+    x[10_000:] = np.random.default_rng(73).uniform(-4, 4, 10_003)
+    x[:6] = 0.0, -0.0, -3.0, 3.0, np.nan, np.inf
+    check(hard_swish((None, 0, None, 0), x.size, "float32"), [x])
+
+
+def test_the_page_computes_what_the_kernel_computes() -> None:
+    formula = run_page("hard_swish")["hard_swish"]
+    for scales in SCALES:
+        (y,) = check(hard_swish(scales, 256, "int8"), [every("int8")])
+        assert_same_bits(formula(every("int8"), *scales), y, f"page hard_swish, {scales}")
+
+
+def test_refused() -> None:
+    x = [np.zeros(4, np.int8)]
+    model = hard_swish((1.0, 0, 1 / 128.5, 0), 4, "int8")
+    with pytest.raises(UnsupportedOperatorError, match="less than 128"):
+        run_ours(model, x)
+    assert "output_multiplier_exponent" in refusal(model, x)
+    with pytest.raises(UnsupportedOperatorError, match="positive"):
+        run_ours(hard_swish((1.0, 0, 0.0, 0), 4, "int8"), x)

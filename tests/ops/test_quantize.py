@@ -1,0 +1,213 @@
+"""QUANTIZE and DEQUANTIZE against TFLite, the pages and quantcore.affine."""
+
+import numpy as np
+import pytest
+
+import quantcore as qc
+from quantcore.errors import UnsupportedOperatorError
+from quantcore.runtime import Interpreter
+from tests.ops.harness import (
+    assert_same_bits,
+    check,
+    covers,
+    op_model,
+    random_floats,
+    random_values,
+    refusal,
+    run_page,
+    tensor,
+)
+
+BOUNDS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
+# what TensorFlow 2.21's reference kernels requantize
+PAIRS = [("int8", "int8"), ("int8", "uint8"), ("uint8", "int8"), ("uint8", "uint8"), ("int16", "int8"),
+         ("int16", "int16"), ("int16", "int32"), ("int32", "int8"), ("int32", "int16")]  # fmt: skip
+
+
+def quantize_model(shape, dtype, scale, zero_point, axis=0):
+    return op_model("QUANTIZE", [tensor(shape, "float32")], [tensor((), dtype, scale, zero_point, axis=axis)])
+
+
+def dequantize_model(shape, dtype, scale=None, zero_point=0, axis=0, version=2):
+    x = tensor(shape, dtype, scale, zero_point, axis=axis)
+    return op_model("DEQUANTIZE", [x], [tensor((), "float32")], version=version)
+
+
+def requantize_model(shape, a, b, p, p2):
+    return op_model("QUANTIZE", [tensor(shape, a, *p)], [tensor((), b, *p2)], version=2)
+
+
+def random_scales(rng, size=None):
+    """Half of them powers of two, whose multiples make exact ties."""
+    exponent = np.where(rng.random(size) < 0.5, rng.integers(-9, 5, size), rng.uniform(-9, 5, size))
+    return (2.0**exponent).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_quantize(dtype):
+    rng = np.random.default_rng(0)
+    page = run_page("quantize")["quantize"]
+    low, high = BOUNDS[dtype]
+    seen = []
+    for size in (1, 7, 16, 33, 4000):
+        for _ in range(5):
+            scale, zero_point = random_scales(rng), int(rng.integers(low, high, endpoint=True))
+            x = random_floats(rng, (size,), scale=float(scale), special=True)
+            (y,) = check(quantize_model(x.shape, dtype, scale, zero_point), [x])
+            assert_same_bits(page(x, scale, zero_point, dtype), y)
+            assert_same_bits(qc.quantize(x, qc.QuantParams(scale, zero_point, dtype)), y)
+            seen.append(y)
+    covers(np.concatenate(seen))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+@pytest.mark.parametrize("zero_point", [-100, -1, 0, 1, 100])
+def test_nan_infinity_and_overflow(dtype, zero_point):
+    if not BOUNDS[dtype][0] <= zero_point:
+        return
+    edges = [2.0**31, -(2.0**31), 2.0**31 - 128, -(2.0**31) - 256, 2.0**30, 3e9, -3e9]
+    x = np.array([np.nan, -np.nan, np.inf, -np.inf, *edges, 0.0, -0.0, 1e-45], np.float32)
+    for scale in (1.0, 0.5):
+        check(quantize_model(x.shape, dtype, scale, zero_point), [x])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((3, 5, 4), 0), ((3, 5, 4), 1), ((2, 3, 19), 2), ((9,), 0), ((2, 1), 0)]
+)
+def test_quantize_per_channel(dtype, shape, axis):
+    rng = np.random.default_rng(1)
+    page = run_page("quantize")["quantize"]
+    channels = shape[axis]
+    scale = random_scales(rng, channels)
+    zero_point = rng.integers(*BOUNDS[dtype], channels, endpoint=True)
+    x = random_floats(rng, shape, special=True)
+    (y,) = check(quantize_model(shape, dtype, scale, zero_point, axis), [x])
+    assert_same_bits(page(x, scale, zero_point, dtype, axis), y)
+    assert_same_bits(qc.quantize(x, qc.QuantParams(scale, zero_point, dtype, axis)), y)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_dequantize(dtype):
+    rng = np.random.default_rng(2)
+    page = run_page("dequantize")["dequantize"]
+    low, high = BOUNDS[dtype]
+    q = np.arange(low, high + 1).astype(dtype)
+    for _ in range(12):
+        scale = np.float32(2.0 ** rng.uniform(-30, 30))
+        zero_point = 0 if dtype == "int16" else int(rng.integers(low, high, endpoint=True))
+        (x,) = check(dequantize_model(q.shape, dtype, scale, zero_point), [q])
+        assert_same_bits(page(q, scale, zero_point), x)
+        assert_same_bits(qc.dequantize(q, qc.QuantParams(scale, zero_point, dtype)), x)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(("shape", "axis"), [((3, 5, 4), 0), ((3, 5, 4), 1), ((2, 3, 19), 2), ((9,), 0)])
+def test_dequantize_per_channel(dtype, shape, axis):
+    rng = np.random.default_rng(3)
+    scale = random_scales(rng, shape[axis])
+    zero_point = rng.integers(*BOUNDS[dtype], shape[axis], endpoint=True)
+    q = random_values(rng, shape, dtype)
+    (x,) = check(dequantize_model(shape, dtype, scale, zero_point, axis), [q])
+    assert_same_bits(run_page("dequantize")["dequantize"](q, scale, zero_point, axis), x)
+
+
+def test_all_65536_halves():
+    """Bits, not values: a NaN becomes quiet and keeps its payload."""
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    model = dequantize_model(halves.shape, "float16", version=3)
+    (x,) = check(model, [halves])
+    ours = Interpreter(model).run([halves])[0]
+    np.testing.assert_array_equal(ours.view(np.uint32), x.view(np.uint32))
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS)
+def test_requantize(a, b):
+    rng = np.random.default_rng(4)
+    page = run_page("requantize")["requantize"]
+    seen = []
+    for case in range(12):
+        s2 = random_scales(rng)
+        exponent = [rng.integers(-6, 3), rng.uniform(-6, 3), 0][case % 3]
+        s = np.float32(s2 * 2.0**exponent)
+        z, z2 = (int(rng.integers(*BOUNDS[d if d != "int32" else "int16"])) for d in (a, b))
+        if a == b == "int16":
+            z = z2 = 0  # TFLite requires it
+        near = np.clip(z + np.arange(-600, 600), *BOUNDS[a]).astype(a)
+        q = np.concatenate([near, random_values(rng, (100,), a)])
+        (y,) = check(requantize_model(q.shape, a, b, (s, z), (s2, z2)), [q])
+        assert_same_bits(page(q, s, z, s2, z2, b), y)
+        assert_same_bits(qc.requantize(q, qc.QuantParams(s, z, a), qc.QuantParams(s2, z2, b)), y)
+        seen.append(y)
+    if b in ("int8", "uint8"):
+        covers(np.concatenate(seen))
+
+
+@pytest.mark.parametrize("size", [1, 255, 511, 512, 513, 5000])
+def test_sizes_around_the_table_of_the_fast_version(size):
+    q = random_values(np.random.default_rng(5), (size,), "uint8")
+    check(requantize_model(q.shape, "uint8", "int8", (0.02, 100), (0.03, -9)), [q])
+    check(requantize_model(q.shape, "uint8", "int8", (1 / 255, 0), (1 / 255, -128)), [q])
+
+
+def test_ties_of_the_pages():
+    for page, name in (("quantize", "quantize"), ("requantize", "requantize")):
+        namespace = run_page(page)
+        for arguments, expected in namespace["TIES"]:
+            assert namespace[name](*arguments).tolist() == expected
+    arguments, expected = run_page("quantize")["TIES"][0]
+    x, scale, zero_point, dtype = arguments
+    (y,) = check(quantize_model(x.shape, dtype, scale, zero_point), [x])
+    assert y.tolist() == expected
+    arguments, expected = run_page("requantize")["TIES"][0]
+    q, s, z, s2, z2, dtype = arguments
+    (y,) = check(requantize_model(q.shape, str(q.dtype), dtype, (s, z), (s2, z2)), [q])
+    assert y.tolist() == expected
+
+
+def model_of(op, a, b, p=(None, 0), p2=(None, 0), axis=0):
+    return op_model(op, [tensor((2, 3), a, *p, axis=axis)], [tensor((), b, *p2, axis=axis)])
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (model_of("QUANTIZE", "int64", "int8", (1, 0), (1, 0)), "input dtype is int64"),
+        (model_of("QUANTIZE", "int8", "int32", (1, 0), (1, 0)), "int8 to int32"),
+        (model_of("QUANTIZE", "float32", "int32", p2=(1, 0)), "float32 to int32"),
+        (model_of("QUANTIZE", "float32", "int8"), "no scale"),
+        (model_of("QUANTIZE", "int16", "int16", (1, 1), (1, 0)), "int16 zero points"),
+        (model_of("DEQUANTIZE", "int32", "float32", (1, 0)), "input dtype is int32"),
+        (model_of("DEQUANTIZE", "int16", "float32", (1, 1)), "int16 zero point"),
+        (model_of("DEQUANTIZE", "int16", "float32", ([1, 2], 0)), "per channel"),
+    ],
+)
+def test_what_both_refuse(model, words):
+    dtype = model.subgraphs[0].tensors[0].dtype
+    assert refusal(model, [np.zeros((2, 3), dtype)])
+    with pytest.raises(UnsupportedOperatorError, match=words):
+        Interpreter(model).allocate_tensors()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (model_of("QUANTIZE", "int8", "int8", (1e30, 0), (1e-9, 0)), "multiplier"),
+        (model_of("QUANTIZE", "int8", "int8", (1, 0), (0, 0)), "multiplier"),
+        (model_of("QUANTIZE", "int8", "int8", (np.nan, 0), (1, 0)), "multiplier"),
+        (model_of("QUANTIZE", "float32", "int8", p2=([1, 2], 0), axis=1), "2 scales along dimension 1"),
+        (model_of("QUANTIZE", "float32", "int8", p2=(1, 2**40)), "outside the int32 range"),
+        (model_of("DEQUANTIZE", "int8", "float32"), "no scale"),
+        (model_of("DEQUANTIZE", "int8", "int8", (1, 0)), "output dtype"),
+    ],
+)
+def test_hostile_parameters_are_refused(model, words):
+    with pytest.raises(UnsupportedOperatorError, match=words):
+        Interpreter(model).allocate_tensors()
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, 0.0, -1.0, 1e-45])
+def test_strange_scales_do_not_crash(scale):
+    x = random_floats(np.random.default_rng(6), (37,), special=True)
+    Interpreter(quantize_model(x.shape, "int8", scale, 3)).run([x])
+    Interpreter(dequantize_model((37,), "int8", scale, 3)).run([np.arange(37, dtype=np.int8)])

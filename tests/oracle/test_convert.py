@@ -1,0 +1,113 @@
+"""The converter, driven through the worker, in every mode."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantcore.errors import OracleError, OracleRefused
+from quantcore.flatbuffer import read_model
+from quantcore.oracle import Oracle, convert
+from quantcore.oracle.conversion import MODES
+from tests.ops.harness import get_oracle
+
+pytestmark = [pytest.mark.oracle, pytest.mark.slow]
+
+MAKE_MODEL = """
+import sys, keras
+from keras.layers import Conv2D, Dense, Flatten, Input
+keras.utils.set_random_seed(0)
+model = keras.Sequential([Input((8, 8, 1)), Conv2D(4, 3), Flatten(), Dense(40)])
+model.save(sys.argv[1] + "/model.keras")
+model.export(sys.argv[1] + "/saved")
+"""
+
+# mode: dtype of input and output, dtype of the stored filter
+EXPECTED = {
+    "float": ("float32", "float32"),
+    "dynamic_range": ("float32", "int8"),
+    "float_fallback": ("float32", "int8"),
+    "int8": ("int8", "int8"),
+    "uint8": ("uint8", "int8"),
+    "float16": ("float32", "float16"),
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one Keras model, saved in both formats."""
+    get_oracle()
+    folder = tmp_path_factory.mktemp("models")
+    command = [sys.executable, "-c", MAKE_MODEL, str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Oracle:
+    return get_oracle()
+
+
+DATA = np.random.default_rng(0).random((20, 8, 8, 1), dtype=np.float32)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes(mode: str, saved: Path, oracle: Oracle) -> None:
+    data = oracle.convert(saved / "model.keras", mode, DATA)
+    main = read_model(data).subgraphs[0]
+    io_type, weight_type = EXPECTED[mode]
+    assert [main.tensors[t].dtype for t in (*main.inputs, *main.outputs)] == [io_type] * 2
+    weights = max((t for t in main.tensors if t.data is not None), key=lambda t: np.asarray(t.data).size)
+    assert weights.dtype == weight_type
+    (y,) = oracle.run(data, DATA[:1].astype(io_type))
+    assert y.shape == (1, 40)
+
+
+def test_saved_model_folder_in_a_process_of_its_own(
+    saved: Path, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is one of the session here, since starting TensorFlow takes seconds."""
+    packages = []
+
+    def lend(*, package: str) -> nullcontext[Oracle]:
+        packages.append(package)
+        return nullcontext(oracle)
+
+    monkeypatch.setattr("quantcore.oracle.client.Oracle", lend)
+    from_folder = convert(saved / "saved", "float")
+    assert packages == ["tensorflow"]
+    from_file = oracle.convert(saved / "model.keras", "float")
+    results = [oracle.run(data, DATA[:1])[0] for data in (from_folder, from_file)]
+    assert np.array_equal(*results)
+
+
+def test_representative_data_decides_the_range(saved: Path, oracle: Oracle) -> None:
+    scales = []
+    for factor in (1, 10):
+        data = oracle.convert(saved / "model.keras", "int8", DATA * np.float32(factor))
+        main = read_model(data).subgraphs[0]
+        quantization = main.tensors[main.inputs[0]].quantization
+        assert quantization is not None
+        scales.append(float(quantization.scale[0]))
+    assert scales[1] == pytest.approx(10 * scales[0])
+
+
+def test_what_cannot_be_converted(saved: Path, oracle: Oracle, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(OracleRefused, match="converting"):
+        oracle.convert(broken, "float")
+    with pytest.raises(OracleRefused):
+        oracle.convert(saved / "model.keras", "int8", DATA[:, :4])
+    with pytest.raises(OracleError, match="no such file"):
+        oracle.convert(tmp_path / "none.keras", "float")
+    with pytest.raises(OracleError, match="known: float, dynamic_range"):
+        oracle.convert(saved / "model.keras", "int4")
+    with pytest.raises(OracleError, match="calibrates on data"):
+        oracle.convert(saved / "model.keras", "int8")
+    assert oracle.convert(saved / "model.keras", "float")

@@ -1,0 +1,35 @@
+"""The documents agree with the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quantcore.runtime.lowering import load_operators
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "numerics"
+
+
+def test_operators_md_is_up_to_date() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "generate_operators.py", "--check"], check=False)
+    assert done.returncode == 0, "docs/operators.md is out of date: run python docs/generate_operators.py"
+
+
+@pytest.mark.parametrize("page", sorted({d.page for d in load_operators().values()}))
+def test_each_operator_has_a_page_with_runnable_numpy(page: str) -> None:
+    text = (PAGES / f"{page}.md").read_text()
+    assert "```python" in text
+    namespace: dict[str, object] = {}
+    for block in text.split("```python")[1:]:
+        exec(compile(block.split("```")[0], f"{page}.md", "exec"), namespace)
+    assert any(callable(value) for value in namespace.values())
+
+
+def test_the_index_and_the_pages_agree() -> None:
+    linked = set(re.findall(r"\(([a-z_0-9]+\.md)\)", (PAGES / "README.md").read_text()))
+    assert linked == {page.name for page in PAGES.glob("*.md")} - {"README.md"}
