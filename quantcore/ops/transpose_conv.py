@@ -91,17 +91,8 @@ def transpose_conv_shape(node: Node) -> ConvShape:
         )
         for d in range(2)
     ]
-    return ConvShape(
-        *x.shape,
-        *w.shape[1:3],
-        *sizes[1:3],
-        w.shape[0],
-        *stride,
-        dilation_height=1,
-        dilation_width=1,
-        pad_top=pads[0],
-        pad_left=pads[1],
-    )
+    values = (*x.shape, *w.shape[1:3], *sizes[1:3], w.shape[0], *stride, 1, 1, *pads)
+    return ConvShape._make(values)
 
 
 def transpose_padding(node: Node, output: int, filter_size: int, stride: int, padding: str) -> int:
