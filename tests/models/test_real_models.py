@@ -50,11 +50,9 @@ VECTORISED = """
     QUANTIZE int32 int8 uint8
     SOFTMAX float32 int16 int8 uint8
     SUB int32 int8
-    SVDF int8
-    UNIDIRECTIONAL_SEQUENCE_LSTM float32 int8
 """
 PENDING = {
-    "reference": "SOFTMAX int16\nUNIDIRECTIONAL_SEQUENCE_LSTM float32",
+    "reference": "SOFTMAX int16",
     "optimized": VECTORISED,
     "xnnpack": VECTORISED,
     "tflm": VECTORISED + "GATHER_ND int8",  # whose indices are random while nothing computes them
