@@ -12,6 +12,7 @@ import numpy as np
 from quantcore.errors import KernelError, UnsupportedOperatorError
 from quantcore.files import read_arrays
 from quantcore.graph import Model, Subgraph, Tensor
+from quantcore.shape_arguments import fitting_value, index_limit
 
 __all__ = ["SampleSource", "random_samples", "split_samples"]
 
@@ -97,10 +98,11 @@ def _split(tensor: Tensor, array: np.ndarray) -> list[np.ndarray]:
 def random_samples(model: Model, subgraph_index: int, count: int, seed: int) -> list[list[np.ndarray]]:
     """Draw `count` samples in the stored shapes; the same seed gives the same samples.
 
-    Integers with a scale cover the whole range of their dtype; without one they are in [0, 10). Floats are
-    uniform over the range that the model expects, and a little beyond, where it says so (the QUANTIZE
-    operator that reads them, or the recorded min and max); otherwise samples alternate between standard
-    normal and uniform in [0, 1).
+    Integers with a scale cover the whole range of their dtype. Without one they are what the stored shapes
+    imply where they say a shape or an axis, valid indices where they point into a table, and else in
+    [0, 10). Floats are uniform over the range that the model expects, and a little beyond, where it says so
+    (the QUANTIZE operator that reads them, or the recorded min and max); otherwise samples alternate
+    between standard normal and uniform in [0, 1).
 
     Raises
     ------
@@ -126,8 +128,11 @@ def random_value(rng: np.random.Generator, subgraph: Subgraph, t: int, sample: i
         return rng.integers(0, 2, shape).astype(bool)
     if dtype.kind in "iu":
         quantized = tensor.quantization is not None and tensor.quantization.scale.size > 0
+        if not quantized and (fitting := fitting_value(subgraph, t)) is not None:
+            return fitting
         info = np.iinfo(dtype)
-        low, high = (int(info.min), int(info.max)) if quantized else (0, INDEX_LIMIT - 1)
+        limit = index_limit(subgraph, t) or INDEX_LIMIT
+        low, high = (int(info.min), int(info.max)) if quantized else (0, limit - 1)
         return rng.integers(low, high, shape, dtype=dtype, endpoint=True)
     bounds = expected_range(subgraph, t)
     if bounds is not None:

@@ -17,7 +17,23 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
 
-__all__ = ["OPERATORS", "Definition", "Node", "Operand", "operator"]
+__all__ = ["OPERATORS", "Definition", "Node", "Operand", "UnknownValueError", "operator"]
+
+
+class UnknownValueError(UnsupportedOperatorError):
+    """Lowering needs a value, such as a shape, that is computed from data.
+
+    Parameters
+    ----------
+    message, op, index
+        As for `UnsupportedOperatorError`.
+    tensor : int
+        Tensor whose value is needed.
+    """
+
+    def __init__(self, message: str, op: str, index: int, tensor: int) -> None:
+        self.tensor = tensor
+        super().__init__(message, op, index)
 
 
 @dataclass(slots=True)
@@ -162,9 +178,12 @@ class Node:
         """Return the value of input `position`, which must be known before running."""
         operand = self.input(position)
         if operand.value is None:
-            raise self.refuse(
+            raise UnknownValueError(
                 f"input {position} (tensor {operand.index}, {operand.tensor.name!r}) is computed from data "
-                "at run time; expected a constant or a value that follows from shapes"
+                "at run time; expected a constant, or a value that follows from shapes and integer inputs",
+                self.op.op,
+                self.index,
+                operand.index,
             )
         return operand.value
 

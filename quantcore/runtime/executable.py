@@ -29,6 +29,8 @@ class Executable:
     subgraph_index : int
     input_shapes : dict of int to tuple
     profile : Profile
+    input_values : dict of int to ndarray, optional
+        Graph inputs that shapes follow from: the plan holds for these values only.
     preserve_all : bool
         Give every tensor memory of its own, so that all can be read after a run.
 
@@ -45,11 +47,12 @@ class Executable:
         input_shapes: Mapping[int, tuple[int, ...]],
         profile: Profile,
         *,
+        input_values: Mapping[int, np.ndarray] | None = None,
         preserve_all: bool = False,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all = preserve_all
-        self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile)
+        self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, input_values)
         self.dtypes = {
             t: numpy_dtype(self.subgraph.tensors[t], t)
             for t in self.lowered.shapes

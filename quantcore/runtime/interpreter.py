@@ -13,8 +13,10 @@ from quantcore.errors import KernelError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model, Signature, Tensor
 from quantcore.numerics import Profile, get_profile
+from quantcore.ops.registry import UnknownValueError
 from quantcore.runtime._plan import Instance
 from quantcore.runtime.executable import Executable
+from quantcore.shape_arguments import fitting_value, governing_inputs
 
 __all__ = ["Interpreter", "SignatureRunner"]
 
@@ -81,10 +83,13 @@ class Interpreter:
         self._preserve_all = experimental_preserve_all_tensors
         self._lock = threading.RLock()
         self._input_shapes = {t: self._subgraph.tensors[t].shape for t in self._subgraph.inputs}
+        # Inputs that shapes follow from: the plan is made for these values, and anew when they change.
+        self._input_values: dict[int, np.ndarray] = {}
         self._executable = self._compile(self._input_shapes)
         self._instances: list[Instance] = []
         self._allocated = False
         self._pending_resize = False
+        self._stale_values = False
         self._run_single: Callable[[Any], np.ndarray | None] | None = None
 
     @property
@@ -127,6 +132,7 @@ class Interpreter:
             self._recompile()
             arrays = self._ordered_inputs(x)
             count = self._sample_count(arrays)
+            self._take_values(arrays)
             in_order = count < 2 or self._executable.variables
             instances = self._get_instances(1 if in_order else min(self._num_threads, count))
             outputs = self._executable.run(arrays, count, instances)
@@ -149,6 +155,7 @@ class Interpreter:
             arrays = self._ordered_inputs(x)
             if self._sample_count(arrays) != 1:
                 raise KernelError("run_all takes exactly one run; use resize_tensor_input for a larger batch")
+            self._take_values(arrays)
             shapes = dict(self._input_shapes)
             executable = self._compile(shapes, preserve_all=True)
             instance = executable.new_instance()
@@ -225,13 +232,18 @@ class Interpreter:
                     f"{self._describe(tensor_index)} has shape {shape}, got {array.shape}; "
                     "resize_tensor_input changes it"
                 )
-            if tensor_index in self._executable.offsets:
+            if tensor_index in self._input_values:
+                self._set_value(tensor_index, array)
+            elif tensor_index in self._executable.offsets:
                 self._executable.view(instance, tensor_index)[...] = array
 
     def invoke(self) -> None:
         """Run the model once on the tensors that were set."""
         with self._lock:
-            self._ready_instance("invoke").run()
+            self._ready_instance("invoke")
+            if self._stale_values:
+                self._replan()
+            self._instances[0].run()
 
     def get_tensor(self, tensor_index: int, subgraph_index: int | None = None) -> np.ndarray:
         """Return a copy of a tensor.
@@ -248,6 +260,8 @@ class Interpreter:
                 raise KernelError(f"this interpreter runs subgraph {own}, not {subgraph_index}")
             instance = self._ready_instance("get_tensor")
             self._check_readable(tensor_index)
+            if tensor_index in self._input_values:
+                return self._input_values[tensor_index].copy()
             return self._executable.view(instance, tensor_index).copy()
 
     def tensor(self, tensor_index: int) -> Callable[[], np.ndarray]:
@@ -299,15 +313,65 @@ class Interpreter:
 
     def _compile(self, shapes: Mapping[int, tuple[int, ...]], preserve_all: bool | None = None) -> Executable:
         keep = self._preserve_all if preserve_all is None else preserve_all
-        return Executable(self._model, self._subgraph_index, shapes, self._profile, preserve_all=keep)
+        while True:
+            try:
+                return Executable(
+                    self._model,
+                    self._subgraph_index,
+                    shapes,
+                    self._profile,
+                    input_values=self._input_values,
+                    preserve_all=keep,
+                )
+            except UnknownValueError as error:
+                missing = governing_inputs(self._subgraph, error.tensor) - self._input_values.keys()
+                if not missing:
+                    raise
+                self._input_values.update((t, self._provisional_value(t, shapes[t])) for t in missing)
+
+    def _provisional_value(self, t: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Return what stands for an input that shapes follow from until it is set."""
+        fitting = fitting_value(self._subgraph, t)
+        if fitting is not None and fitting.shape == shape:
+            return fitting
+        return np.zeros(shape, self._subgraph.tensors[t].dtype)
 
     def _recompile(self) -> None:
         """Lower the model anew if an input was resized since."""
         if self._pending_resize:
+            for t, value in list(self._input_values.items()):
+                if value.shape != self._input_shapes[t]:
+                    del self._input_values[t]
             self._executable = self._compile(self._input_shapes)
             self._instances = []
-            self._pending_resize = False
+            self._pending_resize = self._stale_values = False
             self._run_single = None
+
+    def _set_value(self, t: int, value: np.ndarray) -> None:
+        """Note the value of an input that shapes follow from."""
+        if not np.array_equal(value, self._input_values[t]):
+            self._input_values[t] = value.copy()
+            self._stale_values = True
+
+    def _take_values(self, arrays: Sequence[np.ndarray]) -> None:
+        """Make the plan fit the inputs that shapes follow from."""
+        for t, array in zip(self._subgraph.inputs, arrays, strict=True):
+            if t in self._input_values:
+                self._set_value(t, array)
+        if self._stale_values:
+            self._replan()
+
+    def _replan(self) -> None:
+        """Lower the model anew for changed values; inputs and state that have been set stay."""
+        before, executable = self._executable, self._compile(self._input_shapes)
+        instances = [executable.new_instance() for _ in self._instances]
+        for old, new in zip(self._instances, instances, strict=True):
+            for t in (*self._subgraph.inputs, *before.variables):
+                if t in before.offsets and t in executable.offsets:
+                    executable.view(new, t)[...] = before.view(old, t)
+        self._executable, self._instances = executable, instances
+        self._stale_values = False
+        self._run_single = executable.single(instances[0]) if instances else None
 
     def _get_instances(self, count: int) -> list[Instance]:
         """Return `count` instances for the current shapes; the first is the one `set_tensor` writes to."""
@@ -370,7 +434,7 @@ class Interpreter:
         counts = set()
         for t, array, shape in zip(self._subgraph.inputs, arrays, shapes, strict=True):
             if array.shape == shape:
-                counts.add(1)
+                counts |= set() if t in self._input_values else {1}
             elif shape and array.shape[1:] == shape[1:] and shape[0] and array.shape[0] % shape[0] == 0:
                 counts.add(array.shape[0] // shape[0])
             else:

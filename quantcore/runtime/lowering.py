@@ -144,7 +144,11 @@ def build_node(
 
 
 def lower(
-    model: Model, subgraph_index: int, input_shapes: Mapping[int, tuple[int, ...]], profile: Profile
+    model: Model,
+    subgraph_index: int,
+    input_shapes: Mapping[int, tuple[int, ...]],
+    profile: Profile,
+    input_values: Mapping[int, np.ndarray] | None = None,
 ) -> Lowered:
     """Lower a subgraph.
 
@@ -155,10 +159,13 @@ def lower(
     input_shapes : dict of int to tuple
         Shape of each graph input by tensor index; missing ones have the shape in the file.
     profile : Profile
+    input_values : dict of int to ndarray, optional
+        Graph inputs whose value is known, since shapes follow from it.
 
     Raises
     ------
     UnsupportedOperatorError, KernelError, ModelFormatError
+        UnknownValueError where a shape follows from a value that is not known.
     """
     subgraph = model.subgraphs[subgraph_index]
     lowered = Lowered()
@@ -175,6 +182,8 @@ def lower(
         check_shape(shape, f"input tensor {t} ({subgraph.tensors[t].name!r})")
         lowered.shapes[t] = shape
         lowered.values.pop(t, None)
+        if input_values is not None and t in input_values:
+            lowered.values[t] = input_values[t]
     for index in range(len(subgraph.operators)):
         lower_operator(subgraph, index, profile, lowered)
     for t in subgraph.outputs:
