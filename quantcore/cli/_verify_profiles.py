@@ -112,6 +112,9 @@ def _print_partings(title: str, rows: Sequence[Divergence]) -> None:
             found.add_row(*common, *((_argmax(parting),) if end_to_end else _rates(parting)))
     if found.row_count:
         print_table(found)
+    pages = dict.fromkeys(row.page for row in rows if row.page and row.partings)
+    if pages:
+        click.echo(f"the rules are derived in docs/numerics: {', '.join(f'{page}.md' for page in pages)}")
 
 
 def _groups(row: Divergence, parting: Parting) -> str:

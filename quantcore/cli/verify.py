@@ -62,7 +62,8 @@ def command(
 
     Exit code 0: every bit agrees (but for float sums whose order a backend does not define); 1: something
     differs, or the recorded outputs match no profile; 2: nothing differs, but something could not be
-    compared. Needs the extra 'oracle' (TensorFlow), and 'tflm' for that profile.
+    compared (with --recorded: no profile could be run). Needs the extra 'oracle' (TensorFlow), and
+    'tflm' for that profile.
     """
     from quantcore.cli._output import print_json, step_progress
     from quantcore.cli._verify_profiles import print_profiles
@@ -89,17 +90,23 @@ def command(
 
 
 def exit_code(result: VerifyResult | ProfilesResult) -> int:
-    """Return 0 (nothing is wrong), 1 (something differs) or 2 (something could not be compared)."""
+    """Return 0 (nothing is wrong), 1 (something differs) or 2 (something could not be compared).
+
+    A recording that a profile matches is an answer, whatever other profiles could not run.
+    """
     from quantcore.verify import ProfilesResult
 
     if result.mismatched:
         return 1
-    profiles: list[VerifyResult] = [result] if not isinstance(result, ProfilesResult) else []
     if isinstance(result, ProfilesResult):
-        if result.recorded is not None and not result.matching:
+        if result.matching:
+            return 0
+        if any(not match.reason for match in result.recorded or []):
             return 1
         profiles = list(result.profiles.values())
-    if all(profile.agrees for profile in profiles):
+    else:
+        profiles = [result]
+    if profiles and all(profile.agrees for profile in profiles):
         return 0
     rows = [row for profile in profiles for row in profile.rows]
     missing = [row for row in rows if row.status == "not compared"]

@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -31,8 +32,12 @@ RUNNABLE_DTYPES = {
 }  # fmt: skip
 
 
+@cache
 def load_operators() -> dict[str, Definition]:
-    """Import every module of ``quantcore.ops`` and return the registry."""
+    """Import every module of ``quantcore.ops`` and return the registry.
+
+    Looking into the folder takes longer than most operators: once is enough.
+    """
     for module in pkgutil.iter_modules(quantcore.ops.__path__):
         importlib.import_module(f"quantcore.ops.{module.name}")
     return OPERATORS

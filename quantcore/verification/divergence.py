@@ -19,7 +19,7 @@ from quantcore.runtime import Interpreter, run_operator
 from quantcore.runtime.state import initial_state
 from quantcore.verification.rates import Store, expected_mismatches
 from quantcore.verification.result import json_number
-from quantcore.verification.rules import find_rule, make_node
+from quantcore.verification.rules import find_page, find_rule, make_node
 
 __all__ = ["Divergence", "Parting", "compare_operators", "compare_whole", "describe_rules"]
 
@@ -113,6 +113,8 @@ class Divergence:
     index : int or None
         Operator that wrote it; None for a graph output, end to end.
     op : str or None
+    page : str or None
+        Of ``docs/numerics``, without ``.md``: what the operator's rules and forms are.
     samples : int
     computed : list of str
         Profiles that computed it.
@@ -127,6 +129,7 @@ class Divergence:
     dtype: str
     index: int | None = None
     op: str | None = None
+    page: str | None = None
     samples: int = 0
     computed: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
@@ -164,6 +167,7 @@ class Divergence:
             "subgraph": self.subgraph,
             "index": self.index,
             "op": self.op,
+            "page": self.page,
             "tensor": self.tensor,
             "name": self.name,
             "dtype": self.dtype,
@@ -223,7 +227,7 @@ class _Operators:
         }
         self.rows = [
             [
-                Divergence(subgraph_index, t, tensors[t].name, tensors[t].dtype, i, op.op)
+                Divergence(subgraph_index, t, tensors[t].name, tensors[t].dtype, i, op.op, find_page(op.op))
                 for t in op.outputs
                 if t >= 0
             ]

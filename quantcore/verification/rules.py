@@ -12,7 +12,7 @@ from quantcore.numerics import Rule, get_profile
 from quantcore.ops.registry import OPERATORS, Node
 from quantcore.runtime.lowering import build_node, load_operators
 
-__all__ = ["INEXACT_FORMS", "find_rule", "inexact", "make_node"]
+__all__ = ["INEXACT_FORMS", "find_page", "find_rule", "inexact", "make_node"]
 
 INEXACT_FORMS = ("summed", "approximate")  # float results whose bits the backend does not define
 
@@ -36,6 +36,12 @@ def find_rule(node: Node) -> Rule | None:
         return node.rule if node.outputs and node.op.op in OPERATORS else None
     except QuantcoreError:
         return None
+
+
+def find_page(op: str) -> str | None:
+    """Return the page of ``docs/numerics`` that derives an operator's rules; None for an unknown operator."""
+    definition = load_operators().get(op)
+    return definition.page if definition is not None else None
 
 
 def inexact(node: Node) -> str | None:

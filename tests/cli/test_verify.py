@@ -105,6 +105,7 @@ def test_recorded(cli: Cli, classifier: Path, shared: None, tmp_path: Path) -> N
     np.savez(tmp_path / "good.npz", out0=y, in0=x)
     result = cli("verify", classifier, "--recorded", tmp_path / "good.npz")
     assert "the recording matches reference" in result.out
+    assert result.code == 0
     np.savez(tmp_path / "bad.npz", out0=y ^ 1, in0=x)
     result = cli("verify", classifier, "--recorded", tmp_path / "bad.npz")
     assert result.code == 1
@@ -112,3 +113,27 @@ def test_recorded(cli: Cli, classifier: Path, shared: None, tmp_path: Path) -> N
     result = cli("verify", classifier, "--recorded", tmp_path / "bad.npz", "--numerics", "tflm")
     assert result.code == 2
     assert "numerics='all'" in result.err
+
+
+def test_a_recording_that_matches_is_an_answer_whatever_other_profiles_cannot_run(
+    cli: Cli,
+    classifier: Path,
+    unsupported: Path,
+    shared: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(PROFILES["tflm"].rules, ("FULLY_CONNECTED", "int8"), raising=False)
+    x = np.zeros((1, 2, 2), np.int8)
+    np.savez(tmp_path / "device.npz", out0=qc.Interpreter(classifier).run(x), in0=x)
+    result = cli("verify", classifier, "--recorded", tmp_path / "device.npz")
+    assert (result.code, "tflm: not compared" in result.out) == (0, True)
+    shapes = qc.load(unsupported).subgraphs[0]
+    arrays = {
+        f"in{k}": np.zeros(shapes.tensors[t].shape, shapes.tensors[t].dtype)
+        for k, t in enumerate(shapes.inputs)
+    }
+    arrays |= {f"out{k}": np.zeros(1, np.float32) for k in range(len(shapes.outputs))}
+    np.savez(tmp_path / "none.npz", **arrays)
+    result = cli("verify", unsupported, "--recorded", tmp_path / "none.npz")
+    assert (result.code, "could not be compared" in result.err) == (2, True)
