@@ -44,7 +44,7 @@ def table(header: list[str], rows: list[list[str]]) -> list[str]:
 
 def covered(profile: Profile, definition: Definition) -> str:
     """Return the output dtypes that `profile` has rules for."""
-    if profile.default is not None:
+    if profile.default is not None or definition.expand is not None:
         return ", ".join(definition.dtypes)
     dtypes = {dtype for op, dtype in profile.rules if op == definition.name}
     if profile.fallback is not None:

@@ -117,7 +117,8 @@ def governing_inputs(subgraph: Subgraph, t: int) -> set[int]:
 
 def _says_a_shape(tensor: Tensor) -> bool:
     scaled = tensor.quantization is not None and tensor.quantization.scale.size > 0
-    return tensor.dtype in ("int32", "int64") and not scaled and int(np.prod(tensor.shape)) <= MOST_VALUES
+    plain = tensor.dtype in ("bool", "int32", "int64") and not scaled
+    return plain and int(np.prod(tensor.shape)) <= MOST_VALUES
 
 
 def _readers(subgraph: Subgraph, t: int) -> list[tuple[Operator, int]]:

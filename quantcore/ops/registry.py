@@ -6,7 +6,7 @@ its TFLite name. Lowering, inspection, the documentation and the tests iterate t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,16 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
 
-__all__ = ["OPERATORS", "Definition", "Node", "Operand", "UnknownValueError", "operator"]
+__all__ = [
+    "OPERATORS",
+    "CallSubgraph",
+    "Definition",
+    "Node",
+    "Operand",
+    "UnknownValueError",
+    "control_flow",
+    "operator",
+]
 
 
 class UnknownValueError(UnsupportedOperatorError):
@@ -193,6 +202,8 @@ class Node:
 
 
 Lower = Callable[[Node], KernelCall]
+CallSubgraph = Callable[[int, Sequence[Operand]], list[Operand]]
+Expand = Callable[[Node, CallSubgraph], list[Operand]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +229,9 @@ class Definition:
         ``multipliers(node)`` gives the real multipliers (float64 arrays) of the quantized form by role.
     xnnpack : callable or None
         ``xnnpack(node)`` says whether the XNNPACK delegate takes the operator; None if it never does.
+    expand : callable or None
+        For an operator that calls subgraphs, in place of `lower`: ``expand(node, call)`` returns its outputs,
+        where ``call(subgraph, inputs)`` writes out a subgraph and returns the outputs of that.
     """
 
     name: str
@@ -228,6 +242,7 @@ class Definition:
     macs: Callable[[Node], int] | None = None
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None
     xnnpack: Callable[[Node], bool] | None = None
+    expand: Expand | None = None
 
 
 OPERATORS: dict[str, Definition] = {}
@@ -248,5 +263,21 @@ def operator(
         for name in names:
             OPERATORS[name] = Definition(name, lower, dtypes, max_version, page, macs, multipliers, xnnpack)
         return lower
+
+    return register
+
+
+def control_flow(name: str, *, max_version: int, page: str) -> Callable[[Expand], Expand]:
+    """Register the decorated ``expand`` function for an operator that calls subgraphs.
+
+    It computes nothing itself, so it is alike in every profile.
+    """
+
+    def lower(node: Node) -> KernelCall:
+        raise node.refuse("calls subgraphs; it has no kernel of its own")
+
+    def register(expand: Expand) -> Expand:
+        OPERATORS[name] = Definition(name, lower, ("any",), max_version, page, expand=expand)
+        return expand
 
     return register

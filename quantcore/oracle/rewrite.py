@@ -18,6 +18,7 @@ from quantcore.graph import Model, Operator, Signature, Subgraph
 
 __all__ = [
     "ENTRY",
+    "called_subgraphs",
     "intermediate_tensors",
     "reachable_subgraphs",
     "single_operator",
@@ -67,9 +68,14 @@ def with_entry(model: Model, subgraph_index: int) -> Model:
     return replace(model, signatures=[*model.signatures, entry])
 
 
-def reachable_subgraphs(model: Model) -> list[int]:
-    """Return the main subgraph, those of signatures, and all that their operators call (WHILE, IF ...)."""
+def reachable_subgraphs(model: Model, entries: Sequence[int] | None = None) -> list[int]:
+    """Return `entries`, and all that their operators call (WHILE, IF ...).
+
+    Without `entries`: the main subgraph and those of signatures.
+    """
     pending = [0, *(signature.subgraph_index for signature in model.signatures)]
+    if entries is not None:
+        pending = [*entries]
     found: list[int] = []
     while pending:
         s = pending.pop(0)
@@ -77,11 +83,11 @@ def reachable_subgraphs(model: Model) -> list[int]:
             continue
         found.append(s)
         for op in model.subgraphs[s].operators:
-            pending += _called(op)
+            pending += called_subgraphs(op)
     return found
 
 
-def _called(op: Operator) -> list[int]:
+def called_subgraphs(op: Operator) -> list[int]:
     """Return the subgraphs that an operator's options point to."""
     tables = [TABLES[name] for name in (op.options_type, op.options_2_type) if name in TABLES]
     values = [op.options.get(f.name, -1) for table in tables for f in table.fields if f.domain == "subgraphs"]
@@ -91,8 +97,8 @@ def _called(op: Operator) -> list[int]:
 def single_operator(model: Model, subgraph_index: int, operator_index: int) -> tuple[Model, list[int]]:
     """Return a model of one operator, and the tensors (of `model`) that are its inputs, in order.
 
-    Only the operator's own tensors are kept, so a fault elsewhere in the model does not matter. Constants and
-    variable tensors stay what they are.
+    Only the operator's own tensors are kept, and the subgraphs that it may call, so a fault elsewhere in the
+    model does not matter. Constants and variable tensors stay what they are.
     """
     source = model.subgraphs[subgraph_index]
     op = source.operators[operator_index]
@@ -112,4 +118,5 @@ def single_operator(model: Model, subgraph_index: int, operator_index: int) -> t
     )
     starts = tuple(place[t] for t in inputs)
     ends = tuple(place[t] for t in op.outputs if t >= 0)
-    return Model([Subgraph("alone", tensors, [alone], starts, ends)]), inputs
+    called = [*model.subgraphs] if called_subgraphs(op) else []
+    return Model([Subgraph("alone", tensors, [alone], starts, ends), *called[1:]]), inputs

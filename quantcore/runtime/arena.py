@@ -34,19 +34,23 @@ class Lifetime:
 def place(lifetimes: Mapping[Key, Lifetime]) -> tuple[dict[Key, int], int]:
     """Return an aligned offset per tensor, and the total size in bytes."""
     offsets: dict[Key, int] = {}
-    placed: list[tuple[int, int, Lifetime]] = []  # (offset, end, lifetime), sorted by offset
+    alive: dict[int, set[tuple[int, int]]] = {}  # by step: (offset, end) of what has been placed
+    throughout: set[tuple[int, int]] = set()
+    begin = min((lifetime.first for lifetime in lifetimes.values()), default=0)
+    finish = max((lifetime.last for lifetime in lifetimes.values()), default=0)
     total = 0
     for key, lifetime in sorted(lifetimes.items(), key=lambda item: -item[1].size):
         size = -(-lifetime.size // ALIGNMENT) * ALIGNMENT
+        is_throughout = (lifetime.first, lifetime.last) == (begin, finish)
+        steps = range(lifetime.first, lifetime.last + 1)
+        others = list(alive.values()) if is_throughout else [alive.setdefault(step, set()) for step in steps]
         offset = 0
-        for start, end, other in placed:
-            if not lifetime.overlaps(other):
-                continue
+        for start, end in sorted(throughout.union(*others)):
             if start - offset >= size:
                 break
             offset = max(offset, end)
         offsets[key] = offset
-        placed.append((offset, offset + size, lifetime))
-        placed.sort(key=lambda entry: entry[0])
+        for placed in [throughout] if is_throughout else others:
+            placed.add((offset, offset + size))
         total = max(total, offset + size)
     return offsets, total

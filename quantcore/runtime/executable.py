@@ -14,7 +14,8 @@ from quantcore.graph import Model
 from quantcore.numerics import Profile
 from quantcore.runtime._plan import Instance, Plan
 from quantcore.runtime.arena import Lifetime, place
-from quantcore.runtime.lowering import Lowered, contiguous, lower, numpy_dtype, step_tensors
+from quantcore.runtime.lowered import Lowered
+from quantcore.runtime.lowering import contiguous, lower, numpy_dtype, step_tensors
 from quantcore.runtime.state import initial_state
 
 __all__ = ["Executable"]
@@ -54,11 +55,11 @@ class Executable:
         self.preserve_all = preserve_all
         self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, input_values)
         self.dtypes = {
-            t: numpy_dtype(self.subgraph.tensors[t], t)
+            t: numpy_dtype(self.lowered.tensors[t], t)
             for t in self.lowered.shapes
             if t not in self.lowered.values or t in (*self.subgraph.inputs, *self.subgraph.outputs)
         }
-        self.variables = tuple(t for t, tensor in enumerate(self.subgraph.tensors) if tensor.is_variable)
+        self.variables = tuple(t for t, tensor in enumerate(self.lowered.tensors) if tensor.is_variable)
         self.offsets, arena_bytes = place(self._lifetimes())
         self.plan = self._plan(arena_bytes)
         self.input_shapes = [self.lowered.shapes[t] for t in self.subgraph.inputs]
@@ -119,7 +120,7 @@ class Executable:
         """Set the state tensors to their initial value."""
         for t in self.variables:
             if t in self.offsets:
-                self.view(instance, t)[...] = initial_state(self.subgraph.tensors[t])
+                self.view(instance, t)[...] = initial_state(self.lowered.tensors[t])
 
     def view(self, instance: Instance, t: int) -> np.ndarray:
         """Return tensor `t` as an array over the instance's memory, or its known value (read-only)."""

@@ -151,20 +151,39 @@ class Interpreter:
             Exactly one run: the shapes are those of the inputs.
         """
         with self._lock:
-            self._recompile()
-            arrays = self._ordered_inputs(x)
-            if self._sample_count(arrays) != 1:
-                raise KernelError("run_all takes exactly one run; use resize_tensor_input for a larger batch")
-            self._take_values(arrays)
-            shapes = dict(self._input_shapes)
-            executable = self._compile(shapes, preserve_all=True)
-            instance = executable.new_instance()
-            for t, array in zip(self._subgraph.inputs, arrays, strict=True):
-                if t in executable.offsets:
-                    executable.view(instance, t)[...] = array
-            instance.run()
-            tensors = (*executable.offsets, *executable.lowered.values)
-            return {t: executable.view(instance, t).copy() for t in sorted(tensors)}
+            executable, instance = self._run_keeping_all(x)
+        count = len(self._subgraph.tensors)  # beyond are those of subgraphs that it calls
+        tensors = sorted(t for t in (*executable.offsets, *executable.lowered.values) if t < count)
+        return {t: executable.view(instance, t).copy() for t in tensors}
+
+    def calls(self, x: Any) -> dict[int, list[list[np.ndarray]]]:
+        """Run once and return, for each subgraph that operators call (WHILE, IF), its inputs in every call.
+
+        Parameters
+        ----------
+        x : as for `run_all`
+        """
+        with self._lock:
+            executable, instance = self._run_keeping_all(x)
+        found: dict[int, list[list[np.ndarray]]] = {}
+        for s, tensors in executable.lowered.calls:
+            found.setdefault(s, []).append([executable.view(instance, t).copy() for t in tensors])
+        return found
+
+    def _run_keeping_all(self, x: Any) -> tuple[Executable, Instance]:
+        """Run once in memory of its own, in which every tensor can be read afterwards."""
+        self._recompile()
+        arrays = self._ordered_inputs(x)
+        if self._sample_count(arrays) != 1:
+            raise KernelError("run_all takes exactly one run; use resize_tensor_input for a larger batch")
+        self._take_values(arrays)
+        executable = self._compile(dict(self._input_shapes), preserve_all=True)
+        instance = executable.new_instance()
+        for t, array in zip(self._subgraph.inputs, arrays, strict=True):
+            if t in executable.offsets:
+                executable.view(instance, t)[...] = array
+        instance.run()
+        return executable, instance
 
     # The methods of tf.lite.Interpreter ----------------------------------------------------------
 

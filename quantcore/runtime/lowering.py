@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 
 import numpy as np
 
 import quantcore.ops
-from quantcore.errors import KernelError, ModelFormatError, UnsupportedOperatorError
+from quantcore.errors import ModelFormatError, UnsupportedOperatorError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile
 from quantcore.ops.registry import OPERATORS, Definition, Node, Operand
+from quantcore.runtime.calls import Calls
+from quantcore.runtime.lowered import RUNNABLE_DTYPES, Lowered, Step, check_shape
 
-__all__ = ["Lowered", "Step", "build_node", "find_definition", "load_operators", "lower", "numpy_dtype"]
-
-MAX_ELEMENTS = 2**31 - 1  # TFLite counts elements in int32
-
-RUNNABLE_DTYPES = {
-    "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "bool", "complex64", "complex128",
-}  # fmt: skip
-
+__all__ = ["build_node", "find_definition", "load_operators", "lower", "numpy_dtype", "operator_lowering"]
 
 @cache
 def load_operators() -> dict[str, Definition]:
@@ -59,34 +52,6 @@ def numpy_dtype(tensor: Tensor, index: int) -> np.dtype:
     return np.dtype(tensor.dtype)
 
 
-@dataclass(slots=True)
-class Step:
-    """A kernel call and the tensors it takes: inputs (-1 where omitted), then outputs."""
-
-    operator_index: int
-    name: str
-    call: KernelCall
-    tensors: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class Lowered:
-    """A subgraph as kernel calls, for given input shapes.
-
-    Attributes
-    ----------
-    steps : list of Step
-    shapes : dict of int to tuple
-        Actual shape of every tensor that was reached.
-    values : dict of int to ndarray
-        Tensors whose value does not depend on the inputs.
-    """
-
-    steps: list[Step] = field(default_factory=list)
-    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    values: dict[int, np.ndarray] = field(default_factory=dict)
-
-
 def find_definition(op: Operator, index: int) -> Definition:
     """Return the registry's definition of an operator.
 
@@ -106,26 +71,6 @@ def find_definition(op: Operator, index: int) -> Definition:
             index,
         )
     return definition
-
-
-def check_shape(shape: tuple[int, ...], what: str) -> None:
-    """Refuse negative dimensions and sizes beyond TFLite's int32 element count."""
-    if any(d < 0 for d in shape):
-        raise KernelError(f"{what} has shape {shape}; dimensions must not be negative")
-    if int(np.prod(shape, dtype=object)) > MAX_ELEMENTS:
-        raise KernelError(f"{what} has shape {shape}, more than {MAX_ELEMENTS} elements")
-
-
-def check_constant(tensor: Tensor, index: int) -> None:
-    """Refuse a constant whose data was edited to another shape or dtype than the tensor states."""
-    data = tensor.data
-    if data is None or tensor.dtype not in RUNNABLE_DTYPES:
-        return
-    if data.shape != tensor.shape or data.dtype != np.dtype(tensor.dtype):
-        raise KernelError(
-            f"tensor {index} ({tensor.name!r}) is {tensor.dtype} {tensor.shape}, its data {data.dtype} "
-            f"{data.shape}; make them agree"
-        )
 
 
 def build_node(
@@ -173,15 +118,9 @@ def lower(
         UnknownValueError where a shape follows from a value that is not known.
     """
     subgraph = model.subgraphs[subgraph_index]
-    lowered = Lowered()
+    lowered = Lowered(list(subgraph.tensors))
     for t, tensor in enumerate(subgraph.tensors):
-        if tensor.data is not None:
-            check_constant(tensor, t)
-            lowered.values[t] = tensor.data
-            lowered.shapes[t] = tensor.shape
-        elif tensor.is_variable:
-            check_shape(tensor.shape, f"variable tensor {t} ({tensor.name!r})")
-            lowered.shapes[t] = tensor.shape
+        lowered.add_known(t, tensor)
     for t in subgraph.inputs:
         shape = tuple(input_shapes.get(t, subgraph.tensors[t].shape))
         check_shape(shape, f"input tensor {t} ({subgraph.tensors[t].name!r})")
@@ -189,8 +128,9 @@ def lower(
         lowered.values.pop(t, None)
         if input_values is not None and t in input_values:
             lowered.values[t] = input_values[t]
+    lower_next = operator_lowering(model, subgraph_index, profile, lowered)
     for index in range(len(subgraph.operators)):
-        lower_operator(subgraph, index, profile, lowered)
+        lower_next(subgraph, index)
     for t in subgraph.outputs:
         if t not in lowered.shapes:
             raise ModelFormatError(
@@ -199,7 +139,22 @@ def lower(
     return lowered
 
 
-def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lowered) -> None:
+def operator_lowering(
+    model: Model, subgraph_index: int, profile: Profile, lowered: Lowered
+) -> Callable[[Subgraph, int], None]:
+    """Return the function that lowers an operator, given its subgraph and index, into `lowered`."""
+
+    def lower_next(subgraph: Subgraph, index: int) -> None:
+        lower_operator(subgraph, index, profile, lowered, calls)
+
+    calls = Calls(model, lowered, lower_next)
+    calls.active.append(subgraph_index)
+    return lower_next
+
+
+def lower_operator(
+    subgraph: Subgraph, index: int, profile: Profile, lowered: Lowered, calls: Calls
+) -> None:
     """Lower one operator and record its step, or its value where that is already known."""
     op = subgraph.operators[index]
     definition = find_definition(op, index)
@@ -210,6 +165,9 @@ def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lo
         if t in lowered.shapes:
             raise UnsupportedOperatorError(f"writes tensor {t}, which already has a value", op.op, index)
     node = build_node(subgraph, index, profile, lowered.shapes, lowered.values)
+    if definition.expand is not None:
+        calls.finish(node, definition.expand(node, partial(calls.call, node)))
+        return
     node.check_profile()
     try:
         call = definition.lower(node)
@@ -230,7 +188,7 @@ def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lo
     else:
         written = tuple(y.index for y in node.outputs)
         tensors = (*kernel_inputs(op, call, len(written)), *written)
-        lowered.steps.append(Step(index, f"operator {index} ({op.op})", call, tensors))
+        lowered.steps.append(Step(index, f"operator {index} ({op.op})", call, tensors, len(written)))
 
 
 def kernel_inputs(op: Operator, call: KernelCall, outputs: int) -> tuple[int, ...]:

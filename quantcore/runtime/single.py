@@ -9,7 +9,9 @@ import numpy as np
 from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import get_profile
-from quantcore.runtime.lowering import Lowered, check_constant, contiguous, lower_operator, numpy_dtype
+from quantcore.runtime.lowered import Lowered
+from quantcore.runtime.lowering import contiguous, numpy_dtype, operator_lowering
+from quantcore.runtime.state import initial_state
 
 __all__ = ["run_operator"]
 
@@ -46,16 +48,14 @@ def run_operator(
     """
     subgraph = model.subgraphs[subgraph_index]
     op = subgraph.operators[operator_index]
-    lowered = Lowered()
+    lowered = Lowered(list(subgraph.tensors))
     given: dict[int, np.ndarray] = {}
     for t in op.inputs:
         if t < 0:
             continue
         tensor = subgraph.tensors[t]
         if tensor.data is not None:
-            check_constant(tensor, t)
-            lowered.values[t] = tensor.data
-            lowered.shapes[t] = tensor.shape
+            lowered.add_known(t, tensor)
             continue
         if t not in values:
             raise KernelError(f"operator {operator_index} ({op.op}): no value given for input tensor {t}")
@@ -64,16 +64,24 @@ def run_operator(
             raise KernelError(f"tensor {t} ({tensor.name!r}) has dtype {tensor.dtype}, got {value.dtype}")
         given[t] = contiguous(value)
         lowered.shapes[t] = value.shape
-        if value.dtype.kind in "iu" and tensor.quantization is None:
-            # Unquantized integers may be shapes, axes or indices that lowering must know.
+        if value.dtype.kind in "iub" and tensor.quantization is None:
+            # Unquantized integers may be shapes, axes, indices or conditions that lowering must know.
             lowered.values[t] = value
-    lower_operator(subgraph, operator_index, get_profile(numerics), lowered)
-    if lowered.steps:
-        step = lowered.steps[0]
-        known = {**lowered.values, **given}
-        written = [t for t in op.outputs if t >= 0]
-        produced = {t: np.empty(lowered.shapes[t], numpy_dtype(subgraph.tensors[t], t)) for t in written}
-        inputs = [None if t < 0 else contiguous(known[t]) for t in step.tensors[: -len(produced)]]
-        step.call(inputs, list(produced.values()))
-        lowered.values.update(produced)
-    return [lowered.values[t] for t in op.outputs if t >= 0]
+    operator_lowering(model, subgraph_index, get_profile(numerics), lowered)(subgraph, operator_index)
+    known = _run_steps(lowered, given)
+    return [known[t] for t in op.outputs if t >= 0]
+
+
+def _run_steps(lowered: Lowered, given: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Return the value of every tensor."""
+    known = {**lowered.values, **given}
+    for t, tensor in enumerate(lowered.tensors):
+        if tensor.is_variable and t in lowered.shapes and t not in known:
+            known[t] = initial_state(tensor)
+    for step in lowered.steps:
+        count = len(step.tensors) - step.outputs
+        inputs = [None if t < 0 else contiguous(known[t]) for t in step.tensors[:count]]
+        outputs = [np.empty(lowered.shapes[t], lowered.tensors[t].dtype) for t in step.tensors[count:]]
+        step.call(inputs, outputs)
+        known.update(zip(step.tensors[count:], outputs, strict=True))
+    return known

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from quantcore.errors import QuantcoreError
 from quantcore.graph import Model
-from quantcore.oracle.rewrite import reachable_subgraphs
+from quantcore.oracle.rewrite import called_subgraphs, reachable_subgraphs
+from quantcore.runtime import Interpreter
 from quantcore.samples import SampleSource, random_samples, split_samples
 
 __all__ = ["Drawn", "Progress", "ProgressCallback", "draw"]
@@ -35,17 +37,40 @@ class Drawn:
 
 
 def draw(model: Model, inputs: SampleSource | None, samples: int, seed: int) -> Drawn:
-    """Take samples for the main subgraph from `inputs`; draw random ones for the rest."""
+    """Take samples for the main subgraph from `inputs`; draw random ones for other entry points.
+
+    A subgraph that an operator calls gets what it is called with when the first sample is run: random indices
+    and counters would be of no use to it.
+    """
     drawn = Drawn({}, [], seed)
+    given: list[list[np.ndarray]] | None = None
+    if inputs is not None:
+        given = split_samples(model, 0, inputs)
+        if len(given) > samples:
+            drawn.notes.append(f"{samples} of the {len(given)} samples were used")
+    called: dict[int, list[list[np.ndarray]]] = {}
     for s in reachable_subgraphs(model):
-        if s == 0 and inputs is not None:
-            given = split_samples(model, s, inputs)
+        if s == 0 and given is not None:
             drawn.samples[s] = given[:samples]
-            if len(given) > samples:
-                drawn.notes.append(f"{samples} of the {len(given)} samples were used")
+        elif s in called:
+            drawn.samples[s] = called[s][:samples]
         else:
             drawn.samples[s] = random_samples(model, s, samples, seed)
+        for callee, values in called_with(model, s, drawn.samples[s][0]).items():
+            called.setdefault(callee, []).extend(values)
     return drawn
+
+
+def called_with(
+    model: Model, subgraph_index: int, sample: list[np.ndarray]
+) -> dict[int, list[list[np.ndarray]]]:
+    """Return the inputs of each call of a subgraph while `sample` is run; none if it cannot be run."""
+    if not any(called_subgraphs(op) for op in model.subgraphs[subgraph_index].operators):
+        return {}
+    try:
+        return Interpreter(model, subgraph_index=subgraph_index).calls(sample)
+    except QuantcoreError:
+        return {}
 
 
 class Progress:

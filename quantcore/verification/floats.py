@@ -17,8 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Model
+from quantcore.graph import Model, Operator
 from quantcore.ops.registry import OPERATORS, Node
+from quantcore.oracle.rewrite import called_subgraphs, reachable_subgraphs
 from quantcore.runtime import run_operator
 from quantcore.verification.rules import inexact, make_node
 
@@ -31,6 +32,7 @@ UNIT_ROUNDOFF = 2.0**-24
 BOUNDS = {
     "summed": "what two orders of summation can differ by",
     "approximate": f"{APPROXIMATE_ULPS} ULPs of the tensor's largest value",
+    "called": "none: the operators of the subgraphs that it calls have bounds",
 }
 
 
@@ -61,6 +63,8 @@ def allowances(
         The bound in words, and per output the largest allowed difference of each element; None where every
         bit is defined.
     """
+    if _calls_inexactly(model, model.subgraphs[subgraph_index].operators[i], numerics):
+        return BOUNDS["called"], [np.full(y.shape, np.inf) for y in ours]
     node = make_node(model, subgraph_index, i, values, numerics)
     form = inexact(node)
     if form is None:
@@ -117,6 +121,16 @@ def computed_inexactly(model: Model, subgraph_index: int, numerics: str) -> set[
     found: set[int] = set()
     for i, op in enumerate(model.subgraphs[subgraph_index].operators):
         node = make_node(model, subgraph_index, i, {}, numerics)
-        if inexact(node) is not None or found & set(op.inputs):
+        if found & set(op.inputs) or inexact(node) is not None or _calls_inexactly(model, op, numerics):
             found.update(op.outputs)
     return found
+
+
+def _calls_inexactly(model: Model, op: Operator, numerics: str) -> bool:
+    """Whether an operator calls subgraphs (but not itself) that compute bits that are not defined."""
+    called = [s for s in called_subgraphs(op) if 0 <= s < len(model.subgraphs)]
+    return any(
+        inexact(make_node(model, s, i, {}, numerics)) is not None
+        for s in reachable_subgraphs(model, called)
+        for i in range(len(model.subgraphs[s].operators))
+    )

@@ -148,9 +148,13 @@ class Op:
 
 
 def graph_model(
-    tensors: Mapping[str, Tensor], operators: Sequence[Op], inputs: Sequence[str], outputs: Sequence[str]
+    tensors: Mapping[str, Tensor],
+    operators: Sequence[Op],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    called: Sequence[Model] = (),
 ) -> Model:
-    """Return a model of several operators over named tensors.
+    """Return a model of several operators over named tensors; main subgraphs of `called` are 1, 2 ....
 
     It has been written and read back, so that options have their defaults and constants are views of a file,
     as in any model.
@@ -161,7 +165,10 @@ def graph_model(
     nodes = [_operator(o, index) for o in operators]
     ends = [tuple(index[n] for n in names) for names in (inputs, outputs)]
     subgraph = Subgraph("main", list(tensors.values()), nodes, *ends)
-    return read_model(write_model(Model([subgraph])))
+    others = [model.subgraphs[0] for model in called]
+    for other in others:  # the writer gives its constants buffers of this model
+        other.tensors = [replace(item, buffer=0) for item in other.tensors]
+    return read_model(write_model(Model([subgraph, *others])))
 
 
 def _operator(o: Op, index: Mapping[str, int]) -> Operator:
