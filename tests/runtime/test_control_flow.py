@@ -133,8 +133,11 @@ def test_nested_loops() -> None:
     called = [not_zero(values(), values()), step_body()]
     body = graph_model(tensors, operators, ["i", "x", "y"], ["j", "k", "z"], called)
     tensors = {name: tensors[name] for name in "xyjkz"} | {"i": const(np.array(2, np.int32))}
-    outer = Op("WHILE", ["i", "x", "y"], ["j", "k", "z"], inner | {"body_subgraph_index": 3})
-    model = graph_model(tensors, [outer], ["x", "y"], ["z"], [*called, body])
+    # TFLite crashes where both loops have one subgraph as their condition
+    subgraphs = {"cond_subgraph_index": 3, "body_subgraph_index": 4}
+    outer = Op("WHILE", ["i", "x", "y"], ["j", "k", "z"], subgraphs)
+    called += [not_zero(values(), values()), body]
+    model = graph_model(tensors, [outer], ["x", "y"], ["z"], called)
     x, y = sample()
     (z,) = check(model, [x, y])
     assert_same_bits(z, check(loop(6), [x, y])[1])
