@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from pathlib import Path
 
 import numpy
@@ -25,17 +26,30 @@ def c_sources() -> list[str]:
     return sorted(str(path) for folder in folders for path in Path(folder).glob("*.c"))
 
 
+def headers_of(path: Path, found: set[str]) -> set[str]:
+    """Return the headers of csrc that a file includes or cimports, directly or not."""
+    pattern = r'(?:#include|cdef extern from) "(quantcore/[^"]+)"'
+    for name in re.findall(pattern, path.read_text(encoding="utf-8")):
+        header = Path("csrc/include", name)
+        if str(header) not in found:
+            found.add(str(header))
+            headers_of(header, found)
+    return found
+
+
 def extensions() -> list[Extension]:
     """Return one extension per .pyx file; only ``kernels._core`` contains the C library."""
-    headers = sorted(str(p) for kind in ("h", "inc", "def") for p in Path("csrc").rglob(f"*.{kind}"))
+    everything = sorted(str(p) for kind in ("h", "inc", "def") for p in Path("csrc").rglob(f"*.{kind}"))
+    declared = {path: headers_of(path, set()) for path in Path("quantcore").rglob("*.p[xy][dx]")}
+    shared = set().union(*(headers for path, headers in declared.items() if path.suffix == ".pxd"))
     result = []
     for path in sorted(Path("quantcore").rglob("*.pyx")):
         module = ".".join(path.with_suffix("").parts)
-        sources = [str(path)]
-        compile_args = [*COMPILE_ARGS, "-w"]  # generated code; `make lint` checks ours
+        sources, depends = [str(path)], sorted(declared[path] | shared)
+        compile_args = [*COMPILE_ARGS, "-O1", "-w"]  # generated code; `make lint` checks ours
         if module == "quantcore.kernels._core":
             sources += c_sources()
-            compile_args = COMPILE_ARGS
+            depends, compile_args = everything, COMPILE_ARGS
         result.append(
             Extension(
                 module,
@@ -45,7 +59,7 @@ def extensions() -> list[Extension]:
                 extra_compile_args=compile_args,
                 # Without it expf binds, at run time, to the oldest version in libm, which is half as fast.
                 libraries=["m"],
-                depends=headers,
+                depends=depends,
             )
         )
     return result
