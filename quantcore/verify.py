@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Literal, overload
 
 from quantcore.errors import KernelError, OracleUnavailable
@@ -105,7 +106,7 @@ def verify(
         With ``all``: outputs of a device, by name or as ``out0``, ``out1`` ..., to say which profile they
         match. Their inputs are `inputs`, or in the same mapping or ``.npz`` file.
     progress : callable, optional
-        Called as ``progress(done, total, what)`` after each operator.
+        Called as ``progress(done, total, what)`` when an oracle starts, and after each operator.
     timeout : float
         Seconds for one call of the oracle.
     num_threads : int
@@ -157,21 +158,28 @@ def verify(
     with ExitStack() as stack:
         pool = Pool(stack, given, num_threads, timeout, package)
         if numerics != ALL:
+            report.say("the oracle starts")
             return verify_profile(model, graph, numerics, pool.get(profiles[numerics]), drawn, report.step)
         result = ProfilesResult(graph.source, len(drawn.samples[0]), seed, notes=drawn.notes)
         for name, profile in profiles.items():
+            report.say(f"{name}: the oracle starts")
             try:
                 chosen = pool.get(profile)
             except OracleUnavailable as error:
                 result.unavailable[name] = str(error)
             else:
-                result.profiles[name] = verify_profile(model, graph, name, chosen, drawn, report.step)
+                step = partial(_step, report, name)
+                result.profiles[name] = verify_profile(model, graph, name, chosen, drawn, step)
     if not result.profiles and recording is None:
         raise OracleUnavailable(next(iter(result.unavailable.values())))
-    compare_profiles(graph, drawn, result, report.step)
+    compare_profiles(graph, drawn, result, partial(_step, report, "profiles"))
     if recording is not None:
         result.recorded = _compare_recording(graph, recording, inputs)
     return result
+
+
+def _step(report: Progress, name: str, what: str) -> None:
+    report.step(f"{name}: {what}")
 
 
 def _compare_recording(

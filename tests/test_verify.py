@@ -335,7 +335,7 @@ def test_given_inputs_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_progress_reaches_the_total() -> None:
     calls: list[tuple[int, int, str]] = []
     check(chain(), samples=2, progress=lambda *args: calls.append(args))
-    assert [done for done, _, _ in calls] == [1, 2, 3, 4, 5, 6]
+    assert [done for done, _, _ in calls] == [0, 1, 2, 3, 4, 5, 6]
     assert {total for _, total, _ in calls} == {6}
     assert calls[1][2] == "operator 1 CONV_2D"
 
@@ -366,3 +366,12 @@ def test_unusable_arguments(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(process.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OracleUnavailable, match="not installed"):
         verify(path)
+
+
+def test_another_version_than_the_confirmed_one_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = get_oracle()
+    monkeypatch.setitem(PROFILES["reference"].confirmed_on, oracle.name, "1.0")
+    (note,) = check(chain(), samples=1).notes
+    assert "confirmed on" in note
+    assert f"{oracle.name} 1.0" in note
+    assert oracle.version in note

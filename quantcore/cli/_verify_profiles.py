@@ -112,9 +112,21 @@ def _print_partings(title: str, rows: Sequence[Divergence]) -> None:
             found.add_row(*common, *((_argmax(parting),) if end_to_end else _rates(parting)))
     if found.row_count:
         print_table(found)
-    pages = dict.fromkeys(row.page for row in rows if row.page and row.partings)
-    if pages:
-        click.echo(f"the rules are derived in docs/numerics: {', '.join(f'{page}.md' for page in pages)}")
+    for line in _legend(rows):
+        click.echo(printable(line))
+
+
+def _legend(rows: Sequence[Divergence]) -> list[str]:
+    """Say in words what the rules are, and where they are derived."""
+    from quantcore.verification.rules import ROUNDINGS
+
+    shown = " ".join(side for row in rows for parting in row.partings for side in parting.rules)
+    words = set(shown.replace(",", " ").split())
+    pages = dict.fromkeys(f"{row.page}.md" for row in rows if row.page and row.partings)
+    lines = [f"{name}: {meaning}" for name, meaning in ROUNDINGS.items() if name in words]
+    if any(parting.expected for row in rows for parting in row.partings):
+        lines.append("expected: 2**-(r+1) for two roundings against one, right shift r; see docs/verify.md")
+    return lines + ([f"the rules are derived in docs/numerics: {', '.join(pages)}"] if pages else [])
 
 
 def _groups(row: Divergence, parting: Parting) -> str:

@@ -211,7 +211,7 @@ def compare_operators(
         values = dict(zip(run.subgraph.inputs, sample, strict=True))
         for i, op in enumerate(run.subgraph.operators):
             run.compare(i, values)
-            step(f"profiles: operator {i} {op.op}")
+            step(f"operator {i} {op.op}")
     return [row for rows in run.rows for row in rows]
 
 
@@ -251,34 +251,46 @@ class _Operators:
         for k, row in enumerate(rows):
             outputs = {name: arrays[k] for name, arrays in results.items()}
             row.add(outputs)
-            for pair, parting in row.pairs.items():
-                if set(pair) <= set(outputs):
-                    _explain(parting, nodes[pair[0]], nodes[pair[1]], outputs[pair[0]])
+            _explain(row, nodes, outputs)
             if outputs:
                 values[row.tensor] = next(iter(outputs.values()))
 
 
-def _explain(parting: Parting, a: Node, b: Node, y: np.ndarray) -> None:
-    """Add to `parting` what the rules of two profiles predict for output `y`."""
-    rule_a, rule_b = find_rule(a), find_rule(b)
-    parting.rules = describe_rules(rule_a, rule_b)
-    if a.op.op not in SUMS or y.dtype.kind not in "iu" or rule_a is None or rule_b is None:
-        return
-    multipliers = OPERATORS[a.op.op].multipliers
+def _explain(row: Divergence, nodes: Mapping[str, Node], outputs: Mapping[str, np.ndarray]) -> None:
+    """Add to the pairs of `row` what the rules of the two profiles predict for one sample."""
+    predicted: dict[tuple[Rule | None, Rule | None], float | None] = {}
+    for pair in combinations(outputs, 2):
+        a, b = (nodes[name] for name in pair)
+        rules = find_rule(a), find_rule(b)
+        if rules not in predicted:
+            predicted[rules] = _predict(a, b, *rules, outputs[pair[0]])
+        parting, count = row.pairs[pair], predicted[rules]
+        parting.rules = describe_rules(*rules)
+        if count is not None:
+            parting.expected = (parting.expected or 0.0) + count
+
+
+def _predict(a: Node, b: Node, rule_a: Rule | None, rule_b: Rule | None, y: np.ndarray) -> float | None:
+    """Return how many elements of output `y` two rules are expected to store differently; None if unknown."""
+    op = a.op.op
+    if op not in SUMS or y.dtype.kind not in "iu" or rule_a is None or rule_b is None:
+        return None
+    multipliers = OPERATORS[op].multipliers
     if rule_a.form != rule_b.form or multipliers is None:
-        return
+        return None
+    if rule_a == rule_b:
+        return 0.0
     try:
         real = [multipliers(node).get("output") for node in (a, b)]
         activation = str(a.options.get("fused_activation_function", "NONE"))
         low, high = quantized_bounds(a, activation, a.output)
     except QuantcoreError:
-        return
+        return None
     if real[0] is None or real[1] is None:
-        return
-    by_channel = a.op.op in VECTORS_OF_CHANNELS and y.dtype == np.int8
+        return None
+    by_channel = op in VECTORS_OF_CHANNELS and y.dtype == np.int8
     stores = (Store(rule_a, real[0], by_channel), Store(rule_b, real[1], by_channel))
-    found = expected_mismatches(*stores, y, zero_point=a.output.zero_point, low=low, high=high)
-    parting.expected = (parting.expected or 0.0) + found
+    return expected_mismatches(*stores, y, zero_point=a.output.zero_point, low=low, high=high)
 
 
 def compare_whole(

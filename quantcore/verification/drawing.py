@@ -82,5 +82,9 @@ class Progress:
     def step(self, what: str) -> None:
         """Report that one more operator has been compared for one sample."""
         self.done += 1
+        self.say(what)
+
+    def say(self, what: str) -> None:
+        """Report what comes next."""
         if self.callback is not None:
             self.callback(min(self.done, self.total), self.total, what)

@@ -70,15 +70,27 @@ def expected_mismatches(
     The accumulators are taken to be spread evenly over the fractions of an output step, which holds for sums
     of many products; not where few accumulators occur, as with few distinct inputs.
     """
-    real = y.astype(np.float64) - zero_point
     visible = (y > low) & (y < high)
     total = 0.0
     for rounding_a, mask_a in a.parts(y.shape):
         for rounding_b, mask_b in b.parts(y.shape):
-            where = visible & mask_a & mask_b
-            if where.any():
-                total += float(_rate(rounding_a, rounding_b, a, b, real)[where].sum())
+            values, counts = _occurrences(y, visible & mask_a & mask_b, a.multiplier.size)
+            if counts.any():
+                rate = _rate(rounding_a, rounding_b, a, b, values.astype(np.float64) - zero_point)
+                total += float((rate * counts).sum())
     return total
+
+
+def _occurrences(y: np.ndarray, where: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return values, channels last, and how often each occurs among the elements `where`.
+
+    For 8 bits these are the 256 values of each channel, which are fewer than the elements.
+    """
+    if y.dtype.itemsize > 1:
+        return y, where
+    cells = y.astype(np.uint8).astype(np.int32) * channels + np.arange(channels, dtype=np.int32)
+    counts = np.bincount(cells[where], minlength=256 * channels).reshape(256, channels)
+    return np.arange(256, dtype=np.uint8).astype(y.dtype)[:, None], counts
 
 
 def _rate(rounding_a: str, rounding_b: str, a: Store, b: Store, real: np.ndarray) -> np.ndarray:

@@ -12,7 +12,16 @@ from quantcore.numerics import Rule, get_profile
 from quantcore.ops.registry import OPERATORS, Node
 from quantcore.runtime.lowering import build_node, load_operators
 
-__all__ = ["INEXACT_FORMS", "find_page", "find_rule", "inexact", "make_node"]
+__all__ = ["INEXACT_FORMS", "ROUNDINGS", "find_page", "find_rule", "inexact", "make_node"]
+
+ROUNDINGS = {
+    "double_rounding": "rounded twice, a tie of the second rounding away from zero (gemmlowp)",
+    "ruy": "rounded twice, ties up",
+    "single_rounding": "rounded once, ties up",
+    "float32": "one product in float32, ties to even",
+    "float64": "one product in float64, ties away from zero",
+    "int16_multiplier": "rounded once, ties up, with 16 bits of the multiplier",
+}
 
 INEXACT_FORMS = ("summed", "approximate")  # float results whose bits the backend does not define
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from quantcore.errors import OracleError, OracleUnavailable
 from quantcore.graph import Model
+from quantcore.numerics import get_profile
 from quantcore.oracle import Oracle
 from quantcore.oracle.arguments import ModelLike
 from quantcore.verification.alone import compare_alone
@@ -28,6 +29,12 @@ def verify_profile(
     """
     result = VerifyResult(model.source, numerics, {}, len(drawn.samples[0]), drawn.seed, notes=[*drawn.notes])
     result.oracle = {"name": oracle.name, "version": oracle.version, "resolver": oracle.resolver}
+    confirmed = get_profile(numerics).confirmed_on
+    if confirmed.get(oracle.name) != oracle.version:
+        known = ", ".join(f"{name} {version}" for name, version in confirmed.items())
+        result.notes.append(
+            f"the profile {numerics!r} was confirmed on {known}; {oracle.name} {oracle.version} may differ"
+        )
     for s, samples in drawn.samples.items():
         _compare_subgraph(SubgraphCheck(source, model, s, numerics, oracle, step), samples, result)
     return result

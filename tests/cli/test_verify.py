@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 import quantcore as qc
-from quantcore.numerics import PROFILES, Profile
+from quantcore.cli._verify_profiles import _legend
+from quantcore.kernels import _core as core
+from quantcore.numerics import PROFILES, Profile, Rule
 from quantcore.oracle import Oracle
+from quantcore.verification.divergence import Divergence, describe_rules
+from quantcore.verification.rules import ROUNDINGS
 from tests.cli.conftest import CLASSES, Cli
 from tests.ops.harness import get_oracle
 
@@ -78,6 +82,21 @@ def test_all_profiles(cli: Cli, classifier: Path, shared: None, monkeypatch: pyt
         assert profile.resolver in line
     assert "bit-exact: 2/2 operators" in result.out
     assert "output scores:" in result.out
+
+
+def test_rules_that_part_are_explained() -> None:
+    row = Divergence(0, 0, "y", "int8", 0, "CONV_2D", "conv_2d")
+    row.add({"reference": np.zeros(4, np.int8), "xnnpack": np.ones(4, np.int8), "tflm": np.zeros(4, np.int8)})
+    assert len(row.partings) == 1
+    row.partings[0].rules = describe_rules(Rule(), Rule("float32", "float32"))
+    row.partings[0].expected = 0.1
+    lines = _legend([row])
+    assert [line.split(":")[0] for line in lines] == [
+        "double_rounding", "float32", "expected", "the rules are derived in docs/numerics",
+    ]  # fmt: skip
+    assert lines[-1].endswith(" conv_2d.md")
+    assert set(ROUNDINGS) == set(core.ROUNDINGS)
+    assert _legend([Divergence(0, 0, "y", "int8", 0, "CONV_2D", "conv_2d")]) == []
 
 
 def test_all_profiles_as_json(cli: Cli, classifier: Path, shared: None) -> None:
