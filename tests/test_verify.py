@@ -337,7 +337,7 @@ def test_progress_reaches_the_total() -> None:
     check(chain(), samples=2, progress=lambda *args: calls.append(args))
     assert [done for done, _, _ in calls] == [0, 1, 2, 3, 4, 5, 6]
     assert {total for _, total, _ in calls} == {6}
-    assert calls[1][2] == "operator 1 CONV_2D"
+    assert calls[2][2] == "operator 1 CONV_2D"
 
 
 def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
