@@ -29,7 +29,7 @@ class Rule:
     product : str
         How the real multiplier ``s_input * s_filter / s_output`` is formed: ``double`` (every step in
         float64), ``float_product`` (the product of the two input scales rounded to float32, the
-        division in float64) or ``float32`` (both steps in float32).
+        division in float64; with a scale per channel as ``double``) or ``float32`` (both steps in float32).
     form : str
         Which of several arithmetics an operator uses, where they differ in more than the requantization;
         the operator's page lists them. Empty for the reference form. ``summed`` and ``approximate`` mark
@@ -161,6 +161,10 @@ PROFILES: dict[str, Profile] = {
             **rows("hybrid int32", "BATCH_MATMUL"),
             **rows("int8 int16", "BATCH_MATMUL", rule=FLOAT_PRODUCT),
             ("BATCH_MATMUL", "float32"): SUMMED,
+            ("FULLY_CONNECTED", "float32"): SUMMED,
+            ("FULLY_CONNECTED", "hybrid"): Rule(),
+            ("FULLY_CONNECTED", "int8"): Rule("ruy", "float_product"),
+            ("FULLY_CONNECTED", "uint8"): Rule("ruy", "float_product"),
             ("RESIZE_BILINEAR", "float32"): Rule(form="weights"),
             ("RESIZE_BILINEAR", "uint8"): Rule(form="weights"),
             **rows("float32 hybrid", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
@@ -183,6 +187,9 @@ PROFILES: dict[str, Profile] = {
             ("BATCH_MATMUL", "int8"): Rule("float32", "float32", form="symmetric_rhs"),
             ("COS", "float32"): APPROXIMATE,
             ("EXP", "float32"): APPROXIMATE,
+            ("FULLY_CONNECTED", "float32"): SUMMED,
+            ("FULLY_CONNECTED", "int8"): Rule("float32", "float32", "symmetric_filter", bounds="xnnpack"),
+            ("FULLY_CONNECTED", "uint8"): Rule("float32", "float32", bounds="xnnpack"),
             ("RESIZE_BILINEAR", "float32"): Rule(form="lerp"),
             ("RESIZE_BILINEAR", "int8"): Rule(form="fixed11"),
             ("RESIZE_BILINEAR", "uint8"): Rule(form="fixed11"),
@@ -215,7 +222,7 @@ PROFILES: dict[str, Profile] = {
             ("SVDF", "int8"): Rule("double_rounding", "float32", form="tflm"),
             ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int16"): Rule(form="tflm"),
             ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): Rule(form="tflm"),
-            **rows("float32 int8", "TRANSPOSE_CONV"),
+            **rows("float32 int8", "FULLY_CONNECTED", "TRANSPOSE_CONV"),
             **rows("float32 int8 int16", "BATCH_MATMUL"),
             ("TRANSPOSE_CONV", "int16"): Rule("int16_multiplier"),
         },

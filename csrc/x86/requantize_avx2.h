@@ -44,12 +44,12 @@ QC_AVX2 __m128i qc_multiply_float64_avx2(__m128i x, __m256d multiplier) {
     return _mm256_cvttpd_epi32(_mm256_add_pd(whole, up));
 }
 
-/* qc_multiply_float32: half to even; what is above int32 saturates, below it the conversion does. */
+/* qc_multiply_float32 within QC_FLOAT32_LIMIT: half to even. */
 QC_AVX2 __m256i qc_multiply_float32_avx2(__m256i x, __m256 multiplier) {
+    const __m256 limit = _mm256_set1_ps((float)QC_FLOAT32_LIMIT);
     const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(x), multiplier);
-    const __m256 above = _mm256_cmp_ps(product, _mm256_set1_ps(2147483648.0f), _CMP_GE_OQ);
-    return _mm256_blendv_epi8(_mm256_cvtps_epi32(product), _mm256_set1_epi32(INT32_MAX),
-                              _mm256_castps_si256(above));
+    const __m256 above = _mm256_max_ps(product, _mm256_sub_ps(_mm256_setzero_ps(), limit));
+    return _mm256_cvtps_epi32(_mm256_min_ps(above, limit));
 }
 
 static inline int qc_is_vector_rule_avx2(qc_rounding rule) {

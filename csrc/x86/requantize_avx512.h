@@ -47,11 +47,12 @@ QC_AVX512 __m256i qc_multiply_float64_avx512(__m256i x, __m512d multiplier) {
     return _mm512_cvttpd_epi32(_mm512_mask_add_pd(whole, up, whole, away));
 }
 
-/* qc_multiply_float32: half to even; what is above int32 saturates, below it the conversion does. */
+/* qc_multiply_float32 within QC_FLOAT32_LIMIT: half to even. */
 QC_AVX512 __m512i qc_multiply_float32_avx512(__m512i x, __m512 multiplier) {
+    const __m512 limit = _mm512_set1_ps((float)QC_FLOAT32_LIMIT);
     const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(x), multiplier);
-    const __mmask16 above = _mm512_cmp_ps_mask(product, _mm512_set1_ps(2147483648.0f), _CMP_GE_OQ);
-    return _mm512_mask_mov_epi32(_mm512_cvtps_epi32(product), above, _mm512_set1_epi32(INT32_MAX));
+    const __m512 above = _mm512_max_ps(product, _mm512_sub_ps(_mm512_setzero_ps(), limit));
+    return _mm512_cvtps_epi32(_mm512_min_ps(above, limit));
 }
 
 static inline int qc_is_vector_rule_avx512(qc_rounding rule) {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from quantcore.ops.registry import Operand
 
-__all__ = ["delegable"]
+__all__ = ["constant", "delegable"]
 
 
 def delegable(operand: Operand, dtypes: tuple[str, ...]) -> bool:
@@ -22,3 +22,8 @@ def delegable(operand: Operand, dtypes: tuple[str, ...]) -> bool:
         and operand.scales.size == 1
         and (quantization is not None and quantization.quantized_dimension == 0)
     )
+
+
+def constant(operand: Operand | None) -> bool:
+    """Whether an operand is stored in the file, or omitted."""
+    return operand is None or operand.tensor.data is not None

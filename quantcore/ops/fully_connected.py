@@ -15,7 +15,8 @@ from quantcore.ops.convolution import (
     optional_bias,
     output_multipliers,
 )
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.delegate import constant, delegable
+from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import float_bounds, make_requant
 
 __all__ = ["lower_fully_connected"]
@@ -40,6 +41,84 @@ def output_shape(node: Node) -> tuple[int, ...]:
     if not x.shape or x.shape[-1] != depth:
         raise node.refuse(f"input has shape {x.shape}; with keep_num_dims its last dimension must be {depth}")
     return (*x.shape[:-1], units)
+
+
+XNNPACK_VALUES = ("float32", "int8", "uint8")
+XNNPACK_MAX_RANK = 6
+XNNPACK_MULTIPLIER_LIMIT = 256
+XNNPACK_ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the operator.
+
+    It wants a filter and a bias that are stored in the file (float32 ones may be computed), and a bias with a
+    scale.
+    """
+    if len(node.inputs) not in (2, 3) or len(node.outputs) != 1 or node.op.version == 8:
+        return False
+    x, w, bias, y = node.input(0), node.input(1), node.optional_input(2), node.output
+    return (
+        delegable(x, XNNPACK_VALUES)
+        and delegable(y, (x.dtype,))
+        and delegable_filter(x, w)
+        and (bias is None or delegable_bias(bias, w))
+        and node.options.get("weights_format", "DEFAULT") == "DEFAULT"
+        and node.options.get("fused_activation_function", "NONE") in XNNPACK_ACTIVATIONS
+    )
+
+
+def delegable_filter(x: Operand, w: Operand) -> bool:
+    """Whether XNNPACK takes the filter `w` with inputs `x`."""
+    if len(w.shape) != 2:
+        return False
+    if w.dtype == "float32":
+        return x.dtype == "float32"
+    quantization = w.tensor.quantization
+    return (
+        constant(w)
+        and w.quantized
+        and quantization is not None
+        and w.dtype == ("int8" if x.dtype == "float32" else x.dtype)
+        and (quantization.quantized_dimension == 0 or (w.dtype == "int8" and w.scales.size == 1))
+    )
+
+
+def delegable_bias(bias: Operand, w: Operand) -> bool:
+    """Whether XNNPACK takes the bias with filter `w`."""
+    if bias.dtype == "float32":
+        return w.dtype in ("float32", "int8")
+    quantization = bias.tensor.quantization
+    return (
+        bias.dtype == "int32"
+        and constant(bias)
+        and bias.quantized
+        and quantization is not None
+        and quantization.quantized_dimension == 0
+        and bias.zero_point == 0
+    )
+
+
+def check_delegated_shape(node: Node) -> None:
+    """Refuse shapes that XNNPACK takes and then cannot run: it is an error then, and not declined."""
+    x, w = node.input(0), node.input(1)
+    if len(x.shape) > XNNPACK_MAX_RANK:
+        raise node.refuse(f"input has shape {x.shape}; XNNPACK has {XNNPACK_MAX_RANK} dimensions at most")
+    if x.count % w.shape[1] != 0:
+        raise node.refuse(f"input has {x.count} elements; XNNPACK expects rows of {w.shape[1]}, and no rest")
+
+
+def check_delegated_quantization(node: Node, multipliers: np.ndarray) -> None:
+    """Refuse quantization that XNNPACK takes and then cannot run."""
+    if not (multipliers < XNNPACK_MULTIPLIER_LIMIT).all():
+        raise node.refuse(
+            f"the scales give the multiplier {multipliers.max():g}; XNNPACK expects less than "
+            f"{XNNPACK_MULTIPLIER_LIMIT}"
+        )
+    w = node.input(1)
+    quantization = w.tensor.quantization
+    if w.scales.size > 1 and quantization is not None and np.any(quantization.zero_point != 0):
+        raise node.refuse(f"filter has zero points {quantization.zero_point}; XNNPACK expects 0")
 
 
 def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
@@ -69,6 +148,7 @@ def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
     page="fully_connected",
     macs=fully_connected_macs,
     multipliers=output_multipliers,
+    xnnpack=delegated,
 )
 def lower_fully_connected(node: Node) -> KernelCall:
     """Lower FULLY_CONNECTED: every output is the product of a row of the input and a row of the filter."""
@@ -81,6 +161,9 @@ def lower_fully_connected(node: Node) -> KernelCall:
     size = {"batches": int(np.prod(y.shape[:-1], dtype=np.int64)), "depth": depth, "units": units}
     bias = optional_bias(node, form, units)
     activation = node.options.get("fused_activation_function", "NONE")
+    by_delegate = node.profile.fallback is not None and delegated(node)
+    if by_delegate:
+        check_delegated_shape(node)
     if form == "float32":
         low, high = float_bounds(node, activation)
         return kernels.fully_connected_f32_call(
@@ -92,12 +175,16 @@ def lower_fully_connected(node: Node) -> KernelCall:
     per_tensor = w.scales.size == 1
     if per_tensor:
         check_bias_scale(node, bias)
+    multipliers = output_multipliers(node)["output"]
+    if by_delegate:
+        check_delegated_quantization(node, multipliers)
     return kernels.fully_connected_call(
         form,
         filter=w.value,
         **size,
         input_offset=-x.zero_point,
-        # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite.
-        filter_offset=-w.zero_point if per_tensor else 0,
-        requant=make_requant(node, output_multipliers(node)["output"], y, activation),
+        # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite; by
+        # XNNPACK those of int8 filters always.
+        filter_offset=-w.zero_point if per_tensor and node.rule.form != "symmetric_filter" else 0,
+        requant=make_requant(node, multipliers, y, activation),
     )

@@ -92,7 +92,7 @@ def product_multiplier(node: Node, a: Any, b: Any, output: Any) -> np.ndarray:
     """Return ``a * b / output`` for scales, rounded as the profile's rule says (float64 array)."""
     a, b, output = (np.atleast_1d(np.asarray(s, dtype=np.float32)) for s in (a, b, output))
     product = node.rule.product
-    if product == "double":
+    if product == "double" or (product == "float_product" and b.size > 1):
         a, b = a.astype(np.float64), b.astype(np.float64)
     if product != "float32":
         output = output.astype(np.float64)

@@ -9,7 +9,7 @@ from quantcore.kernels import transpose_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.ops.convolution import check_bias_scale, check_filter_scales, check_symmetric_filter
-from quantcore.ops.delegate import delegable
+from quantcore.ops.delegate import constant, delegable
 from quantcore.ops.movement import int_values
 from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.padding import conv_geometry
@@ -129,11 +129,6 @@ def check_bias(node: Node, form: str, bias: Operand | None, channels: int) -> No
         raise node.refuse(f"bias has zero point {bias.zero_point}; expected 0")
     if form == "u8":
         check_bias_scale(node, bias, node.input(2))
-
-
-def constant(operand: Operand | None) -> bool:
-    """Whether an operand is stored in the file, or omitted."""
-    return operand is None or operand.tensor.data is not None
 
 
 def delegated(node: Node) -> bool:

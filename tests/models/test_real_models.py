@@ -43,7 +43,6 @@ VECTORISED = """
     CONV_2D float32 int8 uint8
     DEPTHWISE_CONV_2D float32 int8 uint8
     DEQUANTIZE float32
-    FULLY_CONNECTED float32 int8
     LOGISTIC int8
     MEAN int8
     MUL int32 int8

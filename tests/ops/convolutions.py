@@ -21,6 +21,7 @@ from tests.ops.harness import (
     random_values,
     run_ours,
     tensor,
+    with_shapes,
 )
 
 # form: dtypes of input and filter, scale of the filter
@@ -65,14 +66,18 @@ def using(isa: str) -> Iterator[None]:
         _core.select_isa(before)
 
 
-def check_every_isa(model: Model, samples: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+def check_every_isa(
+    model: Model, samples: Sequence[Sequence[np.ndarray]], numerics: str = "reference"
+) -> list[np.ndarray]:
     """Compare with the oracle on every instruction set; return the first output of each sample."""
-    expected = check_samples(model, samples)
+    expected = check_samples(model, samples, numerics=numerics)
+    if numerics in ("xnnpack", "tflm"):
+        model = with_shapes(model, samples[0])
     for isa in instruction_sets():
         with using(isa):
             for sample, wanted in zip(samples, expected, strict=True):
-                for ours, theirs in zip(run_ours(model, sample), wanted, strict=True):
-                    assert_same_bits(ours, theirs, isa)
+                for ours, theirs in zip(run_ours(model, sample, numerics), wanted, strict=True):
+                    assert_same_bits(ours, theirs, f"{numerics}, {isa}")
     return [outputs[0] for outputs in expected]
 
 

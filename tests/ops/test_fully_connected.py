@@ -25,12 +25,14 @@ from tests.ops.harness import (
     check,
     const,
     covers,
+    get_oracle,
     op_model,
     random_floats,
     refusal,
     run_ours,
     run_page,
     tensor,
+    with_shapes,
 )
 
 OP = "FULLY_CONNECTED"
@@ -40,14 +42,28 @@ def options(activation: str = "NONE", **more: Any) -> dict[str, Any]:
     return {"fused_activation_function": activation} | more
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_sizes_around_vector_widths(form: str) -> None:
+def cases(*forms: str) -> list[Any]:
+    """Return each form with each profile in which its bits are defined."""
+    return [(form, profile) for form in forms for profile in PROFILES_OF[form.split()[0]]]
+
+
+PROFILES_OF = {
+    "int8": ("reference", "optimized", "xnnpack", "tflm"),
+    "uint8": ("reference", "optimized", "xnnpack"),
+    "float32": ("reference", "tflm"),
+    "hybrid": ("reference", "optimized"),
+}
+INT8 = ("int8", "int8 per tensor", "uint8")
+
+
+@pytest.mark.parametrize(("form", "profile"), cases(*FORMS))
+def test_sizes_around_vector_widths(form: str, profile: str) -> None:
     rng = np.random.default_rng(1)
-    for number, depth in enumerate((1, 3, 4, 5, 15, 16, 33, 100)):
-        for units in (1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 130):
-            rows = (1, 2, 5, 7)[number % 4]
-            model = build(OP, form, (rows, depth), (units, depth), options(), rng=rng, bias=units != 17)
-            check_every_isa(model, [sample(model, rng)])
+    depths, units = (1, 3, 4, 5, 15, 16, 33, 100), (1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 130)
+    for number in range(len(units)):
+        shape, rows = (units[number], depths[number % len(depths)]), (1, 2, 5, 7)[number % 4]
+        model = build(OP, form, (rows, shape[1]), shape, options(), rng=rng, bias=number % 5 != 4)
+        check_every_isa(model, [sample(model, rng)], profile)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -58,84 +74,93 @@ def test_many_rows_and_deep_ones(form: str) -> None:
         check_every_isa(model, [sample(model, rng)])
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
-    ("shape", "keep", "expected"),
-    [
-        ((24,), False, (4, 5)),
-        ((2, 3, 4), False, (4, 5)),
-        ((2, 3, 6), False, (6, 5)),
-        ((2, 3, 6), True, (2, 3, 5)),
-        ((1, 2, 2, 6), True, (1, 2, 2, 5)),
-        ((6,), True, (5,)),
-        ((2, 7), False, (2, 5)),  # the last two elements are ignored
-        ((0, 6), False, (0, 5)),
-    ],
-)
-def test_shapes(form: str, shape: tuple[int, ...], keep: bool, expected: tuple[int, ...]) -> None:
+SHAPES: list[Any] = [
+    ((24,), False, (4, 5)),
+    ((2, 3, 4), False, (4, 5)),
+    ((2, 3, 6), False, (6, 5)),
+    ((2, 3, 6), True, (2, 3, 5)),
+    ((1, 2, 2, 6), True, (1, 2, 2, 5)),
+    ((6,), True, (5,)),
+    ((2, 7), False, (2, 5)),  # the last two elements are ignored
+    ((0, 6), False, (0, 5)),
+]
+
+
+@pytest.mark.parametrize(("form", "profile"), cases(*FORMS))
+def test_shapes(form: str, profile: str) -> None:
     rng = np.random.default_rng(3)
-    model = build(OP, form, shape, (5, 6), options(keep_num_dims=keep), rng=rng)
-    (y,) = check_every_isa(model, [sample(model, rng)])
-    assert y.shape == expected
+    for shape, keep, expected in SHAPES:
+        if profile != "reference" and shape in ((2, 7), (0, 6)):
+            continue
+        model = build(OP, form, shape, (5, 6), options(keep_num_dims=keep), rng=rng)
+        (y,) = check_every_isa(model, [sample(model, rng)], profile)
+        assert y.shape == expected
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_activations_and_zero_points(form: str) -> None:
+@pytest.mark.parametrize(("form", "profile"), cases(*FORMS))
+def test_activations_and_zero_points(form: str, profile: str) -> None:
     rng = np.random.default_rng(4)
-    for activation in ACTIVATIONS:
-        for zero_points in [
-            (-128, -128, -128),
-            (127, 127, 127),
-            (0, 0, 0),
-            (-128, 127, 127),
-            (127, -128, -128),
-        ]:
+    for number, zero_points in enumerate(
+        [(-128, -128, -128), (127, 127, 127), (0, 0, 0), (-128, 127, 127), (127, -128, -128)]
+    ):
+        for activation in ACTIVATIONS if number < 3 else ("NONE", "RELU6"):
             model = build(OP, form, (40, 30), (37, 30), options(activation), rng=rng, zero_points=zero_points)
-            (y,) = check_every_isa(model, [sample(model, rng)])
+            (y,) = check_every_isa(model, [sample(model, rng)], profile)
             if activation == "NONE" and zero_points == (0, 0, 0) and y.dtype != np.float32:
                 covers(y)
 
 
-@pytest.mark.parametrize("form", ["int8", "int8 per tensor", "uint8"])
-def test_sums_on_rounding_boundaries(form: str) -> None:
+@pytest.mark.parametrize(("form", "profile"), cases(*INT8))
+def test_sums_on_rounding_boundaries(form: str, profile: str) -> None:
     """The input is its zero point: the accumulators are the biases, next to every step of the output."""
     rng = np.random.default_rng(5)
-    for exponent in (-23, -12, -8, -5, -3, -1, 0, 4):
+    for exponent in (-23, -21, -19, -17, -12, -8, -5, -3, -1, 0, 4):
         units = 1023
         filter_scale = np.full(units if form == "int8" else 1, 1.0, np.float32)
-        if exponent % 2 == 0:
+        input_scale, output_scale = np.float32(2.0**exponent), np.float32(1)
+        if exponent % 2 == 0 or exponent < -16:  # else many accumulators are ties
             filter_scale = (2.0 ** rng.uniform(-1, 1, filter_scale.size)).astype(np.float32)
-        input_scale = np.float32(2.0**exponent)
+            input_scale *= np.float32(rng.uniform(0.5, 1))
+            output_scale *= np.float32(rng.uniform(0.5, 1))
         dtype = form.split()[0]
         zero_point = 128 if dtype == "uint8" else 0
         x = tensor((1, 1), dtype, input_scale, zero_point)
         w = const(np.full((units, 1), 7, dtype), filter_scale, zero_point)
-        bias = boundary_sums(rng, np.broadcast_to(np.float64(input_scale) * filter_scale, units))
+        real = np.float64(input_scale) * filter_scale / np.float64(output_scale)
+        bias = boundary_sums(rng, np.broadcast_to(real, units))
         bias[:4] = [2**31 - 1, -(2**31), 2**31 - 2, -(2**31) + 1]
         inputs = [x, w, const(bias, bias_scale(x, w))]
-        model = op_model(OP, inputs, [tensor((), dtype, 1.0, zero_point)], options(), version=4)
-        check_every_isa(model, [[np.full((1, 1), zero_point, dtype)]])
+        y = tensor((), dtype, output_scale, zero_point)
+        model = op_model(OP, inputs, [y], options(), version=4)
+        check_every_isa(model, [[np.full((1, 1), zero_point, dtype)]], profile)
 
 
-@pytest.mark.parametrize("zero_point", [-128, -1, 0, 5, 127])
-def test_products_beyond_int32(zero_point: int) -> None:
+@pytest.mark.parametrize("profile", PROFILES_OF["int8"])
+def test_products_beyond_int32(profile: str) -> None:
     x = np.array([[127, -128, 1]], np.int8)
     w = const(np.array([[127, 0, 0], [-127, 0, 0], [0, 0, 1]], np.int8), 1.0)
-    for scale in (1e-6, 1e-8):
-        y = tensor((), "int8", scale, zero_point)
-        check_every_isa(op_model(OP, [tensor((1, 3), "int8", 1.0), w], [y], options(), version=4), [[x]])
+    for zero_point in (-128, -1, 0, 5, 127):
+        for scale in (1e-6, 1e-8):
+            y = tensor((), "int8", scale, zero_point)
+            model = op_model(OP, [tensor((1, 3), "int8", 1.0), w], [y], options(), version=4)
+            if profile == "xnnpack":
+                with pytest.raises(UnsupportedOperatorError, match="256"):
+                    run_ours(with_shapes(model, [x]), [x], profile)
+                continue
+            check_every_isa(model, [[x]], profile)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_filter_computed_at_run_time(form: str) -> None:
+@pytest.mark.parametrize(("form", "profile"), cases(*FORMS))
+def test_filter_computed_at_run_time(form: str, profile: str) -> None:
+    """XNNPACK declines it: the optimized kernels run."""
     rng = np.random.default_rng(6)
     model = build(OP, form, (3, 37), (21, 37), options(), rng=rng, constant_filter=False, low=-128)
-    check_every_isa(model, [sample(model, rng), sample(model, rng)])
+    check_every_isa(model, [sample(model, rng), sample(model, rng)], profile)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8"])
-def test_zero_point_of_the_filter(dtype: str) -> None:
-    """Applied with one scale, ignored with a scale per unit (int8 only)."""
+@pytest.mark.parametrize(("dtype", "profile"), cases("int8", "uint8"))
+def test_zero_point_of_the_filter(dtype: str, profile: str) -> None:
+    """Applied with one scale, but not by XNNPACK to int8; ignored with a scale per unit (int8 only)."""
     rng = np.random.default_rng(7)
     info = np.iinfo(dtype)
     data = rng.integers(info.min, info.max, (9, 20), endpoint=True).astype(dtype)
@@ -143,11 +168,18 @@ def test_zero_point_of_the_filter(dtype: str) -> None:
     for scale in scales:
         for zero_point in (info.min, info.max, 3):
             inputs = [tensor((4, 20), dtype, 0.05, 3), const(data, scale, zero_point)]
-            model = op_model(OP, inputs, [tensor((), dtype, 1.3, 7)], options(), version=4)
-            check_every_isa(model, [sample(model, rng)])
+            model = op_model(OP, inputs, [tensor((4, 9), dtype, 1.3, 7)], options(), version=4)
+            x = sample(model, rng)
+            if profile == "xnnpack" and np.size(scale) > 1:
+                assert refusal(model, x, numerics=profile)
+                with pytest.raises(UnsupportedOperatorError, match="zero points"):
+                    run_ours(model, x, profile)
+            else:
+                check_every_isa(model, [x], profile)
 
 
-def test_float_infinities_and_order_of_the_sum() -> None:
+@pytest.mark.parametrize("profile", PROFILES_OF["float32"])
+def test_float_infinities_and_order_of_the_sum(profile: str) -> None:
     rng = np.random.default_rng(8)
     for activation in ACTIVATIONS:
         for bias in (True, False):
@@ -158,14 +190,13 @@ def test_float_infinities_and_order_of_the_sum() -> None:
             if bias:
                 inputs.append(const(random_floats(rng, (33,), special=True)))
             model = op_model(OP, inputs, [tensor((), "float32")], options(activation))
-            check_every_isa(
-                model, [[random_floats(rng, (7, 50), special=True)], [random_floats(rng, (7, 50))]]
-            )
+            samples = [[random_floats(rng, (7, 50), special=special)] for special in (True, False)]
+            check_every_isa(model, samples, profile)
 
 
-@pytest.mark.parametrize("form", ["hybrid", "hybrid per tensor"])
+@pytest.mark.parametrize(("form", "profile"), cases("hybrid", "hybrid per tensor"))
 @pytest.mark.parametrize("asymmetric", [False, True])
-def test_hybrid_ranges(form: str, asymmetric: bool) -> None:
+def test_hybrid_ranges(form: str, profile: str, asymmetric: bool) -> None:
     """Rows of zeros, of one sign, of tiny and huge numbers, of ties; weights of -128."""
     rng = np.random.default_rng(9)
     for activation in ACTIVATIONS:
@@ -187,7 +218,7 @@ def test_hybrid_ranges(form: str, asymmetric: bool) -> None:
                 x * np.float32(1e-39),
                 x / np.abs(x).max() * np.float32(3e38),
             ]
-            check_every_isa(model, [[s.astype(np.float32)] for s in [*samples, np.zeros_like(x)]])
+            check_every_isa(model, [[s.astype(np.float32)] for s in [*samples, np.zeros_like(x)]], profile)
 
 
 def test_hybrid_without_input_is_the_activation_of_the_bias() -> None:
@@ -202,30 +233,39 @@ def test_hybrid_without_input_is_the_activation_of_the_bias() -> None:
 # Pages and properties -------------------------------------------------------------------------------
 
 
-def test_page() -> None:
+@pytest.mark.parametrize(("form", "profile"), cases(*INT8))
+def test_page(form: str, profile: str) -> None:
     page = run_page("fully_connected")
     rng = np.random.default_rng(10)
-    for form in ("int8", "int8 per tensor", "uint8", "float32"):
-        for _ in range(5):
-            model = build(OP, form, (20, 30), (9, 30), options(), rng=rng)
-            (x,) = sample(model, rng)
-            (y,) = check(model, [x])
-            t = model.subgraphs[0].tensors
-            if form == "float32":
-                assert_same_bits(page["fully_connected_float32"](x, t[1].data, t[2].data), y)
-                continue
-            q: Any = [t[i].quantization for i in (0, 1, 3)]
-            scales, zero_points = [v.scale for v in q], [int(v.zero_point[0]) for v in q]
-            assert_same_bits(page["fully_connected"](x, t[1].data, t[2].data, scales, zero_points), y)
+    for _ in range(3):
+        model = build(OP, form, (20, 30), (9, 30), options(), rng=rng)
+        (x,) = sample(model, rng)
+        (y,) = check(model, [x], numerics=profile)
+        t = model.subgraphs[0].tensors
+        q: Any = [t[i].quantization for i in (0, 1, 3)]
+        scales, zero_points = [v.scale for v in q], [int(v.zero_point[0]) for v in q]
+        ours = page["fully_connected"](x, t[1].data, t[2].data, scales, zero_points, profile)
+        assert_same_bits(ours, y, f"page fully_connected, {form} {profile}")
 
 
-def test_page_ties() -> None:
-    for acc, expected in run_page("fully_connected")["TIES"]:
-        x, w = tensor((1, 1), "int8", 0.5), const(np.ones((1, 1), np.int8), 0.25)
-        bias = const(np.array([acc], np.int32), bias_scale(x, w))
-        model = op_model(OP, [x, w, bias], [tensor((), "int8", 1.0)], options(), version=4)
-        (y,) = check_every_isa(model, [[np.zeros((1, 1), np.int8)]])
-        assert y.ravel().tolist() == [expected]
+def test_page_float32() -> None:
+    page = run_page("fully_connected")
+    rng = np.random.default_rng(10)
+    model = build(OP, "float32", (20, 30), (9, 30), options(), rng=rng)
+    (x,) = sample(model, rng)
+    (y,) = check(model, [x])
+    t = model.subgraphs[0].tensors
+    assert_same_bits(page["fully_connected_float32"](x, t[1].data, t[2].data), y)
+
+
+@pytest.mark.parametrize("profile", PROFILES_OF["int8"])
+def test_page_ties(profile: str) -> None:
+    accs, expected = zip(*run_page("fully_connected")["TIES"][profile], strict=True)
+    x, w = tensor((1, 1), "int8", 0.5), const(np.ones((len(accs), 1), np.int8), 0.25)
+    bias = const(np.array(accs, np.int32), bias_scale(x, w))
+    model = op_model(OP, [x, w, bias], [tensor((), "int8", 1.0)], options(), version=4)
+    (y,) = check_every_isa(model, [[np.zeros((1, 1), np.int8)]], profile)
+    assert y.ravel().tolist() == list(expected)
 
 
 @pytest.mark.parametrize("asymmetric", [False, True])
@@ -250,13 +290,13 @@ def test_page_of_the_hybrid_form(asymmetric: bool) -> None:
 @given(st.data())
 def test_random_products(data: st.DataObject) -> None:
     draw = data.draw
-    form = draw(st.sampled_from(FORMS))
+    form, profile = draw(st.sampled_from(cases(*FORMS)))
     depth, units, rows = draw(st.integers(1, 90)), draw(st.integers(2, 90)), draw(st.integers(1, 20))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     o = options(draw(st.sampled_from(ACTIVATIONS)), asymmetric_quantize_inputs=draw(st.booleans()))
     bias = draw(st.booleans())
     model = build(OP, form, (rows, depth), (units, depth), o, rng=rng, bias=bias, low=-128)
-    check_every_isa(model, [sample(model, rng)])
+    check_every_isa(model, [sample(model, rng)], profile)
 
 
 # Refusals -------------------------------------------------------------------------------------------
@@ -314,6 +354,31 @@ def test_refused_by_both(reason: str) -> None:
 def test_refused(reason: str) -> None:
     with pytest.raises(UnsupportedOperatorError):
         run_ours(small(**WE_REFUSE[reason]), [np.zeros((2, 4), np.int8)])
+
+
+def test_refused_by_xnnpack() -> None:
+    """XNNPACK does not decline these: it fails."""
+    w = const(ONES, 1.0)
+    for model in (
+        small(x=tensor((2, 4), "int8", 256.0), w=w, b=None),
+        small(x=tensor((1, 1, 1, 1, 1, 2, 4), "int8", 0.5), b=None),
+        small(x=tensor((3, 3), "int8", 0.5), b=None),
+    ):
+        inputs = [np.zeros(model.subgraphs[0].tensors[0].shape, np.int8)]
+        assert refusal(model, inputs, numerics="xnnpack")
+        with pytest.raises(UnsupportedOperatorError, match="XNNPACK"):
+            run_ours(model, inputs, "xnnpack")
+
+
+@pytest.mark.parametrize("profile", ["optimized", "xnnpack"])
+def test_float_sums_of_backends_with_an_order_of_their_own(profile: str) -> None:
+    rng = np.random.default_rng(12)
+    for activation in ACTIVATIONS:
+        x, w, b = (rng.normal(0, 1, shape).astype(np.float32) for shape in ((7, 50), (33, 50), (33,)))
+        inputs = [tensor((7, 50), "float32"), const(w), const(b)]
+        model = op_model(OP, inputs, [tensor((7, 33), "float32")], options(activation))
+        (theirs,), (ours,) = get_oracle(profile).run(model, [x]), run_ours(model, [x], profile)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_the_small_model_itself_runs_with_any_spelling_of_no_bias() -> None:

@@ -38,6 +38,10 @@ typedef struct {
     int32_t activation_max;
 } qc_requant;
 
+/* Bound of products by QC_FLOAT32 in a requantization, beyond every output type: XNNPACK saturates, so that the
+ * sum with the offset must not wrap. */
+enum { QC_FLOAT32_LIMIT = 1 << 30 };
+
 /* One accumulator by the rule of channel c, before offset and clamp. */
 static inline int32_t qc_requantize_one(const qc_requant *r, int32_t acc, int32_t channel) {
     const int32_t c = r->per_channel ? channel : 0;
@@ -45,7 +49,10 @@ static inline int32_t qc_requantize_one(const qc_requant *r, int32_t acc, int32_
         case QC_DOUBLE_ROUNDING: return qc_multiply_double_rounding(acc, r->multiplier[c], r->shift[c]);
         case QC_RUY: return qc_multiply_ruy(acc, r->multiplier[c], r->shift[c]);
         case QC_SINGLE_ROUNDING: return qc_multiply_single_rounding(acc, r->multiplier[c], r->shift[c]);
-        case QC_FLOAT32: return qc_multiply_float32(acc, (float)r->real_multiplier[c]);
+        case QC_FLOAT32: {
+            const int32_t y = qc_multiply_float32(acc, (float)r->real_multiplier[c]);
+            return qc_clamp(y, -QC_FLOAT32_LIMIT, QC_FLOAT32_LIMIT);
+        }
         case QC_FLOAT64: return qc_multiply_float64(acc, r->real_multiplier[c]);
         case QC_INT16_MULTIPLIER: return qc_multiply_int16_multiplier(acc, r->multiplier[c], r->shift[c]);
     }
