@@ -26,6 +26,17 @@ def read_paddings(node: Node) -> np.ndarray:
     return paddings.astype(np.int64)
 
 
+def zero_value(node: Node) -> np.ndarray:
+    """Return what stands for 0 in the output, as a 0-d array: its zero point, or 0 without parameters."""
+    y = node.output
+    if y.dtype not in ("int8", "uint8", "int16") or not y.quantized:
+        return np.zeros((), y.dtype)
+    low, high = type_bounds(y.dtype)
+    if not low <= y.zero_point <= high:
+        raise node.refuse(f"the zero point of the output is {y.zero_point}; expected one in [{low}, {high}]")
+    return np.array(y.zero_point, y.dtype)
+
+
 def pad_value(node: Node) -> np.ndarray:
     """Return the value to pad with, as a 0-d array of the dtype.
 
@@ -42,12 +53,7 @@ def pad_value(node: Node) -> np.ndarray:
         if value.size != 1:
             raise node.refuse(f"the value to pad with has shape {value.shape}; expected one element")
         return value.reshape(())
-    if y.dtype not in ("int8", "uint8", "int16") or not y.quantized:
-        return np.zeros((), y.dtype)
-    low, high = type_bounds(y.dtype)
-    if not low <= y.zero_point <= high:
-        raise node.refuse(f"the zero point of the output is {y.zero_point}; expected one in [{low}, {high}]")
-    return np.array(y.zero_point, y.dtype)
+    return zero_value(node)
 
 
 @operator("PAD", "PADV2", dtypes=("any",), max_version=6, page="pad")

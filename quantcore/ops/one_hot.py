@@ -1,0 +1,39 @@
+"""ONE_HOT."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import rearrange as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, int_values, resolve_axis
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, operator
+
+DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
+
+
+@operator("ONE_HOT", dtypes=DTYPES, max_version=1, page="one_hot")
+def lower_one_hot(node: Node) -> KernelCall:
+    """Lower ONE_HOT; the depth must be known before running."""
+    check_operands(node, 4)
+    indices, on, off, y = node.input(0), node.input(2), node.input(3), node.output
+    check_dtypes(node, DTYPES, on, off, y)
+    if indices.dtype not in ("int32", "int64"):
+        raise node.refuse(f"indices are {indices.dtype}; expected int32 or int64")
+    if on.count != 1 or off.count != 1:
+        raise node.refuse(f"the values have shapes {on.shape} and {off.shape}; expected one element each")
+    depth = int_values(node, 1, 1)[0]
+    if not 0 <= depth <= np.iinfo(np.int32).max:
+        raise node.refuse(f"depth is {depth}; expected an int32 that is not negative")
+    axis = resolve_axis(node, int(node.options.get("axis", -1)), len(indices.shape) + 1)
+    y.shape = (*indices.shape[:axis], depth, *indices.shape[axis:])
+    return kernels.one_hot_call(
+        outer=math.prod(indices.shape[:axis]),
+        depth=depth,
+        inner=math.prod(indices.shape[axis:]),
+        index_bytes=np.dtype(indices.dtype).itemsize,
+        element_bytes=element_bytes(node, y),
+    )

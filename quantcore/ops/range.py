@@ -1,0 +1,58 @@
+"""RANGE and RANK: numbers that follow from shapes and constants."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import movement
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, operator
+
+DTYPES = ("float32", "int32", "int64")
+LARGEST = 2**26  # elements that a range computed while lowering may have
+
+
+def length(node: Node, start: np.generic, limit: np.generic, delta: np.generic) -> int:
+    """Return the number of elements: the quotient rounded up, formed in the dtype."""
+    if delta == 0 or not np.isfinite([start, limit, delta]).all():
+        raise node.refuse(f"goes from {start} to {limit} by {delta}; expected a step that is not 0")
+    if (delta > 0) != (start < limit) and start != limit:
+        raise node.refuse(f"a step of {delta} does not lead from {start} to {limit}")
+    if start.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            quotient = abs(float((limit - start) / delta))
+        return math.ceil(min(quotient, 2.0**62))
+    return -(-abs(int(limit) - int(start)) // abs(int(delta)))
+
+
+@operator("RANGE", dtypes=DTYPES, max_version=2, page="tile")
+def lower_range(node: Node) -> KernelCall:
+    """Lower RANGE; start, limit and delta must be known before running, and so is the output."""
+    check_operands(node, 3)
+    y = node.output
+    check_dtypes(node, DTYPES, *(node.input(i) for i in range(3)), y)
+    values = [node.known_value(i) for i in range(3)]
+    if any(value.size != 1 for value in values):
+        raise node.refuse(f"inputs have shapes {[value.shape for value in values]}; expected scalars")
+    start, limit, delta = (value.reshape(-1)[0] for value in values)
+    count = length(node, start, limit, delta)
+    if count > LARGEST:
+        raise node.refuse(f"has {count} elements; supported are up to {LARGEST}")
+    steps = np.full(count, delta, y.dtype)
+    steps[:1] = start
+    y.value = np.add.accumulate(steps, dtype=y.dtype)  # one step after the other, as TFLite adds
+    y.shape = (count,)
+    return movement.copy_call(size_bytes=0)
+
+
+@operator("RANK", dtypes=("int32",), max_version=1, page="tile")
+def lower_rank(node: Node) -> KernelCall:
+    """Lower RANK: known as soon as the shape of the input is."""
+    check_operands(node, 1)
+    y = node.output
+    check_dtypes(node, ("int32",), y)
+    y.shape, y.value = (), np.array(len(node.input(0).shape), np.int32)
+    return movement.copy_call(size_bytes=0)

@@ -1,0 +1,106 @@
+"""TILE, BROADCAST_TO, BROADCAST_ARGS, FILL, ZEROS_LIKE: values that are repeated."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import movement
+from quantcore.kernels import rearrange as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, int_values, row_major_strides
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, operator
+
+TILE_DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
+BROADCAST_TO_DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
+BROADCAST_ARGS_DTYPES = ("int32", "int64")
+FILL_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
+ZEROS_LIKE_DTYPES = ("float32", "int32", "int64")
+LARGEST = np.iinfo(np.int32).max
+
+
+def check_sizes(node: Node, sizes: list[int], what: str) -> None:
+    """Refuse negative sizes, and those beyond the int32 in which TFLite counts."""
+    if any(not 0 <= n <= LARGEST for n in sizes):
+        raise node.refuse(f"{what} are {sizes}; expected numbers from 0 to {LARGEST}")
+
+
+@operator("TILE", dtypes=TILE_DTYPES, max_version=3, page="tile")
+def lower_tile(node: Node) -> KernelCall:
+    """Lower TILE; the multiples must be known before running."""
+    check_operands(node, 2)
+    x, y = node.input(0), node.output
+    check_dtypes(node, TILE_DTYPES, x, y)
+    multiples = int_values(node, 1, len(x.shape))
+    check_sizes(node, multiples, "multiples")
+    y.shape = tuple(n * m for n, m in zip(x.shape, multiples, strict=True))
+    shape, strides = [], []
+    for size, multiple, step in zip(x.shape, multiples, row_major_strides(x.shape), strict=True):
+        shape += [multiple, size]
+        strides += [0, step]
+    return movement.strided_copy_call(
+        element_bytes=element_bytes(node, x), shape=shape, strides=strides, output=2
+    )
+
+
+@operator("BROADCAST_TO", dtypes=BROADCAST_TO_DTYPES, max_version=3, page="tile")
+def lower_broadcast_to(node: Node) -> KernelCall:
+    """Lower BROADCAST_TO; the new shape must be known before running."""
+    check_operands(node, 2)
+    x, y = node.input(0), node.output
+    check_dtypes(node, BROADCAST_TO_DTYPES, x, y)
+    wanted = int_values(node, 1)
+    check_sizes(node, wanted, "sizes of the new shape")
+    missing = len(wanted) - len(x.shape)
+    padded = (1,) * missing + x.shape
+    if missing < 0 or any(n not in (1, m) for n, m in zip(padded, wanted, strict=True)):
+        raise node.refuse(f"an input of shape {x.shape} does not broadcast to {tuple(wanted)}")
+    y.shape = tuple(wanted)
+    steps = [0] * missing + row_major_strides(x.shape)
+    return movement.strided_copy_call(
+        element_bytes=element_bytes(node, x),
+        shape=wanted,
+        strides=[0 if n == 1 else step for n, step in zip(padded, steps, strict=True)],
+        output=2,
+    )
+
+
+@operator("BROADCAST_ARGS", dtypes=BROADCAST_ARGS_DTYPES, max_version=1, page="tile")
+def lower_broadcast_args(node: Node) -> KernelCall:
+    """Lower BROADCAST_ARGS: the shape that two shapes, known before running, broadcast to."""
+    check_operands(node, 2)
+    y = node.output
+    check_dtypes(node, BROADCAST_ARGS_DTYPES, node.input(0), node.input(1), y)
+    shapes = [int_values(node, 0), int_values(node, 1)]
+    rank = max(len(shape) for shape in shapes)
+    first, second = ([1] * (rank - len(shape)) + shape for shape in shapes)
+    if any(a != b and 1 not in (a, b) for a, b in zip(first, second, strict=True)):
+        raise node.refuse(f"shapes {shapes[0]} and {shapes[1]} do not broadcast")
+    y.value = np.array([b if a == 1 else a for a, b in zip(first, second, strict=True)], y.dtype)
+    y.shape = y.value.shape
+    return movement.copy_call(size_bytes=0)
+
+
+@operator("FILL", dtypes=FILL_DTYPES, max_version=4, page="tile")
+def lower_fill(node: Node) -> KernelCall:
+    """Lower FILL; the shape must be known before running, the value need not be."""
+    check_operands(node, 2)
+    value, y = node.input(1), node.output
+    check_dtypes(node, FILL_DTYPES, value, y)
+    shape = int_values(node, 0)
+    check_sizes(node, shape, "sizes")
+    if value.shape != ():
+        raise node.refuse(f"the value has shape {value.shape}; expected a scalar")
+    y.shape = tuple(shape)
+    return kernels.fill_call(count=y.count, element_bytes=element_bytes(node, y), input=1, output=2)
+
+
+@operator("ZEROS_LIKE", dtypes=ZEROS_LIKE_DTYPES, max_version=1, page="tile")
+def lower_zeros_like(node: Node) -> KernelCall:
+    """Lower ZEROS_LIKE: known as soon as the shape of the input is."""
+    check_operands(node, 1)
+    x, y = node.input(0), node.output
+    check_dtypes(node, ZEROS_LIKE_DTYPES, x, y)
+    y.shape = x.shape
+    y.value = np.zeros(x.shape, y.dtype)
+    return movement.copy_call(size_bytes=0)

@@ -1,0 +1,66 @@
+"""REVERSE_V2 and REVERSE_SEQUENCE."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import movement
+from quantcore.kernels import rearrange as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes, int_values, resolve_axis, row_major_strides
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, operator
+
+DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
+SEQUENCE_DTYPES = ("float32", "uint8", "int16", "int32", "int64")
+
+
+@operator("REVERSE_V2", dtypes=DTYPES, max_version=3, page="reverse_v2")
+def lower_reverse(node: Node) -> KernelCall:
+    """Lower REVERSE_V2; the axes must be known before running."""
+    check_operands(node, 2)
+    x, y = node.input(0), node.output
+    check_dtypes(node, DTYPES, x, y)
+    axes = [resolve_axis(node, axis, len(x.shape)) for axis in int_values(node, 1)]
+    if len(set(axes)) != len(axes):
+        raise node.refuse(f"axes are {axes}; expected each at most once")
+    y.shape = x.shape
+    steps = row_major_strides(x.shape)
+    return movement.strided_copy_call(
+        element_bytes=element_bytes(node, x),
+        shape=x.shape,
+        strides=[-step if d in axes else step for d, step in enumerate(steps)],
+        first=sum((x.shape[d] - 1) * steps[d] for d in axes),
+        output=2,
+    )
+
+
+@operator("REVERSE_SEQUENCE", dtypes=SEQUENCE_DTYPES, max_version=1, page="reverse_v2")
+def lower_reverse_sequence(node: Node) -> KernelCall:
+    """Lower REVERSE_SEQUENCE; the lengths may be data."""
+    check_operands(node, 2)
+    x, lengths, y = node.input(0), node.input(1), node.output
+    check_dtypes(node, SEQUENCE_DTYPES, x, y)
+    rank = len(x.shape)
+    sequence = int(node.options.get("seq_dim", 0))
+    batch = int(node.options.get("batch_dim", 0))
+    if not (0 <= sequence < rank and 0 <= batch < rank) or sequence == batch:
+        raise node.refuse(f"seq_dim is {sequence}, batch_dim {batch}; expected two dimensions of {x.shape}")
+    if lengths.dtype not in ("int32", "int64") or lengths.shape != (x.shape[batch],):
+        raise node.refuse(
+            f"lengths are {lengths.dtype} of shape {lengths.shape}; "
+            f"expected int32 or int64, ({x.shape[batch]},)"
+        )
+    y.shape = x.shape
+    low, high = sorted((sequence, batch))
+    return kernels.reverse_sequence_call(
+        outer=math.prod(x.shape[:low]),
+        low=x.shape[low],
+        middle=math.prod(x.shape[low + 1 : high]),
+        high=x.shape[high],
+        slice_bytes=math.prod(x.shape[high + 1 :]) * element_bytes(node, x),
+        sequence_is_high=sequence > batch,
+        index_bytes=np.dtype(lengths.dtype).itemsize,
+    )

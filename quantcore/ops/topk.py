@@ -1,0 +1,38 @@
+"""TOPK_V2."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import rearrange as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, operator
+
+DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
+
+
+@operator("TOPK_V2", dtypes=DTYPES, max_version=3, page="topk_v2")
+def lower_topk(node: Node) -> KernelCall:
+    """Lower TOPK_V2; how many to take must be known before running."""
+    check_operands(node, 2, 2)
+    x, values, places = node.input(0), node.outputs[0], node.outputs[1]
+    check_dtypes(node, DTYPES, x, values)
+    if places.dtype not in ("int16", "int32"):
+        raise node.refuse(f"places are {places.dtype}; expected int16 or int32")
+    wanted = node.known_value(1)
+    if wanted.size != 1 or wanted.dtype not in (np.int16, np.int32):
+        raise node.refuse(f"input 1 is {wanted.dtype} of shape {wanted.shape}; expected one int16 or int32")
+    k = int(wanted.reshape(()))
+    if not x.shape or not 1 <= k <= x.shape[-1]:
+        raise node.refuse(f"takes {k} of the last dimension of an input of shape {x.shape}")
+    values.shape = places.shape = (*x.shape[:-1], k)
+    return kernels.topk_call(
+        x.dtype,
+        rows=math.prod(x.shape[:-1]),
+        size=x.shape[-1],
+        k=k,
+        index_bytes=np.dtype(places.dtype).itemsize,
+    )
