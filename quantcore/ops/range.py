@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ DTYPES = ("float32", "int32", "int64")
 LARGEST = 2**26  # elements that a range computed while lowering may have
 
 
-def length(node: Node, start: np.generic, limit: np.generic, delta: np.generic) -> int:
+def length(node: Node, start: Any, limit: Any, delta: Any) -> int:
     """Return the number of elements: the quotient rounded up, formed in the dtype."""
     if delta == 0 or not np.isfinite([start, limit, delta]).all():
         raise node.refuse(f"goes from {start} to {limit} by {delta}; expected a step that is not 0")
