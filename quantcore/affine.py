@@ -28,8 +28,9 @@ from quantcore.fixed_point import (
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.layout import channel_view, dense_view, resolve_axis, restore_order
-from quantcore.numerics import get_profile
+from quantcore.numerics import Profile, get_profile
 from quantcore.qparams import DTYPES, QuantParams, choose_qparams, storage_name
+from quantcore.requantization import requantize_delegated, requantize_multiplier
 
 __all__ = [
     "DTYPES",
@@ -125,15 +126,19 @@ def requantize(q: Any, p: QuantParams, p2: QuantParams, numerics: str = "referen
     """Return what `q`, quantized by `p`, is when quantized by `p2`, in integers: QUANTIZE between integers.
 
     ``clamp(rule(q - p.zero_point) + p2.zero_point, p2.qmin, p2.qmax)``, where the rule multiplies by
-    ``p.scale / p2.scale`` in fixed point.
+    ``p.scale / p2.scale`` in fixed point. Rules: ``docs/numerics/requantize.md``. Where one treats the last
+    elements otherwise (``optimized``: those after the last full 16), they are counted in C order over the
+    whole array.
 
     Parameters
     ----------
     q : array_like of ``p.storage``
     p, p2 : QuantParams
-        Either may be per channel; if both are, along the same axis.
+        Either may be per channel; if both are, along the same axis. Not where the rule depends on the place
+        of an element: no backend requantizes per channel.
     numerics : str
-        Numerics profile that names the rule.
+        Numerics profile that names the rule. What ``xnnpack`` declines (ratios of scales outside
+        [2**-8, 2**7], other dtypes) goes by ``optimized``.
 
     Raises
     ------
@@ -144,43 +149,59 @@ def requantize(q: Any, p: QuantParams, p2: QuantParams, numerics: str = "referen
         The profile has no rule for it.
     """
     array = _quantized(q, p)
-    rule = get_profile(numerics).rule("QUANTIZE", p2.dtype)
-    if rule is None or rule.form or rule.block:
-        raise QuantizationError(f"the numerics profile {numerics!r} has no requantization of whole arrays")
+    profile = get_profile(numerics)
     axes = {resolve_axis(one.axis, array.ndim) for one in (p, p2) if one.axis is not None}
     if len(axes) > 1:
         raise QuantizationError(f"p has axis {p.axis} and p2 {p2.axis}; expected the same")
     if not axes:
         numbers: tuple[Any, ...] = (p.scale, p.zero_point, p2.scale, p2.zero_point)
-        return _requantize_channel(array, p, p2, numbers, rule.rounding)
+        return _requantize_channel(array, p, p2, numbers, profile)
     axis = axes.pop()
     channels = array.shape[axis]
     columns = [_per_channel(v, channels) for v in (p.scale, p.zero_point, p2.scale, p2.zero_point)]
     out = np.empty(array.shape, p2.storage)
     source, target = np.moveaxis(array, axis, 0), np.moveaxis(out, axis, 0)
     for c, numbers in enumerate(zip(*columns, strict=True)):
-        target[c] = _requantize_channel(source[c], p, p2, numbers, rule.rounding)
+        target[c] = _requantize_channel(source[c], p, p2, numbers, profile, whole=False)
     return out
 
 
 def _requantize_channel(
-    q: np.ndarray, p: QuantParams, p2: QuantParams, numbers: tuple[Any, ...], rounding: str
+    q: np.ndarray,
+    p: QuantParams,
+    p2: QuantParams,
+    numbers: tuple[Any, ...],
+    profile: Profile,
+    *,
+    whole: bool = True,
 ) -> np.ndarray:
+    """Requantize by one pair of scales: the `whole` array, or what belongs to one channel."""
     scale, zero_point, scale2, zero_point2 = numbers
-    real = np.float64(scale) / np.float64(scale2)
+    delegated = requantize_delegated(p.dtype, p2.dtype, scale, scale2)
+    rule = profile.rule("QUANTIZE", f"{p.dtype}_to_{p2.dtype}", delegated=delegated)
+    if rule is None:
+        raise QuantizationError(
+            f"the numerics profile {profile.name!r} has no confirmed rule for {p.dtype} to {p2.dtype}"
+        )
+    if not whole and (rule.block or rule.form):
+        raise QuantizationError(f"the numerics profile {profile.name!r} has no requantization per channel")
+    real = requantize_multiplier(rule, scale, scale2)
     multiplier, shift = quantize_multiplier(real)
     if shift > 31:
         raise QuantizationError(f"the ratio of the scales is {real:g}; expected less than 2**31")
     requant = Requant(
-        rounding,
+        rule.rounding,
         multiplier,
         shift,
         real_multiplier=real,
         output_offset=int(zero_point2),
         activation_min=p2.qmin,
         activation_max=p2.qmax,
+        body=q.size // rule.block * rule.block if rule.block else None,
+        tail=rule.tail if rule.block else None,
     )
-    view, order = dense_view(q)
+    # the place of an element counts where there is a tail
+    view, order = dense_view(np.ascontiguousarray(q).reshape(q.shape) if rule.block else q)
     out = np.empty(view.shape, p2.storage)
     call = kernels.requantize_call(
         storage_name(p.dtype),

@@ -68,6 +68,7 @@ class Profile:
         Rule of operators without a row; None to refuse them.
     rules : dict
         ``(operator, dtype of the output)`` to `Rule`; the dtype ``any`` stands for all without a row.
+        Operators that convert are listed by both dtypes, ``int8_to_float32``.
     package : str or None
         Oracle package, where only one will do.
     fallback : str or None
@@ -114,6 +115,17 @@ FLOAT_PRODUCT = Rule(product="float_product")
 SUMMED = Rule(form="summed")
 # XNNPACK approximates these float functions as the CPU's instructions allow: not exact
 APPROXIMATE = Rule(form="approximate")
+# XNNPACK multiplies by ratios of scales in fixed point with 8 fractional bits
+FIXED8 = Rule("single_rounding", "float32", form="fixed8")
+
+RELUS = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
+
+# Conversions, by both dtypes
+TO_8_BITS = "float32_to_int8 float32_to_uint8"
+FROM_8_BITS = "int8_to_float32 uint8_to_float32"
+BETWEEN_8_BITS = "int8_to_int8 int8_to_uint8 uint8_to_int8 uint8_to_uint8"
+BETWEEN_WIDE = "int16_to_int8 int16_to_int16 int16_to_int32 int32_to_int8 int32_to_int16"
+TFLM_CASTS = ("bool", "int8", "int16", "int32", "uint32", "float32")
 
 PROFILES: dict[str, Profile] = {
     "reference": Profile(
@@ -133,6 +145,7 @@ PROFILES: dict[str, Profile] = {
             ("TRANSPOSE_CONV", "uint8"): Rule("double_rounding", "float_product"),
             **rows("int8 int16", "ABS", "RSQRT", rule=FLOAT32_QUOTIENT),
             **rows("int8 uint8 int16", "DIV", rule=FLOAT32_QUOTIENT),
+            **rows("int8 uint8 int16", *RELUS, rule=FLOAT32_QUOTIENT),
             ("SVDF", "int8"): Rule("double_rounding", "float32"),
             ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): Rule("double_rounding", "float32"),
         },
@@ -183,6 +196,20 @@ PROFILES: dict[str, Profile] = {
             **rows("float32 hybrid", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
             ("SVDF", "int8"): Rule("double_rounding", "float32"),
             ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): Rule("double_rounding", "float32"),
+            ("CAST", "any"): Rule(),
+            **rows("float32", "LOGISTIC", "TANH", rule=Rule(form="eigen")),
+            **rows("int8 uint8", "LOGISTIC", "TANH"),
+            **rows("int16", "LOGISTIC", "TANH", rule=Rule(form="fixed")),
+            **rows("float32", *RELUS),
+            **rows("int8 uint8", *RELUS, rule=FLOAT32_QUOTIENT),
+            **rows("int16", "RELU", "RELU6", rule=FLOAT32_QUOTIENT),
+            **rows("float32 int8 uint8", "HARD_SWISH"),
+            **rows("float32 int8 uint8 int16", "LEAKY_RELU"),
+            **rows(TO_8_BITS + " float32_to_int16", "QUANTIZE", rule=Rule(form="reciprocal", block=8)),
+            **rows(BETWEEN_8_BITS, "QUANTIZE", rule=Rule("ruy", block=16)),
+            **rows(BETWEEN_WIDE, "QUANTIZE"),
+            **rows(FROM_8_BITS, "DEQUANTIZE", rule=Rule(form="terms", block=8)),
+            **rows("int16_to_float32 float16_to_float32", "DEQUANTIZE"),
             ("TRANSPOSE_CONV", "float32"): SUMMED,
             ("TRANSPOSE_CONV", "hybrid"): Rule(),
             ("TRANSPOSE_CONV", "int16"): Rule("ruy", form="col2im", block=8),
@@ -199,6 +226,13 @@ PROFILES: dict[str, Profile] = {
             ("BATCH_MATMUL", "float32"): SUMMED,
             ("BATCH_MATMUL", "int8"): Rule("float32", "float32", form="symmetric_rhs"),
             ("COS", "float32"): APPROXIMATE,
+            **rows("float32", "LOGISTIC", "TANH", rule=APPROXIMATE),
+            **rows("int8 uint8", "LOGISTIC", "TANH", rule=Rule(form="xnnpack")),
+            ("LEAKY_RELU", "float32"): Rule(),
+            **rows("int8 uint8", "LEAKY_RELU", rule=FIXED8),
+            **rows(FROM_8_BITS, "DEQUANTIZE"),
+            **rows(TO_8_BITS, "QUANTIZE", rule=Rule(form="saturating")),
+            **rows("int8_to_int8 uint8_to_uint8", "QUANTIZE", rule=FIXED8),
             ("EXP", "float32"): APPROXIMATE,
             ("FULLY_CONNECTED", "float32"): SUMMED,
             ("FULLY_CONNECTED", "int8"): Rule("float32", "float32", "symmetric_filter", bounds="xnnpack"),
@@ -235,6 +269,16 @@ PROFILES: dict[str, Profile] = {
             **rows("float32 int8 int32", "DIV"),
             **rows("int32", "ARG_MAX", "ARG_MIN"),
             ("RSQRT", "int16"): Rule(form="newton"),
+            **rows("float32 int8 int16", "LOGISTIC", "TANH", "RELU"),
+            ("RELU6", "float32"): Rule(),
+            **rows("int8 int16", "RELU6", rule=Rule(form="unscaled")),
+            **rows("float32 int8", "HARD_SWISH"),
+            **rows("float32 int8 int16", "LEAKY_RELU"),
+            **{("CAST", f"{a}_to_{b}"): Rule(form="saturating") for a in TFLM_CASTS for b in TFLM_CASTS},
+            **rows("float32_to_int8 float32_to_int16", "QUANTIZE", rule=Rule(form="per_tensor")),
+            **rows("int8_to_int8 int8_to_uint8 uint8_to_int8 int8_to_int16 int8_to_int32", "QUANTIZE"),
+            **rows(BETWEEN_WIDE, "QUANTIZE"),
+            **rows(FROM_8_BITS + " int16_to_float32", "DEQUANTIZE", rule=Rule(form="per_tensor")),
             ("SOFTMAX", "int16"): Rule(),
             **rows("float32 hybrid", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", rule=Rule(form="tflm")),
             ("SVDF", "int8"): Rule("double_rounding", "float32", form="tflm"),

@@ -28,8 +28,10 @@ qc_status qc_relu_f32_ref(const qc_relu_f32_params *params, const float *input, 
 
 static int32_t leaky_relu_one(const qc_leaky_relu_params *p, int32_t q) {
     const int32_t d = q + p->input_offset;
-    const int32_t y = d >= 0 ? qc_multiply_double_rounding(d, p->identity_multiplier, p->identity_shift)
-                             : qc_multiply_double_rounding(d, p->alpha_multiplier, p->alpha_shift);
+    const int32_t multiplier = d >= 0 ? p->identity_multiplier : p->alpha_multiplier;
+    const int32_t shift = d >= 0 ? p->identity_shift : p->alpha_shift;
+    const int32_t y = p->rounding == QC_SINGLE_ROUNDING ? qc_multiply_single_rounding(d, multiplier, shift)
+                                                        : qc_multiply_double_rounding(d, multiplier, shift);
     return qc_wrap32((int64_t)y + p->output_offset);
 }
 

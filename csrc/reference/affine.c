@@ -37,13 +37,63 @@ DEFINE_DEQUANTIZE(u8, uint8_t)
 DEFINE_DEQUANTIZE(s16, int16_t)
 DEFINE_DEQUANTIZE(s32, int32_t)
 
+#define DEFINE_QUANTIZE_RECIPROCAL(suffix, T)                                                      \
+    qc_status qc_quantize_reciprocal_f32_##suffix##_ref(const qc_affine_body_params *p, const float *input, \
+                                                        T *output, void *scratch) {                \
+        (void)scratch;                                                                             \
+        const float reciprocal = (float)(1.0 / (double)p->scale);                                  \
+        for (int64_t i = 0; i < p->count; ++i) {                                                   \
+            const int32_t rounded = i < p->body ? qc_round_even_to_int32(input[i] * reciprocal)    \
+                                                : qc_round_to_int32((double)input[i] / (double)p->scale); \
+            output[i] = (T)qc_clamp(qc_wrap32((int64_t)rounded + p->zero_point), p->qmin, p->qmax); \
+        }                                                                                          \
+        return QC_OK;                                                                              \
+    }
+DEFINE_QUANTIZE_RECIPROCAL(s8, int8_t)
+DEFINE_QUANTIZE_RECIPROCAL(u8, uint8_t)
+DEFINE_QUANTIZE_RECIPROCAL(s16, int16_t)
+
+static int32_t quantize_saturating_one(float x, float reciprocal, int32_t zero_point) {
+    const float scaled = x * reciprocal;
+    const float limited = scaled < 32767.0f ? scaled : 32767.0f; /* so is a NaN */
+    const int32_t rounded = qc_clamp(qc_round_even_to_int32(limited), INT16_MIN, INT16_MAX);
+    return qc_clamp(rounded + zero_point, INT16_MIN, INT16_MAX);
+}
+
+#define DEFINE_QUANTIZE_SATURATING(suffix, T)                                                      \
+    qc_status qc_quantize_saturating_f32_##suffix##_ref(const qc_affine_body_params *p, const float *input, \
+                                                        T *output, void *scratch) {                \
+        (void)scratch;                                                                             \
+        const float reciprocal = 1.0f / p->scale;                                                  \
+        for (int64_t i = 0; i < p->count; ++i)                                                     \
+            output[i] = (T)qc_clamp(quantize_saturating_one(input[i], reciprocal, p->zero_point), p->qmin, p->qmax); \
+        return QC_OK;                                                                              \
+    }
+DEFINE_QUANTIZE_SATURATING(s8, int8_t)
+DEFINE_QUANTIZE_SATURATING(u8, uint8_t)
+
+#define DEFINE_DEQUANTIZE_TERMS(suffix, T)                                                         \
+    qc_status qc_dequantize_terms_##suffix##_f32_ref(const qc_affine_body_params *p, const T *input, float *output, \
+                                                     void *scratch) {                              \
+        (void)scratch;                                                                             \
+        const float zero = (float)(-(double)p->zero_point * (double)p->scale);                     \
+        for (int64_t i = 0; i < p->count; ++i) {                                                   \
+            const float scaled = (float)input[i] * p->scale;                                       \
+            output[i] = i < p->body ? scaled + zero : qc_dequantize_one(input[i], p->scale, p->zero_point); \
+        }                                                                                          \
+        return QC_OK;                                                                              \
+    }
+DEFINE_DEQUANTIZE_TERMS(s8, int8_t)
+DEFINE_DEQUANTIZE_TERMS(u8, uint8_t)
+
 #define DEFINE_REQUANTIZE(isa, from, In, to, Out)                                                  \
     qc_status qc_requantize_##from##_##to##_##isa(const qc_requantize_params *p, const In *input, Out *output, \
                                                   void *scratch) {                                 \
         (void)scratch;                                                                             \
         for (int64_t i = 0; i < p->count; ++i) {                                                   \
             const int32_t x = qc_wrap32((int64_t)input[i] - p->input_zero_point);                  \
-            output[i] = (Out)qc_requantize(&p->requant, x, 0);                                     \
+            const int32_t place = i < INT32_MAX ? (int32_t)i : INT32_MAX - 1; /* in body or tail */ \
+            output[i] = (Out)qc_requantize(&p->requant, x, place);                                 \
         }                                                                                          \
         return QC_OK;                                                                              \
     }

@@ -39,9 +39,9 @@ static int64_t to_int64(double v) {
 }
 
 /* Truncation with saturation; NaN gives `nan`. */
-static int32_t saturate(double v, double low, double high, int32_t nan) {
+static int64_t saturate(double v, double low, double high, int64_t nan) {
     if (isnan(v)) return nan;
-    return (int32_t)(v < low ? low : v > high ? high : v);
+    return (int64_t)(v < low ? low : v > high ? high : v);
 }
 
 #define READ(T, expression)                                                                        \
@@ -111,6 +111,19 @@ static void write_floats(const double *wide, int count, qc_dtype from, qc_dtype 
     }
 }
 
+/* float32 to integers of up to 32 bits, saturated; NaN is 0. Other dtypes as above. */
+static void write_saturated(const double *wide, int count, qc_dtype dtype, uint8_t *output) {
+    switch (dtype) {
+        case QC_S8: WRITE(int8_t, saturate(wide[i], INT8_MIN, INT8_MAX, 0)); break;
+        case QC_U8: WRITE(uint8_t, saturate(wide[i], 0, UINT8_MAX, 0)); break;
+        case QC_S16: WRITE(int16_t, saturate(wide[i], INT16_MIN, INT16_MAX, 0)); break;
+        case QC_U16: WRITE(uint16_t, saturate(wide[i], 0, UINT16_MAX, 0)); break;
+        case QC_S32: WRITE(int32_t, saturate(wide[i], INT32_MIN, INT32_MAX, 0)); break;
+        case QC_U32: WRITE(uint32_t, saturate(wide[i], 0, UINT32_MAX, 0)); break;
+        default: write_floats(wide, count, QC_F32, dtype, output);
+    }
+}
+
 qc_status qc_cast_ref(const qc_cast_params *p, const uint8_t *input, uint8_t *output, void *scratch) {
     static const int sizes[] = {1, 1, 1, 2, 2, 4, 4, 8, 2, 4, 8};
     (void)scratch;
@@ -121,7 +134,10 @@ qc_status qc_cast_ref(const qc_cast_params *p, const uint8_t *input, uint8_t *ou
         if (is_float(p->from)) {
             double wide[BLOCK];
             read_floats(p->from, from, count, wide);
-            write_floats(wide, count, p->from, p->to, to);
+            if (p->saturates && p->from == QC_F32)
+                write_saturated(wide, count, p->to, to);
+            else
+                write_floats(wide, count, p->from, p->to, to);
         } else {
             int64_t wide[BLOCK];
             read_integers(p->from, from, count, wide);

@@ -2,9 +2,9 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant, qc_rounding
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import DTYPE_SUFFIX, ROUNDINGS
 
 cdef extern from "quantcore/activation.h" nogil:
     ctypedef struct qc_relu_params:
@@ -23,6 +23,7 @@ cdef extern from "quantcore/activation.h" nogil:
         int32_t identity_shift
         int32_t alpha_multiplier
         int32_t alpha_shift
+        qc_rounding rounding
     ctypedef struct qc_leaky_relu_f32_params:
         int64_t count
         float alpha
@@ -57,10 +58,12 @@ def relu_f32_call(*, int64_t count, float activation_min, float activation_max) 
 
 
 def leaky_relu_call(dtype, *, int64_t count, int32_t input_offset, int32_t output_offset, int32_t identity_multiplier,
-                    int32_t identity_shift, int32_t alpha_multiplier, int32_t alpha_shift) -> KernelCall:
-    """LEAKY_RELU on int8, uint8 or int16; see ``qc_leaky_relu_params``."""
+                    int32_t identity_shift, int32_t alpha_multiplier, int32_t alpha_shift,
+                    rounding="double_rounding") -> KernelCall:
+    """LEAKY_RELU on int8, uint8 or int16; `rounding` is double or single. See ``qc_leaky_relu_params``."""
     cdef qc_leaky_relu_params p = qc_leaky_relu_params(
         count, input_offset, output_offset, identity_multiplier, identity_shift, alpha_multiplier, alpha_shift,
+        <qc_rounding><int>ROUNDINGS[rounding],
     )
     return make_call(f"leaky_relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
 

@@ -21,6 +21,13 @@ cdef extern from "quantcore/affine.h" nogil:
         const int32_t *zero_point
         int32_t qmin
         int32_t qmax
+    ctypedef struct qc_affine_body_params:
+        int64_t count
+        int64_t body
+        float scale
+        int32_t zero_point
+        int32_t qmin
+        int32_t qmax
     ctypedef struct qc_half_params:
         int64_t count
     ctypedef struct qc_requantize_params:
@@ -52,6 +59,19 @@ def quantize_call(dtype, *, outer=1, inner, scale, zero_point, int32_t qmin, int
 def dequantize_call(dtype, *, outer=1, inner, scale, zero_point) -> KernelCall:
     """`dtype` to float32; `scale` and `zero_point` have shape (channels,), or () for one channel."""
     return affine_call(f"dequantize_{DTYPE_SUFFIX[dtype]}_f32", outer, inner, scale, zero_point, 0, 0)
+
+
+def quantize_body_call(form, dtype, *, int64_t count, int64_t body=0, float scale, int32_t zero_point, int32_t qmin,
+                       int32_t qmax) -> KernelCall:
+    """float32 to `dtype`, per tensor, by the form ``reciprocal`` or ``saturating``; see ``qc_affine_body_params``."""
+    cdef qc_affine_body_params p = qc_affine_body_params(count, body, scale, zero_point, qmin, qmax)
+    return make_call(f"quantize_{form}_f32_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+
+
+def dequantize_body_call(form, dtype, *, int64_t count, int64_t body, float scale, int32_t zero_point) -> KernelCall:
+    """`dtype` to float32, per tensor, by the form ``terms``; see ``qc_affine_body_params``."""
+    cdef qc_affine_body_params p = qc_affine_body_params(count, body, scale, zero_point, 0, 0)
+    return make_call(f"dequantize_{form}_{DTYPE_SUFFIX[dtype]}_f32", &p, sizeof(p))
 
 
 def dequantize_f16_call(*, int64_t count) -> KernelCall:

@@ -11,6 +11,7 @@ cdef extern from "quantcore/cast.h" nogil:
         int64_t count
         qc_dtype from_ "from"
         qc_dtype to
+        int saturates
 
 # codes of qc_dtype
 DTYPE_CODE = {
@@ -19,10 +20,11 @@ DTYPE_CODE = {
 }
 
 
-def cast_call(from_dtype, to_dtype, *, int64_t count) -> KernelCall:
+def cast_call(from_dtype, to_dtype, *, int64_t count, bint saturates=False) -> KernelCall:
     """`from_dtype` to `to_dtype`, both keys of `DTYPE_CODE`."""
     cdef qc_cast_params p
     p.count = count
     p.from_ = <qc_dtype><int>DTYPE_CODE[from_dtype]
     p.to = <qc_dtype><int>DTYPE_CODE[to_dtype]
+    p.saturates = saturates
     return make_call("cast", &p, sizeof(p))

@@ -7,21 +7,24 @@ import numpy as np
 from quantcore.kernels import activation as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call, tabulate
+from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.registry import Node, Operand, operator
-from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant
+from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, quotient
+from quantcore.requantization import in_delegate_range, to_fixed8
 
 DTYPES = ("int8", "uint8", "float32")
 DTYPES_WITH_INT16 = ("int8", "uint8", "int16", "float32")
 
 
 def relu_multipliers(node: Node) -> dict[str, np.ndarray]:
-    """Return ``{"output": s_input / s_output}``, divided in float32 (TFLite activations.cc, ReluPrepare)."""
-    if node.output.dtype == "float32":
+    """Return ``{"output": s_input / s_output}``, divided in the precision of the profile's rule.
+
+    TFLite activations.cc (ReluPrepare) divides in float32, TFLite Micro in float64.
+    """
+    if node.output.dtype == "float32" or node.rule.form == "unscaled":
         return {}
-    with np.errstate(all="ignore"):
-        ratio = np.float32(node.input(0).scale) / np.float32(node.output.scale)
-    return {"output": np.array([ratio], dtype=np.float64)}
+    return {"output": quotient(node, node.input(0).scale, node.output.scale)}
 
 
 def unary_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, str]:
@@ -46,7 +49,10 @@ def lower_relu(node: Node, dtypes: tuple[str, ...]) -> KernelCall:
         return kernels.relu_f32_call(
             count=x.count, activation_min=low, activation_max=np.inf if unbounded else high
         )
-    requant = make_requant(node, relu_multipliers(node)["output"], y, node.op.op)
+    if node.rule.form == "unscaled":  # TFLite Micro's RELU6: stored values, clamped on the input's scale
+        requant = make_requant(node, np.ones(1), x, node.op.op)
+    else:
+        requant = make_requant(node, relu_multipliers(node)["output"], y, node.op.op)
     if dtype == "int16":
         return kernels.relu_call(dtype, count=x.count, input_offset=0, requant=requant)
     definition = kernels.relu_call(dtype, count=256, input_offset=-x.zero_point, requant=requant)
@@ -71,13 +77,30 @@ def leaky_relu_multipliers(node: Node) -> dict[str, np.ndarray]:
     if node.output.dtype == "float32":
         return {}
     x, y = np.float32(node.input(0).scale), np.float32(node.output.scale)
+    slope = np.float32(node.options.get("alpha", 0.0))
     with np.errstate(all="ignore"):
-        alpha = x * np.float32(node.options.get("alpha", 0.0)) / y
-        return {"identity": np.array([np.float64(x / y)]), "alpha": np.array([np.float64(alpha)])}
+        if node.rule.form == "fixed8":
+            identity, alpha = to_fixed8(x / y), to_fixed8(x / y * slope)
+        else:
+            identity, alpha = np.float64(x / y), np.float64(x * slope / y)
+    return {"identity": np.array([identity]), "alpha": np.array([alpha])}
+
+
+def leaky_relu_delegated(node: Node) -> bool:
+    """Whether XNNPACK takes LEAKY_RELU: float32, or 8 bits with both multipliers in its range."""
+    x, y = node.input(0), node.output
+    if not all(delegable(o, ("float32", "int8", "uint8")) for o in (x, y)):
+        return False
+    if x.dtype == "float32":
+        return True
+    with np.errstate(all="ignore"):
+        ratio = np.float32(x.scale) / np.float32(y.scale)
+        alpha = ratio * np.float32(node.options.get("alpha", 0.0))
+    return in_delegate_range(ratio) and in_delegate_range(abs(alpha))
 
 
 @operator("LEAKY_RELU", dtypes=DTYPES_WITH_INT16, max_version=2, page="leaky_relu",
-          multipliers=leaky_relu_multipliers)  # fmt: skip
+          multipliers=leaky_relu_multipliers, xnnpack=leaky_relu_delegated)  # fmt: skip
 def lower_leaky_relu(node: Node) -> KernelCall:
     """Lower LEAKY_RELU."""
     x, y, dtype = unary_operands(node, DTYPES_WITH_INT16)
@@ -98,6 +121,7 @@ def lower_leaky_relu(node: Node) -> KernelCall:
             identity_shift=identity_shift[0],
             alpha_multiplier=alpha_multiplier[0],
             alpha_shift=alpha_shift[0],
+            rounding=node.rule.rounding,
         )
 
     return call(x.count) if dtype == "int16" else lookup_call(count=x.count, table=tabulate(call(256)))

@@ -16,4 +16,4 @@ def lower_cast(node: Node) -> KernelCall:
             known = ", ".join(kernels.DTYPE_CODE)
             raise node.refuse(f"tensor {operand.index} has dtype {operand.dtype}; supported: {known}")
     y.shape = x.shape
-    return kernels.cast_call(x.dtype, y.dtype, count=x.count)
+    return kernels.cast_call(x.dtype, y.dtype, count=x.count, saturates=node.rule.form == "saturating")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 from quantcore.kernels import logistic as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call
+from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import Node, Operand, operator
 
-DTYPES = ("int8", "uint8", "float32")
+DTYPES = ("int8", "uint8", "int16", "float32")
+# int16 inputs that need no other factor than 3 for the table: Q3.12, and for TANH one bit more
+SHIFTS = {"logistic": (0,), "tanh": (0, 1)}
+TABLE_STEPS = 3 * 4096  # of qc_sigmoid_table in 1.0
 
 
 def lower_function(node: Node, function: str) -> KernelCall:
@@ -18,8 +24,13 @@ def lower_function(node: Node, function: str) -> KernelCall:
     dtype = check_dtypes(node, DTYPES, x, y)
     y.shape = x.shape
     if dtype == "float32":
-        return kernels.function_f32_call(function, count=x.count)
+        return kernels.function_f32_call(
+            function + "_eigen" * (node.rule.form == "eigen"),
+            count=x.count,
+        )
     per_tensor(node, x, y)
+    if dtype == "int16":
+        return lower_int16(node, function, x, y)
     if function == "logistic" and y.scale != 1 / 256:
         raise node.refuse(f"output has scale {y.scale}; expected 1/256, as TFLite does")
     if y.scale < 2**-30:
@@ -31,17 +42,49 @@ def lower_function(node: Node, function: str) -> KernelCall:
         input_zero_point=x.zero_point,
         output_scale=y.scale,
         output_zero_point=y.zero_point,
+        xnnpack=node.rule.form == "xnnpack",
     )
     return lookup_call(count=x.count, table=table)
 
 
-@operator("LOGISTIC", dtypes=DTYPES, max_version=3, page="logistic")
+def power_of_two(scale: float) -> int | None:
+    """Return log2 of `scale` where it is a whole number, give or take 0.001, as TFLite tests it."""
+    exponent = math.log2(scale)
+    return round(exponent) if abs(exponent - round(exponent)) < 1e-3 else None
+
+
+def lower_int16(node: Node, function: str, x: Operand, y: Operand) -> KernelCall:
+    """Lower the int16 form: by interpolation in a table, or in fixed point (form ``fixed``)."""
+    if x.zero_point or y.zero_point:
+        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+    if power_of_two(float(y.scale)) != -15:
+        raise node.refuse(f"output has scale {y.scale}; expected 2**-15, as TFLite does")
+    exponent = power_of_two(float(x.scale))
+    shift = None if exponent is None else exponent + 12
+    if shift in SHIFTS[function]:
+        if node.rule.form == "fixed":
+            return kernels.sigmoid_fixed_call(function, count=x.count, left_shift=shift)
+        return kernels.sigmoid_s16_call(function, count=x.count, multiplier=3 << shift, right_shift=0)
+    multiplier, right_shift = float(x.scale) * TABLE_STEPS, 0
+    while multiplier <= 32767 / 2 and right_shift <= 30:
+        multiplier, right_shift = 2 * multiplier, right_shift + 1
+    if multiplier >= 32768:
+        raise node.refuse(f"input has scale {x.scale}; expected less than 2.667, beyond which C is undefined")
+    return kernels.sigmoid_s16_call(function, count=x.count, multiplier=int(multiplier), right_shift=right_shift)
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the operator: float32, or 8 bits with one scale."""
+    return all(delegable(o, ("float32", "int8", "uint8")) for o in (node.input(0), node.output))
+
+
+@operator("LOGISTIC", dtypes=DTYPES, max_version=3, page="logistic", xnnpack=delegated)
 def lower_logistic(node: Node) -> KernelCall:
     """Lower LOGISTIC."""
     return lower_function(node, "logistic")
 
 
-@operator("TANH", dtypes=DTYPES, max_version=3, page="tanh")
+@operator("TANH", dtypes=DTYPES, max_version=3, page="tanh", xnnpack=delegated)
 def lower_tanh(node: Node) -> KernelCall:
     """Lower TANH."""
     return lower_function(node, "tanh")

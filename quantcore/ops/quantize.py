@@ -6,8 +6,10 @@ import numpy as np
 
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.ops.delegate import delegable
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import make_requant, type_bounds
+from quantcore.requantization import requantize_delegated, requantize_multiplier
 
 # output dtypes by input dtype, as in TFLite kernels/quantize.cc (Prepare and Eval)
 QUANTIZE_OUTPUTS = {
@@ -17,6 +19,9 @@ QUANTIZE_OUTPUTS = {
     "int16": ("int8", "int16", "int32"),
     "int32": ("int8", "int16"),
 }
+# arithmetics other than the definition's, see docs/numerics/quantize.md and dequantize.md
+BODY_FORMS = ("reciprocal", "saturating", "terms")
+SCALE_MIN = 2.0**-126  # the least normal float; XNNPACK does not compute with smaller ones
 _INT32 = np.iinfo(np.int32)
 
 
@@ -51,11 +56,11 @@ def zero_points(node: Node, operand: Operand) -> np.ndarray:
 
 
 def quantize_multipliers(node: Node) -> dict[str, np.ndarray]:
-    """Return ``{"output": s_input / s_output}`` (float64 division) where the input is quantized too."""
+    """Return ``{"output": s_input / s_output}`` where the input is quantized too."""
     if node.input(0).dtype == "float32":
         return {}
-    with np.errstate(divide="ignore", invalid="ignore"):  # a scale of 0 is refused by make_requant
-        return {"output": np.array([np.float64(node.input(0).scale) / np.float64(node.output.scale)])}
+    real = requantize_multiplier(node.rule, node.input(0).scale, node.output.scale)
+    return {"output": np.array([real])}
 
 
 def lower_requantize(node: Node, x: Operand, y: Operand) -> KernelCall:
@@ -69,19 +74,49 @@ def lower_requantize(node: Node, x: Operand, y: Operand) -> KernelCall:
         y.dtype,
         count=x.count,
         input_zero_point=int(zero_points(node, x)[0]),
-        requant=make_requant(node, quantize_multipliers(node)["output"], y),
+        requant=make_requant(node, quantize_multipliers(node)["output"], y, length=x.count),
     )
 
 
+def quantize_delegated(node: Node) -> bool:
+    """Whether XNNPACK takes QUANTIZE: from float32 to 8 bits, or between scales of one 8-bit dtype."""
+    x, y = node.input(0), node.output
+    if not delegable(x, ("float32", "int8", "uint8")) or not delegable(y, ("int8", "uint8")):
+        return False
+    return x.dtype == "float32" or requantize_delegated(x.dtype, y.dtype, x.scale, y.scale)
+
+
+def dequantize_delegated(node: Node) -> bool:
+    """Whether XNNPACK takes DEQUANTIZE: of 8 bits with one scale."""
+    return delegable(node.input(0), ("int8", "uint8")) and node.output.dtype == "float32"
+
+
+def goes_by_body(node: Node, quantized: Operand) -> bool:
+    """Whether a form of the profile's own computes it: that of one scale. Several go by the definition."""
+    if node.rule.form == "per_tensor" and quantized.scales.size > 1:
+        raise node.refuse(
+            f"tensor {quantized.index} has {quantized.scales.size} scales; the kernels of the profile "
+            f"{node.profile.name!r} know one only"
+        )
+    return node.rule.form in BODY_FORMS and quantized.scales.size == 1
+
+
+def body(node: Node) -> int:
+    """Return how many leading elements of the input the profile's vector code takes."""
+    count, block = node.input(0).count, node.rule.block
+    return count // block * block if block else count
+
+
 @operator("QUANTIZE", dtypes=("int8", "uint8", "int16", "int32"), max_version=6, page="quantize",
-          multipliers=quantize_multipliers)  # fmt: skip
+          multipliers=quantize_multipliers, xnnpack=quantize_delegated)  # fmt: skip
 def lower_quantize(node: Node) -> KernelCall:
     """Lower float32 to a quantized dtype, per tensor or per channel, or one quantized dtype to another."""
     x, y = node.input(0), node.output
     y.shape = x.shape
     if x.dtype not in QUANTIZE_OUTPUTS:
         raise node.refuse(f"input dtype is {x.dtype}; supported: {', '.join(QUANTIZE_OUTPUTS)}")
-    if y.dtype not in QUANTIZE_OUTPUTS[x.dtype]:
+    listed = ("QUANTIZE", node.rule_dtype) in node.profile.rules  # TFLite Micro has more pairs
+    if y.dtype not in QUANTIZE_OUTPUTS[x.dtype] and not listed:
         known = ", ".join(QUANTIZE_OUTPUTS[x.dtype])
         raise node.refuse(f"{x.dtype} to {y.dtype} is not supported; {x.dtype} goes to {known}")
     zero_point = zero_points(node, y)
@@ -89,12 +124,26 @@ def lower_quantize(node: Node) -> KernelCall:
         return lower_requantize(node, x, y)
     outer, inner = channel_view(node, y)
     qmin, qmax = type_bounds(y.dtype)
+    if goes_by_body(node, y):
+        if node.rule.form == "saturating" and not SCALE_MIN <= y.scale <= 1 / SCALE_MIN:
+            raise node.refuse(f"output has scale {y.scale}; XNNPACK needs 2**-126 to 2**126")
+        return kernels.quantize_body_call(
+            node.rule.form,
+            y.dtype,
+            count=x.count,
+            body=body(node),
+            scale=y.scale,
+            zero_point=int(zero_point[0]),
+            qmin=qmin,
+            qmax=qmax,
+        )
     return kernels.quantize_call(
         y.dtype, outer=outer, inner=inner, scale=y.scales, zero_point=zero_point, qmin=qmin, qmax=qmax
     )
 
 
-@operator("DEQUANTIZE", dtypes=("int8", "uint8", "int16", "float16"), max_version=9, page="dequantize")
+@operator("DEQUANTIZE", dtypes=("int8", "uint8", "int16", "float16"), max_version=9, page="dequantize",
+          xnnpack=dequantize_delegated)  # fmt: skip
 def lower_dequantize(node: Node) -> KernelCall:
     """Lower a quantized dtype (per tensor or per channel), or float16, to float32."""
     x, y = node.input(0), node.output
@@ -112,4 +161,13 @@ def lower_dequantize(node: Node) -> KernelCall:
         if x.scales.size > 1:
             raise node.refuse("int16 with a scale per channel is not supported, as in TFLite")
     outer, inner = channel_view(node, x)
+    if goes_by_body(node, x):
+        return kernels.dequantize_body_call(
+            node.rule.form,
+            x.dtype,
+            count=x.count,
+            body=body(node),
+            scale=x.scale,
+            zero_point=int(zero_point[0]),
+        )
     return kernels.dequantize_call(x.dtype, outer=outer, inner=inner, scale=x.scales, zero_point=zero_point)

@@ -45,6 +45,10 @@ class UnknownValueError(UnsupportedOperatorError):
         super().__init__(message, op, index)
 
 
+# Operators whose rule depends on the dtype of the input as well
+CONVERSIONS = ("CAST", "DEQUANTIZE", "QUANTIZE")
+
+
 @dataclass(slots=True)
 class Operand:
     """A tensor as an operator sees it while it is lowered.
@@ -153,15 +157,19 @@ class Node:
         rule = self.profile.rule(self.op.op, self.rule_dtype, delegated=delegated)
         if rule is None:
             kind = "the hybrid form" if self.rule_dtype == "hybrid" else f"{self.output.dtype} outputs"
+            if self.op.op in CONVERSIONS:
+                kind = self.rule_dtype.replace("_", " ")
             raise self.refuse(f"the numerics profile {self.profile.name!r} has no confirmed rule for {kind}")
         return rule
 
     @property
     def rule_dtype(self) -> str:
-        """Dtype under which profiles list the rule: of the output, or ``hybrid``.
+        """Dtype under which profiles list the rule: of the output, or ``hybrid``, or ``int8_to_float32``.
 
-        Hybrid operators take float32 activations and int8 weights.
+        Hybrid operators take float32 activations and int8 weights; conversions are listed by both dtypes.
         """
+        if self.op.op in CONVERSIONS:
+            return f"{self.input(0).dtype}_to_{self.output.dtype}"
         dtypes = {operand.dtype for operand in self.inputs if operand is not None}
         hybrid = self.output.dtype == "float32" and {"float32", "int8"} <= dtypes
         return "hybrid" if hybrid else self.output.dtype

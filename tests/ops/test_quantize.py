@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import quantcore as qc
-from quantcore.errors import UnsupportedOperatorError
+from quantcore.errors import QuantizationError, UnsupportedOperatorError
+from quantcore.kernels import _core
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
     assert_same_bits,
@@ -22,6 +23,8 @@ BOUNDS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int
 # what TensorFlow 2.21's reference kernels requantize
 PAIRS = [("int8", "int8"), ("int8", "uint8"), ("uint8", "int8"), ("uint8", "uint8"), ("int16", "int8"),
          ("int16", "int16"), ("int16", "int32"), ("int32", "int8"), ("int32", "int16")]  # fmt: skip
+MICRO_PAIRS = [("int8", "int16"), ("int8", "int32")]  # of TFLite Micro only
+PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 
 
 def quantize_model(shape, dtype, scale, zero_point, axis=0):
@@ -34,7 +37,8 @@ def dequantize_model(shape, dtype, scale=None, zero_point=0, axis=0, version=2):
 
 
 def requantize_model(shape, a, b, p, p2):
-    return op_model("QUANTIZE", [tensor(shape, a, *p)], [tensor((), b, *p2)], version=2)
+    stored = shape if (a, b) in MICRO_PAIRS else ()  # TFLite cannot compute it
+    return op_model("QUANTIZE", [tensor(shape, a, *p)], [tensor(stored, b, *p2)], version=2)
 
 
 def random_scales(rng, size=None):
@@ -43,32 +47,41 @@ def random_scales(rng, size=None):
     return (2.0**exponent).astype(np.float32)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
-def test_quantize(dtype):
+def test_quantize(dtype, profile):
+    """Sizes around the blocks of 8; ties, NaN, infinities and overflow."""
+    if (profile, dtype) == ("tflm", "uint8"):
+        pytest.skip("TFLite Micro does not have it")
     rng = np.random.default_rng(0)
     page = run_page("quantize")["quantize"]
     low, high = BOUNDS[dtype]
     seen = []
-    for size in (1, 7, 16, 33, 4000):
-        for _ in range(5):
+    for size in (1, 7, 8, 9, 16, 33, 4003):
+        for case in range(5 if profile == "reference" else 3):
             scale, zero_point = random_scales(rng), int(rng.integers(low, high, endpoint=True))
             x = random_floats(rng, (size,), scale=float(scale), special=True)
-            (y,) = check(quantize_model(x.shape, dtype, scale, zero_point), [x])
-            assert_same_bits(page(x, scale, zero_point, dtype), y)
-            assert_same_bits(qc.quantize(x, qc.QuantParams(scale, zero_point, dtype)), y)
+            (y,) = check(quantize_model(x.shape, dtype, scale, zero_point), [x], numerics=profile)
+            assert_same_bits(page(x, scale, zero_point, dtype, profile=profile), y)
+            if profile == "reference":
+                assert_same_bits(qc.quantize(x, qc.QuantParams(scale, zero_point, dtype)), y, f"{size} {case}")
             seen.append(y)
     covers(np.concatenate(seen))
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
-@pytest.mark.parametrize("zero_point", [-100, -1, 0, 1, 100])
-def test_nan_infinity_and_overflow(dtype, zero_point):
-    if not BOUNDS[dtype][0] <= zero_point:
-        return
-    edges = [2.0**31, -(2.0**31), 2.0**31 - 128, -(2.0**31) - 256, 2.0**30, 3e9, -3e9]
+def test_nan_infinity_and_overflow(dtype, profile):
+    """In the body, in the tail, and where the sum with the zero point wraps."""
+    if (profile, dtype) == ("tflm", "uint8"):
+        pytest.skip("TFLite Micro does not have it")
+    edges = [2.0**31, -(2.0**31), 2.0**31 - 128, -(2.0**31) - 256, 2.0**30, 3e9, -3e9, 1e38, -1e38]
     x = np.array([np.nan, -np.nan, np.inf, -np.inf, *edges, 0.0, -0.0, 1e-45], np.float32)
-    for scale in (1.0, 0.5):
-        check(quantize_model(x.shape, dtype, scale, zero_point), [x])
+    for zero_point in (-100, -1, 0, 1, 100):
+        if BOUNDS[dtype][0] <= zero_point:
+            for scale in (1.0, 2.0**-5):
+                for order in (x, x[::-1].copy()):
+                    check(quantize_model(x.shape, dtype, scale, zero_point), [order], numerics=profile)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
@@ -76,29 +89,36 @@ def test_nan_infinity_and_overflow(dtype, zero_point):
     ("shape", "axis"), [((3, 5, 4), 0), ((3, 5, 4), 1), ((2, 3, 19), 2), ((9,), 0), ((2, 1), 0)]
 )
 def test_quantize_per_channel(dtype, shape, axis):
+    """By the definition in every profile that has it."""
     rng = np.random.default_rng(1)
     page = run_page("quantize")["quantize"]
     channels = shape[axis]
     scale = random_scales(rng, channels)
     zero_point = rng.integers(*BOUNDS[dtype], channels, endpoint=True)
     x = random_floats(rng, shape, special=True)
-    (y,) = check(quantize_model(shape, dtype, scale, zero_point, axis), [x])
+    model = quantize_model(shape, dtype, scale, zero_point, axis)
+    for profile in PROFILES[:3]:
+        (y,) = check(model, [x], numerics=profile)
     assert_same_bits(page(x, scale, zero_point, dtype, axis), y)
     assert_same_bits(qc.quantize(x, qc.QuantParams(scale, zero_point, dtype, axis)), y)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
-def test_dequantize(dtype):
+def test_dequantize(dtype, profile):
+    """Every value, in the body; and sizes around the blocks of 8."""
     rng = np.random.default_rng(2)
     page = run_page("dequantize")["dequantize"]
     low, high = BOUNDS[dtype]
-    q = np.arange(low, high + 1).astype(dtype)
-    for _ in range(12):
+    every = np.arange(low, high + 1).astype(dtype)
+    for size in (*[every.size] * 6, 1, 7, 8, 9, 15):
+        q = every if size == every.size else random_values(rng, (size,), dtype)
         scale = np.float32(2.0 ** rng.uniform(-30, 30))
         zero_point = 0 if dtype == "int16" else int(rng.integers(low, high, endpoint=True))
-        (x,) = check(dequantize_model(q.shape, dtype, scale, zero_point), [q])
-        assert_same_bits(page(q, scale, zero_point), x)
-        assert_same_bits(qc.dequantize(q, qc.QuantParams(scale, zero_point, dtype)), x)
+        (x,) = check(dequantize_model(q.shape, dtype, scale, zero_point), [q], numerics=profile)
+        assert_same_bits(page(q, scale, zero_point, profile=profile), x)
+        if profile == "reference":
+            assert_same_bits(qc.dequantize(q, qc.QuantParams(scale, zero_point, dtype)), x)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
@@ -108,7 +128,8 @@ def test_dequantize_per_channel(dtype, shape, axis):
     scale = random_scales(rng, shape[axis])
     zero_point = rng.integers(*BOUNDS[dtype], shape[axis], endpoint=True)
     q = random_values(rng, shape, dtype)
-    (x,) = check(dequantize_model(shape, dtype, scale, zero_point, axis), [q])
+    for profile in PROFILES[:3]:
+        (x,) = check(dequantize_model(shape, dtype, scale, zero_point, axis), [q], numerics=profile)
     assert_same_bits(run_page("dequantize")["dequantize"](q, scale, zero_point, axis), x)
 
 
@@ -116,31 +137,68 @@ def test_all_65536_halves():
     """Bits, not values: a NaN becomes quiet and keeps its payload."""
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     model = dequantize_model(halves.shape, "float16", version=3)
-    (x,) = check(model, [halves])
+    for profile in PROFILES[:3]:
+        (x,) = check(model, [halves], numerics=profile)
     ours = Interpreter(model).run([halves])[0]
     np.testing.assert_array_equal(ours.view(np.uint32), x.view(np.uint32))
 
 
-@pytest.mark.parametrize(("a", "b"), PAIRS)
-def test_requantize(a, b):
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("a", "b"), PAIRS + MICRO_PAIRS)
+def test_requantize(a, b, profile):
+    """Ties, both ends of the ratios that XNNPACK takes and beyond, and sizes around the blocks of 16."""
+    if (a, b) in MICRO_PAIRS and profile != "tflm" or (a, b, profile) == ("uint8", "uint8", "tflm"):
+        pytest.skip("the profile does not have it")
     rng = np.random.default_rng(4)
     page = run_page("requantize")["requantize"]
     seen = []
     for case in range(12):
         s2 = random_scales(rng)
-        exponent = [rng.integers(-6, 3), rng.uniform(-6, 3), 0][case % 3]
+        exponent = [rng.integers(-6, 3), rng.uniform(-9, 8), 0, rng.choice([-9, -8, 7, 8])][case % 4]
         s = np.float32(s2 * 2.0**exponent)
         z, z2 = (int(rng.integers(*BOUNDS[d if d != "int32" else "int16"])) for d in (a, b))
         if a == b == "int16":
             z = z2 = 0  # TFLite requires it
         near = np.clip(z + np.arange(-600, 600), *BOUNDS[a]).astype(a)
         q = np.concatenate([near, random_values(rng, (100,), a)])
-        (y,) = check(requantize_model(q.shape, a, b, (s, z), (s2, z2)), [q])
-        assert_same_bits(page(q, s, z, s2, z2, b), y)
-        assert_same_bits(qc.requantize(q, qc.QuantParams(s, z, a), qc.QuantParams(s2, z2, b)), y)
+        q = q if case % 3 else rng.choice(q, int(rng.choice([1, 15, 16, 17, 47, 600])))
+        (y,) = check(requantize_model(q.shape, a, b, (s, z), (s2, z2)), [q], numerics=profile)
+        assert_same_bits(page(q, s, z, s2, z2, b, profile), y)
+        p, p2 = qc.QuantParams(s, z, a), qc.QuantParams(s2, z2, b)
+        assert_same_bits(qc.requantize(q, p, p2, numerics=profile), y)
         seen.append(y)
     if b in ("int8", "uint8"):
         covers(np.concatenate(seen))
+
+
+def test_the_tail_is_that_of_the_flat_array():
+    """Whatever the memory layout of the array: its last elements in C order."""
+    rng = np.random.default_rng(7)
+    p, p2 = qc.QuantParams(0.125, 3, "int8"), qc.QuantParams(1.0, -5, "int8")
+    q = random_values(rng, (7, 5, 3), "int8")
+    (y,) = check(requantize_model(q.shape, "int8", "int8", (0.125, 3), (1.0, -5)), [q], numerics="optimized")
+    for same in (q, np.asfortranarray(q), q[::-1].copy()[::-1]):
+        assert_same_bits(qc.requantize(same, p, p2, numerics="optimized"), y)
+    assert (y != qc.requantize(q, p, p2)).any()  # the profiles differ on these ties
+    with pytest.raises(QuantizationError, match="per channel"):
+        qc.requantize(q, qc.QuantParams([1, 2, 3], 0, "int8", 2), p2, numerics="optimized")
+    with pytest.raises(QuantizationError, match="no confirmed rule"):
+        qc.requantize(q.astype(np.int32), qc.QuantParams(1, 0, "int32"), qc.QuantParams(1, 0, "int32"), "tflm")
+
+
+@pytest.mark.parametrize("name", _core.ISA_NAMES)
+def test_every_instruction_set_has_the_tail(name):
+    if _core.ISA_NAMES.index(name) > _core.ISA_NAMES.index(_core.isa):
+        pytest.skip(f"this CPU has no {name}")
+    page = run_page("requantize")["requantize"]
+    before = _core.select_isa(name)
+    try:
+        for size in (511, 512, 527, 528, 1039):
+            q = np.resize(np.arange(-128, 128).astype(np.int8), size)
+            got = qc.requantize(q, qc.QuantParams(0.125, 3), qc.QuantParams(1.0, -5), numerics="optimized")
+            assert_same_bits(got, page(q, 0.125, 3, 1.0, -5, "int8", "optimized"), f"{size} [{name}]")
+    finally:
+        _core.select_isa(before)
 
 
 @pytest.mark.parametrize("size", [1, 255, 511, 512, 513, 5000])
@@ -206,8 +264,21 @@ def test_hostile_parameters_are_refused(model, words):
         Interpreter(model).allocate_tensors()
 
 
+def test_what_profiles_refuse():
+    for model, profile, words in (
+        (model_of("DEQUANTIZE", "int8", "float32", ([1, 2, 3], 0), axis=1), "tflm", "3 scales"),
+        (model_of("QUANTIZE", "float32", "int8", p2=([1, 2, 3], 0), axis=1), "tflm", "3 scales"),
+        (model_of("QUANTIZE", "uint8", "uint8", (1, 0), (1, 0)), "tflm", "uint8 to uint8"),
+        (model_of("QUANTIZE", "int8", "int16", (1, 0), (1, 0)), "optimized", "int8 to int16"),
+        (model_of("QUANTIZE", "float32", "int8", p2=(1e-40, 0)), "xnnpack", "126"),
+    ):
+        with pytest.raises(UnsupportedOperatorError, match=words):
+            Interpreter(model, profile).allocate_tensors()
+
+
 @pytest.mark.parametrize("scale", [np.nan, np.inf, 0.0, -1.0, 1e-45])
 def test_strange_scales_do_not_crash(scale):
     x = random_floats(np.random.default_rng(6), (37,), special=True)
-    Interpreter(quantize_model(x.shape, "int8", scale, 3)).run([x])
-    Interpreter(dequantize_model((37,), "int8", scale, 3)).run([np.arange(37, dtype=np.int8)])
+    for profile in PROFILES[:2]:
+        Interpreter(quantize_model(x.shape, "int8", scale, 3), profile).run([x])
+        Interpreter(dequantize_model((37,), "int8", scale, 3), profile).run([np.arange(37, dtype=np.int8)])

@@ -30,8 +30,8 @@ qc_status qc_relu_f32_ref(const qc_relu_f32_params *params, const float *input, 
 
 /* LEAKY_RELU on integers with scales: d = q + input_offset is requantized by one multiplier where it is not
  * negative and by that of alpha * s_in / s_out where it is. multipliers: 0, or of a size in [2^30, 2^31);
- * that of alpha may be negative. shifts: in [-31, 31]; double rounding. Saturates to the type.
- * Source: TFLite kernels/internal/reference/leaky_relu.h. */
+ * that of alpha may be negative. shifts: in [-31, 31]. rounding: double, or single (XNNPACK's 8 fractional bits).
+ * Saturates to the type. Source: TFLite kernels/internal/reference/leaky_relu.h; XNNPACK src/qs8-vlrelu. */
 typedef struct {
     int64_t count;
     int32_t input_offset;
@@ -40,6 +40,7 @@ typedef struct {
     int32_t identity_shift;
     int32_t alpha_multiplier;
     int32_t alpha_shift;
+    qc_rounding rounding;
 } qc_leaky_relu_params;
 
 qc_status qc_leaky_relu_s8_ref(const qc_leaky_relu_params *, const int8_t *input, int8_t *output, void *scratch);

@@ -68,8 +68,45 @@ QC_DECLARE_QUANTIZE(ref)
 QC_DECLARE_DEQUANTIZE(ref)
 QC_DECLARE_AFFINE(qc_dequantize_s32_f32_ref, int32_t, float)
 
+/* QUANTIZE and DEQUANTIZE, per tensor, where a backend computes them otherwise than above. The first `body`
+ * elements, in [0, count], go by the backend's vector code, the others by its scalar code. qmin, qmax: as in
+ * qc_affine_params, not used by dequantization. */
+typedef struct {
+    int64_t count;
+    int64_t body;
+    float scale;
+    int32_t zero_point;
+    int32_t qmin;
+    int32_t qmax;
+} qc_affine_body_params;
+
+/* v rounded half to even to int32; NaN and values outside int32 give INT32_MIN, as x86's conversion. */
+static inline int32_t qc_round_even_to_int32(float v) {
+    const float r = nearbyintf(v);
+    return r >= -2147483648.0f && r < 2147483648.0f ? (int32_t)r : INT32_MIN;
+}
+
+#define QC_DECLARE_AFFINE_BODY(name, In, Out)                                                      \
+    qc_status name(const qc_affine_body_params *params, const In *input, Out *output, void *scratch);
+
+/* TFLite's optimized QUANTIZE: a product with the reciprocal of the scale, half to even; what is left after
+ * the body: a division in float64, half away from zero. Source: kernels/internal/optimized/optimized_ops.h. */
+QC_DECLARE_AFFINE_BODY(qc_quantize_reciprocal_f32_s8_ref, float, int8_t)
+QC_DECLARE_AFFINE_BODY(qc_quantize_reciprocal_f32_u8_ref, float, uint8_t)
+QC_DECLARE_AFFINE_BODY(qc_quantize_reciprocal_f32_s16_ref, float, int16_t)
+
+/* XNNPACK's QUANTIZE: the same product, saturated to 16 bits before and after the zero point is added. NaN
+ * is the highest value. `body` is not used. Source: XNNPACK src/f32-qs8-vcvt. */
+QC_DECLARE_AFFINE_BODY(qc_quantize_saturating_f32_s8_ref, float, int8_t)
+QC_DECLARE_AFFINE_BODY(qc_quantize_saturating_f32_u8_ref, float, uint8_t)
+
+/* TFLite's optimized DEQUANTIZE: q * scale + (-zero_point * scale), each term rounded; what is left after the
+ * body: qc_dequantize_one. */
+QC_DECLARE_AFFINE_BODY(qc_dequantize_terms_s8_f32_ref, int8_t, float)
+QC_DECLARE_AFFINE_BODY(qc_dequantize_terms_u8_f32_ref, uint8_t, float)
+
 /* QUANTIZE from a quantized type: y = clamp(rule(q - input_zero_point) + output_offset), per tensor.
- * The difference wraps. The bounds are requant.activation_min/max. */
+ * The difference wraps. The bounds are requant.activation_min/max; requant.body counts elements. */
 typedef struct {
     int64_t count;
     int32_t input_zero_point;

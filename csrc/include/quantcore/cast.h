@@ -24,6 +24,7 @@ typedef struct {
     int64_t count;
     qc_dtype from;
     qc_dtype to;
+    int32_t saturates; /* 1: float32 to every integer type of up to 32 bits; 0: as TFLite 2.21 */
 } qc_cast_params;
 
 /* Integers wrap. Floats are truncated toward zero; what is out of range follows TFLite's compiled
