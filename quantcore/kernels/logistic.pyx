@@ -25,6 +25,8 @@ cdef extern from "quantcore/logistic.h" nogil:
                            float output_scale, int32_t output_zero_point, int32_t lowest, uint8_t *table)
     void qc_function_table_xnnpack(float (*function)(float) noexcept nogil, float input_scale, int32_t input_zero_point,
                                    float output_scale, int32_t output_zero_point, int32_t lowest, uint8_t *table)
+    void qc_function_table_fixed(int is_tanh, int32_t input_zero_point, int32_t multiplier, int32_t left_shift,
+                                 int32_t radius, uint8_t *table)
 
 
 def function_table(function, dtype, *, float input_scale, int32_t input_zero_point, float output_scale,
@@ -41,6 +43,14 @@ def function_table(function, dtype, *, float input_scale, int32_t input_zero_poi
         return np.asarray(table)
     qc_function_table(qc_logistic if function == "logistic" else tanhf, input_scale, input_zero_point, output_scale,
                       output_zero_point, lowest, &table[0])
+    return np.asarray(table)
+
+
+def fixed_function_table(function, *, int32_t input_zero_point, int32_t multiplier, int32_t left_shift,
+                         int32_t radius):
+    """Return TFLite Micro's table of ``"logistic"`` or ``"tanh"`` on int8; see ``qc_function_table_fixed``."""
+    cdef uint8_t[::1] table = np.empty(256, dtype=np.uint8)
+    qc_function_table_fixed(function == "tanh", input_zero_point, multiplier, left_shift, radius, &table[0])
     return np.asarray(table)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from quantcore.affine import quantize_multiplier
 from quantcore.kernels import logistic as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call
@@ -24,15 +27,15 @@ def lower_function(node: Node, function: str) -> KernelCall:
     dtype = check_dtypes(node, DTYPES, x, y)
     y.shape = x.shape
     if dtype == "float32":
-        return kernels.function_f32_call(
-            function + "_eigen" * (node.rule.form == "eigen"),
-            count=x.count,
-        )
+        eigen = node.rule.form in ("eigen", "approximate")  # which is also close to XNNPACK
+        return kernels.function_f32_call(f"{function}_eigen" if eigen else function, count=x.count)
     per_tensor(node, x, y)
     if dtype == "int16":
         return lower_int16(node, function, x, y)
     if function == "logistic" and y.scale != 1 / 256:
         raise node.refuse(f"output has scale {y.scale}; expected 1/256, as TFLite does")
+    if node.rule.form == "fixed31":
+        return lookup_call(count=x.count, table=fixed_table(node, function, x, y))
     if y.scale < 2**-30:
         raise node.refuse(f"output has scale {y.scale}; expected at least 2**-30, below which C is undefined")
     table = kernels.function_table(
@@ -45,6 +48,22 @@ def lower_function(node: Node, function: str) -> KernelCall:
         xnnpack=node.rule.form == "xnnpack",
     )
     return lookup_call(count=x.count, table=table)
+
+
+def fixed_table(node: Node, function: str, x: Operand, y: Operand) -> np.ndarray:
+    """Return TFLite Micro's int8 table: the input becomes a Q4.27 number, 15 and beyond saturate."""
+    if function == "logistic" and y.zero_point != -128:
+        raise node.refuse(f"output has zero point {y.zero_point}; expected -128, as in TFLite Micro")
+    multiplier, left_shift = quantize_multiplier(np.float64(x.scale) * 2**27)
+    if not 0 <= left_shift <= 62:
+        raise node.refuse(f"input has scale {x.scale}; expected 2**-28 to 2**35, beyond which C is undefined")
+    return kernels.fixed_function_table(
+        function,
+        input_zero_point=x.zero_point,
+        multiplier=multiplier,
+        left_shift=left_shift,
+        radius=15 * 2**27 // 2 ** int(left_shift),
+    )
 
 
 def power_of_two(scale: float) -> int | None:
@@ -70,7 +89,9 @@ def lower_int16(node: Node, function: str, x: Operand, y: Operand) -> KernelCall
         multiplier, right_shift = 2 * multiplier, right_shift + 1
     if multiplier >= 32768:
         raise node.refuse(f"input has scale {x.scale}; expected less than 2.667, beyond which C is undefined")
-    return kernels.sigmoid_s16_call(function, count=x.count, multiplier=int(multiplier), right_shift=right_shift)
+    return kernels.sigmoid_s16_call(
+        function, count=x.count, multiplier=int(multiplier), right_shift=right_shift
+    )
 
 
 def delegated(node: Node) -> bool:

@@ -48,8 +48,8 @@ static inline int32_t qc_exp_on_negative_values(int32_t a, int integer_bits) {
     return y;
 }
 
-/* 1 / (1 + a) as Q0.31 for a in [0, 1], Q0.31: three Newton steps on 1 / half, half = (1 + a) / 2. */
-static inline int32_t qc_one_over_one_plus_x(int32_t a) {
+/* 1 / half as Q2.29 with half = (1 + a) / 2, for a in [0, 1], Q0.31: three Newton steps. */
+static inline int32_t qc_one_over_half_of_one_plus_x(int32_t a) {
     const int32_t forty_eight_17ths = 1515870810;    /* Q2.29 */
     const int32_t minus_thirty_two_17ths = -1010580540;
     const int32_t half = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
@@ -58,7 +58,28 @@ static inline int32_t qc_one_over_one_plus_x(int32_t a) {
         const int32_t error = (1 << 29) - qc_srdhm(half, x);
         x += qc_saturating_shift_left(qc_srdhm(x, error), 2);
     }
-    return qc_saturating_shift_left(x, 1);
+    return x;
+}
+
+/* 1 / (1 + a) as Q0.31 for a in [0, 1], Q0.31. */
+static inline int32_t qc_one_over_one_plus_x(int32_t a) {
+    return qc_saturating_shift_left(qc_one_over_half_of_one_plus_x(a), 1);
+}
+
+/* 1 / (1 + exp(-a)) as Q0.31 for a with `integer_bits` integer bits, in [0, 5]. */
+static inline int32_t qc_logistic31(int32_t a, int integer_bits) {
+    if (a == 0) return 1 << 30;
+    const int32_t positive = qc_one_over_one_plus_x(qc_exp_on_negative_values(a > 0 ? -a : a, integer_bits));
+    return a > 0 ? positive : INT32_MAX - positive;
+}
+
+/* tanh(a) as Q0.31 for a with `integer_bits` integer bits, in [0, 4]: (1 - e) / (1 + e) with e = exp(-2 |a|),
+ * which is the raw value of |a| read with one integer bit more. */
+static inline int32_t qc_tanh31(int32_t a, int integer_bits) {
+    if (a == 0) return 0;
+    const int32_t e = qc_exp_on_negative_values(a > 0 ? -a : a, integer_bits + 1);
+    const int32_t magnitude = qc_saturating_shift_left(qc_one_over_half_of_one_plus_x(e) - (1 << 29), 2);
+    return a > 0 ? magnitude : -magnitude;
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "quantcore/fixed_point_functions.h"
 #include "quantcore/status.h"
 
 /* A float as int32 by truncation, saturated; NaN as `nan`. */
@@ -53,6 +54,25 @@ static inline void qc_function_table_xnnpack(float (*function)(float), float inp
         const float x = (float)(q - input_zero_point) * input_scale;
         const float y = roundf(function(x) * inverse_scale + (float)output_zero_point);
         table[(uint8_t)q] = (uint8_t)qc_saturate_float(y, lowest, lowest + 255, lowest);
+    }
+}
+
+/* TFLite Micro's int8 tables, in fixed point: x = (q - input_zero_point) * multiplier * 2^(left_shift - 31) as Q4.27;
+ * -128 and 127 from `radius` on. Outputs have scale 1/256 and zero point -128 (LOGISTIC), 1/128 and 0 (TANH).
+ * left_shift: in [0, 31] where radius > 0. Source: TFLite kernels/internal/reference/integer_ops/logistic.h, tanh.h. */
+static inline void qc_function_table_fixed(int is_tanh, int32_t input_zero_point, int32_t multiplier, int32_t left_shift,
+                                           int32_t radius, uint8_t *table) {
+    for (int32_t q = INT8_MIN; q <= INT8_MAX; ++q) {
+        const int32_t d = q - input_zero_point;
+        int32_t y = INT8_MIN;
+        if (d > -radius && d < radius) {
+            const int32_t x = qc_multiply_double_rounding(d, multiplier, left_shift);
+            y = is_tanh ? qc_rounding_divide_by_pot(qc_tanh31(x, 4), 24)
+                        : qc_rounding_divide_by_pot(qc_logistic31(x, 4), 23) - 128;
+        } else if (d > -radius) {
+            y = INT8_MAX;
+        }
+        table[(uint8_t)q] = (uint8_t)(int8_t)(y > INT8_MAX ? INT8_MAX : y);
     }
 }
 
