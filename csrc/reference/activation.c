@@ -32,7 +32,7 @@ static int32_t leaky_relu_one(const qc_leaky_relu_params *p, int32_t q) {
     const int32_t shift = d >= 0 ? p->identity_shift : p->alpha_shift;
     const int32_t y = p->rounding == QC_SINGLE_ROUNDING ? qc_multiply_single_rounding(d, multiplier, shift)
                                                         : qc_multiply_double_rounding(d, multiplier, shift);
-    return qc_wrap32((int64_t)y + p->output_offset);
+    return qc_wrap32((d < 0 && p->negates_alpha ? -(int64_t)y : y) + (int64_t)p->output_offset);
 }
 
 #define LEAKY_RELU_KERNEL(suffix, T, LOWEST, HIGHEST)                                                        \
@@ -50,7 +50,11 @@ LEAKY_RELU_KERNEL(s16, int16_t, INT16_MIN, INT16_MAX)
 qc_status qc_leaky_relu_f32_ref(const qc_leaky_relu_f32_params *p, const float *input, float *output, void *scratch) {
     (void)scratch;
     const float alpha = p->alpha;
-    for (int64_t i = 0; i < p->count; ++i) output[i] = input[i] > 0.0f ? input[i] : input[i] * alpha;
+    for (int64_t i = 0; i < p->count; ++i) {
+        const float x = input[i];
+        const int stays = p->keeps_zeros ? !(x < 0.0f) : x > 0.0f;
+        output[i] = stays ? x : x * alpha;
+    }
     return QC_OK;
 }
 
@@ -89,12 +93,21 @@ static int32_t hard_swish_one(const qc_hard_swish_params *p, int32_t q) {
 HARD_SWISH_KERNEL(s8, int8_t, INT8_MIN, INT8_MAX)
 HARD_SWISH_KERNEL(u8, uint8_t, 0, UINT8_MAX)
 
+static float hard_swish_float(qc_hard_swish_form form, float x) {
+    const float sixth = 0x1.555556p-3f;
+    if (form == QC_HARD_SWISH_FUSED) {
+        const float factor = fmaf(x, sixth, 0.5f);
+        const float positive = 0.0f < factor ? factor : 0.0f;
+        return x * (positive < 1.0f ? positive : 1.0f);
+    }
+    const float shifted = x + 3.0f;
+    const float positive = 0.0f < shifted ? shifted : 0.0f;
+    const float factor = positive < 6.0f ? positive : 6.0f;
+    return form == QC_HARD_SWISH_PRODUCT ? x * sixth * factor : x * factor / 6.0f;
+}
+
 qc_status qc_hard_swish_f32_ref(const qc_hard_swish_f32_params *p, const float *input, float *output, void *scratch) {
     (void)scratch;
-    for (int64_t i = 0; i < p->count; ++i) {
-        const float shifted = input[i] + 3.0f;
-        const float positive = 0.0f < shifted ? shifted : 0.0f;
-        output[i] = input[i] * (positive < 6.0f ? positive : 6.0f) / 6.0f;
-    }
+    for (int64_t i = 0; i < p->count; ++i) output[i] = hard_swish_float(p->form, input[i]);
     return QC_OK;
 }

@@ -24,9 +24,11 @@ cdef extern from "quantcore/activation.h" nogil:
         int32_t alpha_multiplier
         int32_t alpha_shift
         qc_rounding rounding
+        int32_t negates_alpha
     ctypedef struct qc_leaky_relu_f32_params:
         int64_t count
         float alpha
+        int32_t keeps_zeros
     ctypedef struct qc_hard_swish_params:
         int64_t count
         int32_t input_offset
@@ -35,8 +37,13 @@ cdef extern from "quantcore/activation.h" nogil:
         int32_t output_shift
         int32_t reluish_multiplier
         int32_t reluish_shift
+    ctypedef enum qc_hard_swish_form:
+        QC_HARD_SWISH_QUOTIENT
+        QC_HARD_SWISH_PRODUCT
+        QC_HARD_SWISH_FUSED
     ctypedef struct qc_hard_swish_f32_params:
         int64_t count
+        qc_hard_swish_form form
 
 
 def relu_call(dtype, *, int64_t count, int32_t input_offset, Requant requant) -> KernelCall:
@@ -59,18 +66,18 @@ def relu_f32_call(*, int64_t count, float activation_min, float activation_max) 
 
 def leaky_relu_call(dtype, *, int64_t count, int32_t input_offset, int32_t output_offset, int32_t identity_multiplier,
                     int32_t identity_shift, int32_t alpha_multiplier, int32_t alpha_shift,
-                    rounding="double_rounding") -> KernelCall:
+                    rounding="double_rounding", bint negates_alpha=False) -> KernelCall:
     """LEAKY_RELU on int8, uint8 or int16; `rounding` is double or single. See ``qc_leaky_relu_params``."""
     cdef qc_leaky_relu_params p = qc_leaky_relu_params(
         count, input_offset, output_offset, identity_multiplier, identity_shift, alpha_multiplier, alpha_shift,
-        <qc_rounding><int>ROUNDINGS[rounding],
+        <qc_rounding><int>ROUNDINGS[rounding], negates_alpha,
     )
     return make_call(f"leaky_relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
 
 
-def leaky_relu_f32_call(*, int64_t count, float alpha) -> KernelCall:
-    """LEAKY_RELU on float32."""
-    cdef qc_leaky_relu_f32_params p = qc_leaky_relu_f32_params(count, alpha)
+def leaky_relu_f32_call(*, int64_t count, float alpha, bint keeps_zeros=False) -> KernelCall:
+    """LEAKY_RELU on float32; see ``qc_leaky_relu_f32_params``."""
+    cdef qc_leaky_relu_f32_params p = qc_leaky_relu_f32_params(count, alpha, keeps_zeros)
     return make_call("leaky_relu_f32", &p, sizeof(p))
 
 
@@ -83,7 +90,14 @@ def hard_swish_call(dtype, *, int64_t count, int32_t input_offset, int32_t outpu
     return make_call(f"hard_swish_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
 
 
-def hard_swish_f32_call(*, int64_t count) -> KernelCall:
-    """HARD_SWISH on float32."""
-    cdef qc_hard_swish_f32_params p = qc_hard_swish_f32_params(count)
+HARD_SWISH_FORMS = {
+    "": QC_HARD_SWISH_QUOTIENT, "product": QC_HARD_SWISH_PRODUCT, "fused": QC_HARD_SWISH_FUSED,
+}
+
+
+def hard_swish_f32_call(*, int64_t count, form="") -> KernelCall:
+    """HARD_SWISH on float32, by one of ``HARD_SWISH_FORMS``; see ``qc_hard_swish_form``."""
+    cdef qc_hard_swish_f32_params p
+    p.count = count
+    p.form = <qc_hard_swish_form><int>HARD_SWISH_FORMS[form]
     return make_call("hard_swish_f32", &p, sizeof(p))

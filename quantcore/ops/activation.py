@@ -81,6 +81,9 @@ def leaky_relu_multipliers(node: Node) -> dict[str, np.ndarray]:
     with np.errstate(all="ignore"):
         if node.rule.form == "fixed8":
             identity, alpha = to_fixed8(x / y), to_fixed8(x / y * slope)
+        elif node.rule.form == "wide":  # TFLite Micro: in float64
+            wide = np.float64(x)
+            identity, alpha = wide / np.float64(y), wide * np.float64(slope) / np.float64(y)
         else:
             identity, alpha = np.float64(x / y), np.float64(x * slope / y)
     return {"identity": np.array([identity]), "alpha": np.array([alpha])}
@@ -92,7 +95,7 @@ def leaky_relu_delegated(node: Node) -> bool:
     if not all(delegable(o, ("float32", "int8", "uint8")) for o in (x, y)):
         return False
     if x.dtype == "float32":
-        return True
+        return bool(np.isfinite(node.options.get("alpha", 0.0)))
     with np.errstate(all="ignore"):
         ratio = np.float32(x.scale) / np.float32(y.scale)
         alpha = ratio * np.float32(node.options.get("alpha", 0.0))
@@ -105,11 +108,15 @@ def lower_leaky_relu(node: Node) -> KernelCall:
     """Lower LEAKY_RELU."""
     x, y, dtype = unary_operands(node, DTYPES_WITH_INT16)
     if dtype == "float32":
-        return kernels.leaky_relu_f32_call(count=x.count, alpha=node.options.get("alpha", 0.0))
+        keeps_zeros = node.rule.form == "keeps_zeros"
+        return kernels.leaky_relu_f32_call(
+            count=x.count, alpha=node.options.get("alpha", 0.0), keeps_zeros=keeps_zeros
+        )
     real = leaky_relu_multipliers(node)
     identity_multiplier, identity_shift = checked_multiplier(node, real["identity"])
     size, alpha_shift = checked_multiplier(node, np.abs(real["alpha"]))
-    alpha_multiplier = -size if real["alpha"][0] < 0 else size
+    negative, wide = real["alpha"][0] < 0, node.rule.form == "wide"
+    alpha_multiplier = -size if negative and not wide else size
 
     def call(count: int) -> KernelCall:
         return kernels.leaky_relu_call(
@@ -122,6 +129,7 @@ def lower_leaky_relu(node: Node) -> KernelCall:
             alpha_multiplier=alpha_multiplier[0],
             alpha_shift=alpha_shift[0],
             rounding=node.rule.rounding,
+            negates_alpha=negative and wide,
         )
 
     return call(x.count) if dtype == "int16" else lookup_call(count=x.count, table=tabulate(call(256)))
@@ -143,12 +151,18 @@ def sixteen_bits(multiplier: int) -> int:
     return min((multiplier + (1 << 15)) >> 16, 32767)
 
 
-@operator("HARD_SWISH", dtypes=DTYPES, max_version=1, page="hard_swish", multipliers=hard_swish_multipliers)
+def float32_input(node: Node) -> bool:
+    """Whether XNNPACK takes an operator of which it has the float32 form alone."""
+    return node.input(0).dtype == "float32"
+
+
+@operator("HARD_SWISH", dtypes=DTYPES, max_version=1, page="hard_swish", multipliers=hard_swish_multipliers,
+          xnnpack=float32_input)  # fmt: skip
 def lower_hard_swish(node: Node) -> KernelCall:
     """Lower HARD_SWISH."""
     x, y, dtype = unary_operands(node, DTYPES)
     if dtype == "float32":
-        return kernels.hard_swish_f32_call(count=x.count)
+        return kernels.hard_swish_f32_call(count=x.count, form=node.rule.form)
     real = hard_swish_multipliers(node)
     output_multiplier, output_shift = checked_multiplier(node, real["output"])
     factor_multiplier, factor_shift = checked_multiplier(node, real["factor"])

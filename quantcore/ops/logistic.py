@@ -57,13 +57,14 @@ def fixed_table(node: Node, function: str, x: Operand, y: Operand) -> np.ndarray
     multiplier, left_shift = quantize_multiplier(np.float64(x.scale) * 2**27)
     if not 0 <= left_shift <= 62:
         raise node.refuse(f"input has scale {x.scale}; expected 2**-28 to 2**35, beyond which C is undefined")
-    return kernels.fixed_function_table(
+    table: np.ndarray = kernels.fixed_function_table(
         function,
         input_zero_point=x.zero_point,
         multiplier=multiplier,
         left_shift=left_shift,
         radius=15 * 2**27 // 2 ** int(left_shift),
     )
+    return table
 
 
 def power_of_two(scale: float) -> int | None:

@@ -39,14 +39,10 @@ CRASHES = {"tflm_keyword_scrambled_8bit": LITE}
 VECTORISED = """
     ADD float32 int8 uint8
     AVERAGE_POOL_2D float32 int8 uint8
-    CAST float32
     CONV_2D float32 int8 uint8
     DEPTHWISE_CONV_2D float32 int8 uint8
-    DEQUANTIZE float32
-    LOGISTIC int8
     MEAN int8
     MUL int32 int8
-    QUANTIZE int32 int8 uint8
     SOFTMAX float32 int16 int8 uint8
     SUB int32 int8
 """

@@ -16,6 +16,7 @@ from tests.ops.harness import (
     tensor,
 )
 
+MICRO = ("bool", "int8", "int16", "int32", "uint32", "float32")  # what TFLite Micro casts
 FLOATS = ("float16", "float32", "float64")
 SPECIAL = [
     np.nan,
@@ -65,8 +66,27 @@ def values(rng, a, b):
 @pytest.mark.parametrize("a", DTYPE_CODE)
 def test_every_pair(a, b):
     x = values(np.random.default_rng(0), a, b)
-    (y,) = check(cast_model(x.shape, a, b), [x])
+    for profile in ("reference", "optimized", "xnnpack"):
+        (y,) = check(cast_model(x.shape, a, b), [x], numerics=profile)
     assert_same_bits(run_page("cast")["cast"](x, b), y)
+
+
+@pytest.mark.parametrize("a", MICRO)
+def test_every_pair_of_tflite_micro(a):
+    """Floats of every size, NaN and infinities: everything saturates."""
+    page = run_page("cast")["cast"]
+    rng = np.random.default_rng(2)
+    x = random_values(rng, (300,), a)
+    if a == "float32":
+        x = np.concatenate([random_floats(rng, (300,), scale=37.0), np.array(SPECIAL, np.float32)])
+    for b in MICRO:
+        (y,) = check(cast_model(x.shape, a, b), [x], numerics="tflm")
+        assert_same_bits(page(x, b, "tflm"), y, f"{a} to {b}")
+
+
+def test_tflite_micro_has_no_other_pairs():
+    with pytest.raises(UnsupportedOperatorError, match="uint8 to float32"):
+        Interpreter(cast_model((2,), "uint8", "float32"), "tflm").allocate_tensors()
 
 
 def test_floats_round_to_the_nearest_half():

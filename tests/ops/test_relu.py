@@ -24,6 +24,7 @@ from tests.ops.harness import (
     tensor,
 )
 
+PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 OPS = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
 # (input scale, zero point, output scale, zero point) relative to int8
 SCALES = [
@@ -51,29 +52,38 @@ def relu(op: str, scales: tuple[Any, ...], count: int, dtype: str = "int8", vers
     )
 
 
+def skip_unless_known(op: str, dtype: str, profile: str) -> None:
+    if profile == "tflm" and (dtype == "uint8" or op not in OPS[:2]):
+        pytest.skip("TFLite Micro does not have it")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("op", OPS)
-def test_every_input(op: str, dtype: str) -> None:
+def test_every_input(op: str, dtype: str, profile: str) -> None:
+    skip_unless_known(op, dtype, profile)
     for scales in SCALES:
-        check(relu(op, scales, 256, dtype), [every(dtype)])
+        check(relu(op, scales, 256, dtype), [every(dtype)], numerics=profile)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("op", OPS)
-def test_every_input_for_random_scales(op: str, dtype: str) -> None:
+def test_every_input_for_random_scales(op: str, dtype: str, profile: str) -> None:
+    skip_unless_known(op, dtype, profile)
     rng = np.random.default_rng(21)
-    for _ in range(40):
+    for _ in range(15):
         si, so = np.exp(rng.uniform(-7, 2, 2))
-        check(
-            relu(op, (si, rng.integers(-128, 128), so, rng.integers(-128, 128)), 256, dtype), [every(dtype)]
-        )
+        scales = (si, rng.integers(-128, 128), so, rng.integers(-128, 128))
+        check(relu(op, scales, 256, dtype), [every(dtype)], numerics=profile)
 
 
 @pytest.mark.parametrize("op", ["RELU", "RELU6"])
 def test_every_int16_input(op: str) -> None:
     x = np.arange(-32768, 32768).astype(np.int16)
     for si, so in ((0.001, 0.001), (0.5, 1.0), (0.0003, 0.00041), (1.0, 0.25)):
-        check(relu(op, (si, 0, so, 0), 65536, "int16", 3), [x])
+        for profile in PROFILES:
+            check(relu(op, (si, 0, so, 0), 65536, "int16", 3), [x], numerics=profile)
 
 
 def test_the_data_reaches_both_bounds() -> None:
@@ -91,7 +101,10 @@ def test_float(op: str) -> None:
         x[count // 2] = np.nan
         x[-1] = np.inf
         model = op_model(op, [tensor((count,), "float32")], [tensor((), "float32")])
-        check(model, [x])
+        for profile in PROFILES if op in OPS[:2] else PROFILES[:3]:
+            if profile == "xnnpack":  # which takes subnormal numbers for zero
+                x = np.where(np.abs(x) < np.finfo(np.float32).tiny, np.float32(0), x)
+            check(model, [x], numerics=profile)
 
 
 def test_the_table_is_the_definition() -> None:
@@ -129,6 +142,10 @@ def test_the_page_computes_what_the_kernel_computes(op: str) -> None:
     for scales in SCALES:
         (y,) = check(relu(op, scales, 256), [every("int8")])
         assert_same_bits(page[op.lower()](every("int8"), *scales), y, f"page relu, {op} {scales}")
+        if op in OPS[:2]:
+            (y,) = check(relu(op, scales, 256), [every("int8")], numerics="tflm")
+            ours = page[f"micro_{op.lower()}"](every("int8"), *scales)
+            assert_same_bits(ours, y, f"page relu, {op} {scales} tflm")
 
 
 @pytest.mark.parametrize(

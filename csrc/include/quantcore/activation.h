@@ -31,6 +31,7 @@ qc_status qc_relu_f32_ref(const qc_relu_f32_params *params, const float *input, 
 /* LEAKY_RELU on integers with scales: d = q + input_offset is requantized by one multiplier where it is not
  * negative and by that of alpha * s_in / s_out where it is. multipliers: 0, or of a size in [2^30, 2^31);
  * that of alpha may be negative. shifts: in [-31, 31]. rounding: double, or single (XNNPACK's 8 fractional bits).
+ * negates_alpha: 1 to turn the sign of that half's result, for a negative slope whose multiplier is given by size.
  * Saturates to the type. Source: TFLite kernels/internal/reference/leaky_relu.h; XNNPACK src/qs8-vlrelu. */
 typedef struct {
     int64_t count;
@@ -41,16 +42,18 @@ typedef struct {
     int32_t alpha_multiplier;
     int32_t alpha_shift;
     qc_rounding rounding;
+    int32_t negates_alpha;
 } qc_leaky_relu_params;
 
 qc_status qc_leaky_relu_s8_ref(const qc_leaky_relu_params *, const int8_t *input, int8_t *output, void *scratch);
 qc_status qc_leaky_relu_u8_ref(const qc_leaky_relu_params *, const uint8_t *input, uint8_t *output, void *scratch);
 qc_status qc_leaky_relu_s16_ref(const qc_leaky_relu_params *, const int16_t *input, int16_t *output, void *scratch);
 
-/* float32: x where it is positive, else x * alpha. */
+/* float32: x where it is positive, else x * alpha. keeps_zeros: x * alpha only where x is below 0 (XNNPACK). */
 typedef struct {
     int64_t count;
     float alpha;
+    int32_t keeps_zeros;
 } qc_leaky_relu_f32_params;
 
 qc_status qc_leaky_relu_f32_ref(const qc_leaky_relu_f32_params *, const float *input, float *output, void *scratch);
@@ -72,9 +75,16 @@ typedef struct {
 qc_status qc_hard_swish_s8_ref(const qc_hard_swish_params *, const int8_t *input, int8_t *output, void *scratch);
 qc_status qc_hard_swish_u8_ref(const qc_hard_swish_params *, const uint8_t *input, uint8_t *output, void *scratch);
 
-/* float32: x * min(6, max(0, x + 3)) / 6. */
+typedef enum {
+    QC_HARD_SWISH_QUOTIENT = 0, /* x * min(6, max(0, x + 3)) / 6 */
+    QC_HARD_SWISH_PRODUCT = 1,  /* x * float32(1/6) * min(6, max(0, x + 3)): TFLite's optimized kernel */
+    QC_HARD_SWISH_FUSED = 2,    /* x * min(1, max(0, fma(x, float32(1/6), 1/2))): XNNPACK */
+} qc_hard_swish_form;
+
+/* float32, multiplied from left to right. */
 typedef struct {
     int64_t count;
+    qc_hard_swish_form form;
 } qc_hard_swish_f32_params;
 
 qc_status qc_hard_swish_f32_ref(const qc_hard_swish_f32_params *, const float *input, float *output, void *scratch);
