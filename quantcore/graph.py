@@ -153,6 +153,11 @@ class Operator:
     debug_metadata_index: int = -1
     implicit_options: bool = False
 
+    @property
+    def name(self) -> str:
+        """The name under which the operator is implemented: `op`, or ``CUSTOM:`` and the custom code."""
+        return f"CUSTOM:{self.custom_code}" if self.op == "CUSTOM" else self.op
+
 
 @dataclass(slots=True)
 class Subgraph:

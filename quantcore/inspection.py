@@ -14,7 +14,7 @@ import numpy as np
 
 from quantcore.affine import quantize_multiplier
 from quantcore.errors import QuantcoreError
-from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.numerics import Profile, get_profile
 from quantcore.ops.registry import Definition, Node
 from quantcore.runtime.lowering import build_node, find_definition
@@ -315,7 +315,7 @@ def inspect_operator(
         problem = f"its tensors or options do not fit together ({type(error).__name__}: {error})"
     return OperatorInfo(
         index=index,
-        op=operator_name(op),
+        op=op.name,
         version=op.version,
         inputs=op.inputs,
         outputs=op.outputs,
@@ -325,11 +325,6 @@ def inspect_operator(
         multipliers=multipliers,
         problem=problem,
     )
-
-
-def operator_name(op: Operator) -> str:
-    """Return the operator's name, with that of the custom code if it is one."""
-    return f"CUSTOM:{op.custom_code}" if op.op == "CUSTOM" else op.op
 
 
 def fixed_point(definition: Definition, node: Node) -> dict[str, Multipliers]:

@@ -152,9 +152,9 @@ class Node:
         UnsupportedOperatorError
             If the profile has none.
         """
-        definition = OPERATORS.get(self.op.op)
+        definition = OPERATORS.get(self.op.name)
         delegated = definition is not None and definition.xnnpack is not None and definition.xnnpack(self)
-        rule = self.profile.rule(self.op.op, self.rule_dtype, delegated=delegated)
+        rule = self.profile.rule(self.op.name, self.rule_dtype, delegated=delegated)
         if rule is None:
             kind = "the hybrid form" if self.rule_dtype == "hybrid" else f"{self.output.dtype} outputs"
             if self.op.op in CONVERSIONS:
@@ -206,7 +206,7 @@ class Node:
 
     def refuse(self, message: str) -> UnsupportedOperatorError:
         """Return the error that says why this operator cannot be lowered."""
-        return UnsupportedOperatorError(message, self.op.op, self.index)
+        return UnsupportedOperatorError(message, self.op.name, self.index)
 
 
 Lower = Callable[[Node], KernelCall]
@@ -221,7 +221,7 @@ class Definition:
     Attributes
     ----------
     name : str
-        As in TFLite's ``BuiltinOperator``.
+        As in TFLite's ``BuiltinOperator``, or ``CUSTOM:`` and the code of a custom operator.
     lower : callable
         ``lower(node)`` sets the shape of each output and returns the kernel call. The call receives the
         data pointers of all inputs (NULL where omitted), then of all outputs.

@@ -60,7 +60,7 @@ def find_definition(op: Operator, index: int) -> Definition:
     UnsupportedOperatorError
         If the operator, or its version, is not implemented.
     """
-    definition = load_operators().get(op.op)
+    definition = load_operators().get(op.name)
     if definition is None:
         name = f"custom operator {op.custom_code!r}" if op.op == "CUSTOM" else f"operator {op.op}"
         raise UnsupportedOperatorError(f"{name} is not implemented; see docs/operators.md", op.op, index)

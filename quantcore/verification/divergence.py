@@ -227,7 +227,7 @@ class _Operators:
         }
         self.rows = [
             [
-                Divergence(subgraph_index, t, tensors[t].name, tensors[t].dtype, i, op.op, find_page(op.op))
+                Divergence(subgraph_index, t, tensors[t].name, tensors[t].dtype, i, op.op, find_page(op.name))
                 for t in op.outputs
                 if t >= 0
             ]

@@ -84,7 +84,7 @@ def _ulps_of_largest(y: np.ndarray) -> np.ndarray:
 
 def _terms(node: Node, y: np.ndarray) -> int:
     """Return how many terms an output adds."""
-    macs = OPERATORS[node.op.op].macs
+    macs = OPERATORS[node.op.name].macs
     node.output.shape = y.shape
     total = macs(node) if macs is not None else node.input(0).count
     return -(-total // max(1, y.size))

@@ -42,7 +42,7 @@ def make_node(
 def find_rule(node: Node) -> Rule | None:
     """Return the profile's rule for an operator; None where it has none, or the operator is unknown."""
     try:
-        return node.rule if node.outputs and node.op.op in OPERATORS else None
+        return node.rule if node.outputs and node.op.name in OPERATORS else None
     except QuantcoreError:
         return None
 

@@ -1,0 +1,31 @@
+"""CUMSUM."""
+
+from __future__ import annotations
+
+import math
+
+from quantcore.kernels import scan as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import known_axis
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, operator
+
+DTYPES = ("float32", "int32", "int64")
+
+
+@operator("CUMSUM", dtypes=DTYPES, max_version=1, page="cumsum")
+def lower_cumsum(node: Node) -> KernelCall:
+    """Lower CUMSUM; the axis must be known before running."""
+    check_operands(node, 2)
+    x, y = node.input(0), node.output
+    check_dtypes(node, DTYPES, x, y)
+    axis = known_axis(node, 1, len(x.shape))
+    y.shape = x.shape
+    return kernels.cumsum_call(
+        x.dtype,
+        outer=math.prod(x.shape[:axis]),
+        size=x.shape[axis],
+        inner=math.prod(x.shape[axis + 1 :]),
+        exclusive=bool(node.options.get("exclusive", False)),
+        reverse=bool(node.options.get("reverse", False)),
+    )
