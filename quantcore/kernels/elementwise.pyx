@@ -9,7 +9,17 @@ from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
 from quantcore.kernels._core import DTYPE_SUFFIX
 
 cdef extern from "quantcore/elementwise.h" nogil:
+    ctypedef struct qc_body:
+        int32_t block
+        int32_t variant
+    enum:
+        QC_ADD_COMBINED
+        QC_ADD_TRUNCATED
+        QC_MUL_SATURATED
+        QC_MUL_WRAPPED
     ctypedef struct qc_add_rule:
+        qc_body body
+        qc_body repeated_body
         int32_t left_shift
         int32_t input1_offset
         int32_t input1_multiplier
@@ -25,8 +35,30 @@ cdef extern from "quantcore/elementwise.h" nogil:
     ctypedef struct qc_add_params:
         qc_broadcast broadcast
         qc_add_rule rule
+    ctypedef struct qc_weighted_sum_rule:
+        int32_t input1_offset
+        int32_t input2_offset
+        int32_t weight1
+        int32_t weight2
+        int32_t shift
+        int32_t output_offset
+        int32_t activation_min
+        int32_t activation_max
+    ctypedef struct qc_weighted_sum_params:
+        qc_broadcast broadcast
+        qc_weighted_sum_rule rule
+    ctypedef struct qc_shifted_sum_rule:
+        int32_t shift1
+        int32_t shift2
+        int32_t activation_min
+        int32_t activation_max
+    ctypedef struct qc_shifted_sum_params:
+        qc_broadcast broadcast
+        qc_shifted_sum_rule rule
     ctypedef struct qc_mul_params:
         qc_broadcast broadcast
+        qc_body body
+        qc_body repeated_body
         int32_t input1_offset
         int32_t input2_offset
         qc_requant requant
@@ -90,40 +122,89 @@ cdef int fill_broadcast(qc_broadcast *broadcast, shape1, shape2) except -1:
     return 0
 
 
+VARIANTS = {
+    "combined": QC_ADD_COMBINED, "truncated": QC_ADD_TRUNCATED, "saturated": QC_MUL_SATURATED, "wrapped": QC_MUL_WRAPPED,
+}
+
+
+cdef qc_body make_body(body):
+    """``(block, variant)``, or None for none."""
+    cdef qc_body made
+    made.block, made.variant = (0, 0) if body is None else (body[0], VARIANTS[body[1]])
+    return made
+
+
 def add_call(op, dtype, *, shape1, shape2, int32_t left_shift, int32_t input1_offset, int32_t input1_multiplier,
              int32_t input1_shift, int32_t input2_offset, int32_t input2_multiplier, int32_t input2_shift,
              int32_t output_offset, int32_t output_multiplier, int32_t output_shift, int32_t activation_min,
-             int32_t activation_max) -> KernelCall:
-    """``"add"`` or ``"sub"`` of a quantized dtype; see ``qc_add_rule``."""
+             int32_t activation_max, body=None, repeated_body=None) -> KernelCall:
+    """``"add"`` or ``"sub"`` of a quantized dtype; see ``qc_add_rule``.
+
+    Bodies, of ADD alone: ``(block, "combined" or "truncated")``, or None for none.
+    """
     cdef qc_add_params p
     fill_broadcast(&p.broadcast, shape1, shape2)
     for shift in (input1_shift, input2_shift, output_shift):
         if not -31 <= shift <= 0:
             raise KernelError(f"shift is {shift}; {op} allows [-31, 0]")
     p.rule = qc_add_rule(
-        left_shift, input1_offset, input1_multiplier, input1_shift, input2_offset, input2_multiplier, input2_shift,
-        output_offset, output_multiplier, output_shift, activation_min, activation_max,
+        make_body(body), make_body(repeated_body), left_shift, input1_offset, input1_multiplier, input1_shift,
+        input2_offset, input2_multiplier, input2_shift, output_offset, output_multiplier, output_shift,
+        activation_min, activation_max,
     )
     return make_call(f"{op}_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
 
 
-def mul_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_offset, Requant requant) -> KernelCall:
-    """MUL of a quantized dtype; see ``qc_mul_params``."""
+def weighted_sum_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_offset, int32_t weight1,
+                      int32_t weight2, int32_t shift, int32_t output_offset, int32_t activation_min,
+                      int32_t activation_max) -> KernelCall:
+    """ADD or SUB of 8 bits by one fixed-point sum; see ``qc_weighted_sum_rule``."""
+    cdef qc_weighted_sum_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    if not 1 <= shift <= 30:
+        raise KernelError(f"shift is {shift}; expected [1, 30]")
+    p.rule = qc_weighted_sum_rule(
+        input1_offset, input2_offset, weight1, weight2, shift, output_offset, activation_min, activation_max,
+    )
+    return make_call(f"weighted_sum_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+
+
+def shifted_sum_call(op, *, shape1, shape2, int32_t shift1, int32_t shift2, int32_t activation_min,
+                     int32_t activation_max) -> KernelCall:
+    """``"add"`` or ``"sub"`` on int16 with power-of-two scales; see ``qc_shifted_sum_rule``."""
+    cdef qc_shifted_sum_params p
+    fill_broadcast(&p.broadcast, shape1, shape2)
+    for shift in (shift1, shift2):
+        if not 0 <= shift <= 15:
+            raise KernelError(f"shift is {shift}; expected [0, 15]")
+    p.rule = qc_shifted_sum_rule(shift1, shift2, activation_min, activation_max)
+    return make_call(f"{op}_shifted_s16", &p, sizeof(p))
+
+
+def mul_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_offset, Requant requant, body=None,
+             repeated_body=None) -> KernelCall:
+    """MUL of a quantized dtype; see ``qc_mul_params``.
+
+    Bodies: ``(block, "saturated" or "wrapped")``, or None for none.
+    """
     cdef qc_mul_params p
     fill_broadcast(&p.broadcast, shape1, shape2)
+    p.body = make_body(body)
+    p.repeated_body = make_body(repeated_body)
     p.input1_offset = input1_offset
     p.input2_offset = input2_offset
     p.requant = requant.c
     return make_call(f"mul_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
 
 
-def arithmetic_f32_call(op, *, shape1, shape2, float activation_min, float activation_max) -> KernelCall:
-    """``"add"``, ``"sub"`` or ``"mul"`` on float32."""
+def arithmetic_f32_call(op, *, shape1, shape2, float activation_min, float activation_max,
+                        bint flushed=False) -> KernelCall:
+    """``"add"``, ``"sub"`` or ``"mul"`` on float32; flushed: subnormal numbers are zeros."""
     cdef qc_arithmetic_f32_params p
     fill_broadcast(&p.broadcast, shape1, shape2)
     p.activation_min = activation_min
     p.activation_max = activation_max
-    return make_call(f"{op}_f32", &p, sizeof(p))
+    return make_call(f"{op}_f32_flushed" if flushed else f"{op}_f32", &p, sizeof(p))
 
 
 def arithmetic_s32_call(op, *, shape1, shape2, int32_t activation_min, int32_t activation_max) -> KernelCall:

@@ -1,4 +1,4 @@
-"""ADD, SUB, MUL: two inputs that broadcast, and a fused activation; MAXIMUM, MINIMUM."""
+"""What element-wise operators with two inputs share: broadcasting, and arithmetic without scales."""
 
 from __future__ import annotations
 
@@ -6,32 +6,27 @@ import math
 
 import numpy as np
 
-from quantcore.affine import quantize_multiplier
 from quantcore.errors import KernelError
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.delegate import delegable
+from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.registry import Node, Operand, operator
-from quantcore.ops.requant import (
-    float_bounds,
-    make_requant,
-    product_multiplier,
-    quantized_bounds,
-    type_bounds,
-)
+from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, type_bounds
 
-__all__ = ["add_multipliers", "broadcast_operands", "fused_activation", "mul_multipliers"]
+__all__ = ["broadcast_operands", "delegable_pair", "fused_activation", "lower_arithmetic", "walked_in_rows"]
 
-QUANTIZED = ("int8", "uint8")
-DTYPES = (*QUANTIZED, "float32", "int32", "int64")
-LEFT_SHIFT = 20  # extra bits of the sum: 9 bits of q - zero point and a factor below 2 stay within int32
-
+DTYPES = ("int8", "uint8", "float32", "int32", "int64")
 SELECTED = (*DTYPES, "int16")
 
 # TFLite's reference kernels index arrays of so many dimensions. Above, they run past the end of the arrays
 # (ADD, SUB) or end the process.
 MAX_BROADCAST_RANK = 6
 MAX_SELECTION_RANK = 5
+MAX_MICRO_RANK = 4  # TFLite Micro broadcasts over four dimensions
+MAX_DELEGATED_RANK = 6  # XNNPACK's tensors
+
+FLOAT_MIN, FLOAT_MAX = FLOAT_BOUNDS["NONE"]
 
 
 def broadcast_operands(
@@ -45,6 +40,8 @@ def broadcast_operands(
         y.shape = kernels.broadcast_shape(a.shape, b.shape)
     except KernelError as error:
         raise node.refuse(str(error)) from None
+    if node.profile.name == "tflm":
+        max_rank = min(max_rank, MAX_MICRO_RANK)
     if a.shape != b.shape and len(y.shape) > max_rank:
         raise node.refuse(
             f"shapes {a.shape} and {b.shape} broadcast over {len(y.shape)} dimensions; the limit is "
@@ -64,9 +61,14 @@ def lower_arithmetic(node: Node, op: str, a: Operand, b: Operand, dtype: str) ->
     """Lower the form without scales: float32, int32, int64."""
     low, high = float_bounds(node, fused_activation(node))
     if dtype == "float32":
+        flushed = node.rule.form == "flushed"
+        if flushed:  # XNNPACK has no bound where the activation has none
+            low, high = (-math.inf if low == FLOAT_MIN else low), (math.inf if high == FLOAT_MAX else high)
         return kernels.arithmetic_f32_call(
-            op, shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high
+            op, shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high, flushed=flushed
         )
+    if node.rule.form == "unbounded":
+        low, high = float_bounds(node, "NONE")
     tmin, tmax = type_bounds(dtype)
     call = kernels.arithmetic_s32_call if dtype == "int32" else kernels.arithmetic_s64_call
     # a bound beyond the dtype is the largest float, which stands for none
@@ -79,77 +81,44 @@ def lower_arithmetic(node: Node, op: str, a: Operand, b: Operand, dtype: str) ->
     )
 
 
-def add_multipliers(node: Node) -> dict[str, np.ndarray]:
-    """Return the real multipliers of the inputs, to the common scale, and of the sum, to the output's."""
-    if node.output.dtype not in QUANTIZED:
-        return {}
-    a, b, y = (np.float64(o.scale) for o in (node.input(0), node.input(1), node.output))
-    common = 2 * max(a, b)
-    return {
-        "input1": np.array([a / common]),
-        "input2": np.array([b / common]),
-        "output": np.array([common / (2**LEFT_SHIFT * y)]),
-    }
+def walked_in_rows(shape1: tuple[int, ...], shape2: tuple[int, ...]) -> bool:
+    """Whether TFLite's optimized kernels walk two shapes that broadcast row by row, by vector code.
+
+    From the last dimension outwards, they allow dimensions that are equal, then such in which one input
+    repeats, equal ones, such in which the other input repeats, equal ones. Any other pattern is left to the
+    reference kernel. Source: TFLite ``kernels/internal/reference/process_broadcast_shapes.h``.
+    """
+    rank = max(len(shape1), len(shape2))
+    sizes1, sizes2 = ((1,) * (rank - len(s)) + tuple(s) for s in (shape1, shape2))
+    pairs = list(zip(sizes1, sizes2, strict=True))
+    unequal = [pair for pair in reversed(pairs) if pair[0] != pair[1]]
+    if unequal and unequal[0][0] != 1:  # the input that repeats in the innermost such dimension comes first
+        pairs = [(b, a) for a, b in pairs]
+
+    def equal(pair: tuple[int, int]) -> bool:
+        return pair[0] == pair[1]
+
+    def first_repeats(pair: tuple[int, int]) -> bool:
+        return pair[0] == 1
+
+    def second_repeats(pair: tuple[int, int]) -> bool:
+        return pair[1] == 1
+
+    for matches in (equal, first_repeats, equal, second_repeats, equal):
+        while pairs and matches(pairs[-1]):
+            pairs.pop()
+    return not pairs
 
 
-@operator("ADD", "SUB", dtypes=DTYPES, max_version=5, page="add", multipliers=add_multipliers)
-def lower_add(node: Node) -> KernelCall:
-    """Lower ADD and SUB."""
-    a, b, y, dtype = broadcast_operands(node)
-    op = node.op.op.lower()
-    if dtype not in QUANTIZED:
-        return lower_arithmetic(node, op, a, b, dtype)
-    per_tensor(node, a, b, y)
-    real = add_multipliers(node)
-    fixed = {role: quantize_multiplier(value[0]) for role, value in real.items()}
-    if real["output"][0] >= 1 or fixed["output"][1] > 0:
-        raise node.refuse(
-            f"the output's scale {y.scale} is too small for the inputs' {a.scale} and {b.scale}: the "
-            f"multiplier of the sum is {real['output'][0]:g}, expected less than 1 (TFLite aborts in ADD and "
-            "is undefined in SUB)"
-        )
-    low, high = quantized_bounds(node, fused_activation(node), y)
-    return kernels.add_call(
-        op,
-        dtype,
-        shape1=a.shape,
-        shape2=b.shape,
-        left_shift=LEFT_SHIFT,
-        input1_offset=-a.zero_point,
-        input1_multiplier=fixed["input1"][0],
-        input1_shift=fixed["input1"][1],
-        input2_offset=-b.zero_point,
-        input2_multiplier=fixed["input2"][0],
-        input2_shift=fixed["input2"][1],
-        output_offset=y.zero_point,
-        output_multiplier=fixed["output"][0],
-        output_shift=fixed["output"][1],
-        activation_min=low,
-        activation_max=high,
-    )
-
-
-def mul_multipliers(node: Node) -> dict[str, np.ndarray]:
-    """Return ``{"output": s_1 * s_2 / s_output}``."""
-    if node.output.dtype not in QUANTIZED:
-        return {}
-    return {"output": product_multiplier(node, node.input(0).scale, node.input(1).scale, node.output.scale)}
-
-
-@operator("MUL", dtypes=DTYPES, max_version=7, page="mul", multipliers=mul_multipliers)
-def lower_mul(node: Node) -> KernelCall:
-    """Lower MUL."""
-    a, b, y, dtype = broadcast_operands(node)
-    if dtype not in QUANTIZED:
-        return lower_arithmetic(node, "mul", a, b, dtype)
-    per_tensor(node, a, b, y)
-    return kernels.mul_call(
-        dtype,
-        shape1=a.shape,
-        shape2=b.shape,
-        input1_offset=-a.zero_point,
-        input2_offset=-b.zero_point,
-        requant=make_requant(node, mul_multipliers(node)["output"], y, fused_activation(node)),
+def delegable_pair(node: Node, dtypes: tuple[str, ...]) -> bool:
+    """Whether XNNPACK takes the operands: one dtype of `dtypes`, and not too many dimensions."""
+    if len(node.inputs) != 2 or len(node.outputs) != 1:
+        return False
+    operands = (node.input(0), node.input(1), node.output)
+    return (
+        len({o.dtype for o in operands}) == 1
+        and all(delegable(o, dtypes) for o in operands)
+        and all(len(o.shape) <= MAX_DELEGATED_RANK and 0 not in o.shape for o in operands[:2])
     )
 
 

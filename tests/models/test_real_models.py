@@ -37,14 +37,11 @@ CRASHES = {"tflm_keyword_scrambled_8bit": LITE}
 
 # Operators without a confirmed rule yet, with the dtypes of their outputs. Delete what has one.
 VECTORISED = """
-    ADD float32 int8 uint8
     AVERAGE_POOL_2D float32 int8 uint8
     CONV_2D float32 int8 uint8
     DEPTHWISE_CONV_2D float32 int8 uint8
     MEAN int8
-    MUL int32 int8
     SOFTMAX float32 int16 int8 uint8
-    SUB int32 int8
 """
 PENDING = {
     "reference": "SOFTMAX int16",

@@ -20,6 +20,18 @@ typedef struct {
     int64_t stride2[QC_BROADCAST_RANK];
 } qc_broadcast;
 
+/* Which elements of a row a backend's vector code computes, by a rule of its own: the leading `block * n` of
+ * them, for the greatest n that fits. block: 0 for none. variant: which rule. */
+typedef struct {
+    int32_t block;
+    int32_t variant;
+} qc_body;
+
+enum {
+    QC_ADD_COMBINED = 0,  /* the shifts combined before the product */
+    QC_ADD_TRUNCATED = 1, /* the shift after the product, truncating */
+};
+
 /* ADD and SUB on integers with scales s1, s2 and s. Both inputs are brought to the scale 2 * max(s1, s2),
  * with left_shift extra bits; the sum is brought to the output's scale:
  *
@@ -27,10 +39,22 @@ typedef struct {
  *   B likewise from q2
  *   y = clamp(double_rounding(A + B; output_multiplier, output_shift) + output_offset)     SUB: A - B
  *
+ * In a vector body of ADD, A is, and B likewise,
+ *
+ *   QC_ADD_COMBINED:  srdhm((q1 + input1_offset) << (left_shift + input1_shift), input1_multiplier)
+ *   QC_ADD_TRUNCATED: srdhm((q1 + input1_offset) << left_shift, input1_multiplier) >> -input1_shift
+ *
+ * (a negative shift left is a truncating one right), and for 8-bit outputs the requantized sum and its sum with
+ * the output's offset wrap to 16 bits.
+ *
  * offsets: minus the zero points of the inputs, the zero point of the output. left_shift: 20 for 8-bit
- * elements. multipliers: 0 or in [2^30, 2^31). shifts: in [-31, 0].
- * Source: TFLite kernels/internal/reference/integer_ops/add.h and reference/sub.h. */
+ * elements, 15 for int16. multipliers: 0 or in [2^30, 2^31). shifts: in [-31, 0]. body: of rows in which both
+ * inputs advance; repeated_body: of rows in which one input is a single element.
+ * Source: TFLite kernels/internal/reference/integer_ops/add.h and reference/sub.h; the bodies:
+ * kernels/internal/optimized/integer_ops/add.h and optimized_ops.h. */
 typedef struct {
+    qc_body body;
+    qc_body repeated_body;
     int32_t left_shift;
     int32_t input1_offset;
     int32_t input1_multiplier;
@@ -50,18 +74,68 @@ typedef struct {
     qc_add_rule rule;
 } qc_add_params;
 
-/* MUL on integers with scales: y = requantize((q1 + input1_offset) * (q2 + input2_offset)).
- * offsets: minus the zero points, in [-255, 255]. requant: per tensor.
- * Source: TFLite kernels/internal/reference/integer_ops/mul.h. */
+/* ADD and SUB as one fixed-point sum, rounded once, half up:
+ *
+ *   y = clamp(((q1 + input1_offset) * weight1 + (q2 + input2_offset) * weight2 + 2^(shift-1)) >> shift)
+ *       + output_offset, clamped
+ *
+ * offsets: in [-255, 255]. |weights|: at most 2^21. shift: in [1, 30].
+ * Source: XNNPACK src/qs8-vadd, src/microparams-init.c. */
+typedef struct {
+    int32_t input1_offset;
+    int32_t input2_offset;
+    int32_t weight1;
+    int32_t weight2;
+    int32_t shift;
+    int32_t output_offset;
+    int32_t activation_min;
+    int32_t activation_max;
+} qc_weighted_sum_rule;
+
 typedef struct {
     qc_broadcast broadcast;
+    qc_weighted_sum_rule rule;
+} qc_weighted_sum_params;
+
+/* ADD and SUB on int16 whose scales are powers of two, and of which one or both are the output's:
+ *
+ *   y = clamp(rounding_divide_by_pot(q1, shift1) + rounding_divide_by_pot(q2, shift2))     SUB: minus
+ *
+ * shifts: in [0, 15]. Source: TFLite kernels/internal/reference/{add,sub}.h. */
+typedef struct {
+    int32_t shift1;
+    int32_t shift2;
+    int32_t activation_min;
+    int32_t activation_max;
+} qc_shifted_sum_rule;
+
+typedef struct {
+    qc_broadcast broadcast;
+    qc_shifted_sum_rule rule;
+} qc_shifted_sum_params;
+
+enum {
+    QC_MUL_SATURATED = 0, /* the requantized product saturates to 16 bits */
+    QC_MUL_WRAPPED = 1,   /* it wraps to 16 bits */
+};
+
+/* MUL on integers with scales: y = requantize((q1 + input1_offset) * (q2 + input2_offset)).
+ * offsets: minus the zero points, in [-255, 255]; 0 for int16. requant: per tensor.
+ * In a vector body (8 bits; QC_DOUBLE_ROUNDING alone) the requantized product is narrowed to 16 bits, and its sum
+ * with the output's offset wraps to 16 bits. body, repeated_body: as for ADD.
+ * Source: TFLite kernels/internal/reference/integer_ops/mul.h, optimized/integer_ops/mul.h, optimized_ops.h. */
+typedef struct {
+    qc_broadcast broadcast;
+    qc_body body;
+    qc_body repeated_body;
     int32_t input1_offset;
     int32_t input2_offset;
     qc_requant requant;
 } qc_mul_params;
 
 /* Arithmetic without scales: y = clamp(q1 op q2, activation_min, activation_max). Integers wrap as two's
- * complement does; a NaN passes the clamp. Source: TFLite kernels/internal/reference/{add,sub,mul}.h. */
+ * complement does; a NaN passes the clamp. The kernels <op>_f32_flushed take subnormal inputs for zeros, and make
+ * zeros of subnormal results. Source: TFLite kernels/internal/reference/{add,sub,mul}.h. */
 typedef struct {
     qc_broadcast broadcast;
     float activation_min;
@@ -84,18 +158,29 @@ typedef struct {
  * not overlap an input. scratch: none. */
 #define QC_DECLARE_BINARY(name, P, T) \
     qc_status qc_##name(const P *params, const T *input1, const T *input2, T *output, void *scratch);
-#define QC_DECLARE_QUANTIZED_BINARY(isa)                \
-    QC_DECLARE_BINARY(add_s8_##isa, qc_add_params, int8_t)  \
-    QC_DECLARE_BINARY(add_u8_##isa, qc_add_params, uint8_t) \
-    QC_DECLARE_BINARY(sub_s8_##isa, qc_add_params, int8_t)  \
-    QC_DECLARE_BINARY(sub_u8_##isa, qc_add_params, uint8_t) \
-    QC_DECLARE_BINARY(mul_s8_##isa, qc_mul_params, int8_t)  \
-    QC_DECLARE_BINARY(mul_u8_##isa, qc_mul_params, uint8_t)
+#define QC_DECLARE_QUANTIZED_BINARY(isa)                                           \
+    QC_DECLARE_BINARY(add_s8_##isa, qc_add_params, int8_t)                         \
+    QC_DECLARE_BINARY(add_u8_##isa, qc_add_params, uint8_t)                        \
+    QC_DECLARE_BINARY(add_s16_##isa, qc_add_params, int16_t)                       \
+    QC_DECLARE_BINARY(sub_s8_##isa, qc_add_params, int8_t)                         \
+    QC_DECLARE_BINARY(sub_u8_##isa, qc_add_params, uint8_t)                        \
+    QC_DECLARE_BINARY(sub_s16_##isa, qc_add_params, int16_t)                       \
+    QC_DECLARE_BINARY(weighted_sum_s8_##isa, qc_weighted_sum_params, int8_t)       \
+    QC_DECLARE_BINARY(weighted_sum_u8_##isa, qc_weighted_sum_params, uint8_t)      \
+    QC_DECLARE_BINARY(mul_s8_##isa, qc_mul_params, int8_t)                         \
+    QC_DECLARE_BINARY(mul_u8_##isa, qc_mul_params, uint8_t)                        \
+    QC_DECLARE_BINARY(mul_s16_##isa, qc_mul_params, int16_t)
 
 #define QC_DECLARE_ARITHMETIC(suffix, isa, T)                                    \
     QC_DECLARE_BINARY(add_##suffix##_##isa, qc_arithmetic_##suffix##_params, T)  \
     QC_DECLARE_BINARY(sub_##suffix##_##isa, qc_arithmetic_##suffix##_params, T)  \
     QC_DECLARE_BINARY(mul_##suffix##_##isa, qc_arithmetic_##suffix##_params, T)
+
+QC_DECLARE_BINARY(add_shifted_s16_ref, qc_shifted_sum_params, int16_t)
+QC_DECLARE_BINARY(sub_shifted_s16_ref, qc_shifted_sum_params, int16_t)
+QC_DECLARE_BINARY(add_f32_flushed_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(sub_f32_flushed_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(mul_f32_flushed_ref, qc_arithmetic_f32_params, float)
 
 QC_DECLARE_QUANTIZED_BINARY(ref)
 QC_DECLARE_ARITHMETIC(f32, ref, float)

@@ -29,6 +29,18 @@ static inline float qc_clamp_f32(float x, float lo, float hi) {
     return bounded > hi ? hi : bounded;
 }
 
+/* The float as a processor sees it that takes subnormal inputs for zeros (DAZ). */
+static inline float qc_flush_input(float x) {
+    return fabsf(x) < 0x1p-126f ? copysignf(0.0f, x) : x;
+}
+
+/* The result of an operation as a processor stores it that flushes subnormals to zero (FTZ). rounded: the
+ * float32 result. exact: a float64 that is on the same side of the limit as the result before any rounding. x86
+ * decides after rounding to 24 bits of any exponent, so that the limit lies half such a step below 2^-126. */
+static inline float qc_flush_result(float rounded, double exact) {
+    return fabs(exact) < 0x1.ffffffp-127 ? copysignf(0.0f, rounded) : rounded;
+}
+
 static inline int32_t qc_saturate32(int64_t x) {
     return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x;
 }

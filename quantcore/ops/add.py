@@ -1,0 +1,195 @@
+"""ADD, SUB: two inputs that broadcast, and a fused activation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.affine import quantize_multiplier
+from quantcore.kernels import elementwise as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.elementwise import (
+    broadcast_operands,
+    delegable_pair,
+    fused_activation,
+    lower_arithmetic,
+    walked_in_rows,
+)
+from quantcore.ops.operands import per_tensor
+from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.requant import quantized_bounds
+
+__all__ = ["add_multipliers"]
+
+# extra bits of the sum: 9 (17) bits of q - zero point and a factor below 2 stay within int32
+LEFT_SHIFT = {"int8": 20, "uint8": 20, "int16": 15}
+DTYPES = (*LEFT_SHIFT, "float32", "int32", "int64")
+REPEATED_BLOCK = 8  # of 8-bit rows in which one input is a single element, in TFLite's optimized ADD
+MAX_SHIFT = 15
+DELEGATED_RATIOS = (2.0**-10, 2.0**8)  # XNNPACK: at least, below
+
+
+def add_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return the real multipliers of the inputs, to the common scale, and of the sum, to the output's."""
+    if node.output.dtype not in LEFT_SHIFT:
+        return {}
+    a, b, y = (np.float64(o.scale) for o in (node.input(0), node.input(1), node.output))
+    common = 2 * max(a, b)
+    return {
+        "input1": np.array([a / common]),
+        "input2": np.array([b / common]),
+        "output": np.array([common / (2 ** LEFT_SHIFT[node.output.dtype] * y)]),
+    }
+
+
+def scale_ratios(node: Node) -> tuple[np.float32, np.float32]:
+    """Return the inputs' scales divided by the output's, in float32."""
+    with np.errstate(all="ignore"):  # the delegate declines what is not finite
+        return node.input(0).scale / node.output.scale, node.input(1).scale / node.output.scale
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the operator: float32, or 8 bits with scales that are not too far apart."""
+    if not delegable_pair(node, ("float32", "int8", "uint8")):
+        return False
+    low, high = DELEGATED_RATIOS
+    return node.output.dtype == "float32" or all(low <= ratio < high for ratio in scale_ratios(node))
+
+
+@operator(
+    "ADD",
+    "SUB",
+    dtypes=DTYPES,
+    max_version=5,
+    page="add",
+    multipliers=add_multipliers,
+    xnnpack=delegated,
+)
+def lower_add(node: Node) -> KernelCall:
+    """Lower ADD and SUB."""
+    a, b, y, dtype = broadcast_operands(node, DTYPES)
+    if dtype not in LEFT_SHIFT:
+        return lower_arithmetic(node, node.op.op.lower(), a, b, dtype)
+    per_tensor(node, a, b, y)
+    if node.rule.form == "weighted_sum":
+        return lower_weighted_sum(node, a, b, y)
+    op = node.op.op.lower()
+    if dtype == "int16":
+        check_symmetric(node, a, b, y)
+        exponents = power_of_two_exponents(node, a, b, y)
+        if exponents is not None:
+            return lower_shifted_sum(node, a, b, y, exponents)
+    real = add_multipliers(node)
+    fixed = {role: quantize_multiplier(value[0]) for role, value in real.items()}
+    if real["output"][0] >= 1 or fixed["output"][1] > 0:
+        raise node.refuse(
+            f"the output's scale {y.scale} is too small for the inputs' {a.scale} and {b.scale}: the "
+            f"multiplier of the sum is {real['output'][0]:g}, expected less than 1 (TFLite aborts in ADD and "
+            "is undefined in SUB)"
+        )
+    low, high = quantized_bounds(node, fused_activation(node), y)
+    body, repeated_body = vector_bodies(node, a, b)
+    return kernels.add_call(
+        op,
+        dtype,
+        shape1=a.shape,
+        shape2=b.shape,
+        left_shift=LEFT_SHIFT[dtype],
+        input1_offset=-a.zero_point,
+        input1_multiplier=fixed["input1"][0],
+        input1_shift=fixed["input1"][1],
+        input2_offset=-b.zero_point,
+        input2_multiplier=fixed["input2"][0],
+        input2_shift=fixed["input2"][1],
+        output_offset=y.zero_point,
+        output_multiplier=fixed["output"][0],
+        output_shift=fixed["output"][1],
+        activation_min=low,
+        activation_max=high,
+        body=body,
+        repeated_body=repeated_body,
+    )
+
+
+Body = tuple[int, str] | None
+
+
+def vector_bodies(node: Node, a: Operand, b: Operand) -> tuple[Body, Body]:
+    """Return the vector bodies of rows in which both inputs advance, and of those in which one repeats."""
+    rule = node.rule
+    if not rule.block or not walked_in_rows(a.shape, b.shape):
+        return None, None
+    if node.output.dtype == "int16":  # vector code for equal shapes alone
+        same = a.count == b.count == node.output.count
+        return ((rule.block, rule.form), None) if same else (None, None)
+    return (rule.block, rule.form), (REPEATED_BLOCK, "truncated")
+
+
+def check_symmetric(node: Node, *operands: Operand) -> None:
+    """Refuse zero points other than 0, as TFLite does for int16."""
+    if any(o.zero_point for o in operands):
+        found = ", ".join(str(o.zero_point) for o in operands)
+        raise node.refuse(f"int16 zero points are {found}; expected 0")
+
+
+def power_of_two_exponents(node: Node, *operands: Operand) -> list[int] | None:
+    """Return the base-2 logarithms of the scales, where the model asks for shifts and they allow it.
+
+    A scale counts as a power of two within 1e-3 of a logarithm in float32. Source: TFLite
+    ``kernels/internal/quantization_util.cc`` (CheckedLog2). TFLite Micro ignores the option.
+    """
+    if node.rule.form == "general" or not node.options.get("pot_scale_int16", True):
+        return None
+    scales = np.array([o.scale for o in operands], dtype=np.float32)
+    logarithms = np.log(scales) * (np.float32(1) / np.log(np.float32(2)))
+    rounded = np.rint(logarithms)
+    if (np.abs(logarithms - rounded) >= np.float32(1e-3)).any():
+        return None
+    return [int(exponent) for exponent in rounded]
+
+
+def lower_shifted_sum(node: Node, a: Operand, b: Operand, y: Operand, exponents: list[int]) -> KernelCall:
+    """Lower the form on int16 with power-of-two scales: the input with the smaller scale is shifted."""
+    shift1, shift2 = exponents[2] - exponents[0], exponents[2] - exponents[1]
+    if min(shift1, shift2) != 0 or max(shift1, shift2) > MAX_SHIFT:
+        raise node.refuse(
+            f"scales are 2**{exponents[0]}, 2**{exponents[1]} and 2**{exponents[2]}: with pot_scale_int16, "
+            f"one input must have the output's scale, the other that or up to 2**-{MAX_SHIFT} of it"
+        )
+    if node.op.op == "ADD" and not a.count == b.count == y.count:
+        raise node.refuse(
+            f"shapes are {a.shape} and {b.shape}: with pot_scale_int16 ADD does not broadcast (TFLite reads "
+            "past the end of its inputs)"
+        )
+    low, high = quantized_bounds(node, fused_activation(node), y)
+    return kernels.shifted_sum_call(
+        node.op.op.lower(),
+        shape1=a.shape,
+        shape2=b.shape,
+        shift1=shift1,
+        shift2=shift2,
+        activation_min=low,
+        activation_max=high,
+    )
+
+
+def lower_weighted_sum(node: Node, a: Operand, b: Operand, y: Operand) -> KernelCall:
+    """Lower XNNPACK's form: one fixed-point sum of both inputs, the larger weight with 21 bits."""
+    ratios = scale_ratios(node)
+    shift = 20 - (math.frexp(max(ratios))[1] - 1)
+    weights = [int(np.rint(np.ldexp(ratio, shift))) for ratio in ratios]
+    low, high = quantized_bounds(node, fused_activation(node), y)
+    return kernels.weighted_sum_call(
+        y.dtype,
+        shape1=a.shape,
+        shape2=b.shape,
+        input1_offset=-a.zero_point,
+        input2_offset=-b.zero_point,
+        weight1=weights[0],
+        weight2=weights[1] if node.op.op == "ADD" else -weights[1],
+        shift=shift,
+        output_offset=y.zero_point,
+        activation_min=low,
+        activation_max=high,
+    )

@@ -1,0 +1,67 @@
+"""MUL: two inputs that broadcast, and a fused activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import elementwise as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.elementwise import (
+    broadcast_operands,
+    delegable_pair,
+    fused_activation,
+    lower_arithmetic,
+    walked_in_rows,
+)
+from quantcore.ops.operands import per_tensor
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import make_requant, product_multiplier
+
+__all__ = ["mul_multipliers"]
+
+QUANTIZED = ("int8", "uint8", "int16")
+DTYPES = (*QUANTIZED, "float32", "int32", "int64")
+DELEGATED_RATIOS = (2.0**-16, 2.0**8)  # XNNPACK: at least, below
+NARROWED = {"int8": "saturated", "uint8": "wrapped"}  # in vector code for rows in which one input repeats
+
+
+def mul_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"output": s_1 * s_2 / s_output}``."""
+    if node.output.dtype not in QUANTIZED:
+        return {}
+    return {"output": product_multiplier(node, node.input(0).scale, node.input(1).scale, node.output.scale)}
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the operator: float32, or 8 bits with a multiplier within its limits."""
+    if not delegable_pair(node, ("float32", "int8", "uint8")):
+        return False
+    if node.output.dtype == "float32":
+        return True
+    with np.errstate(all="ignore"):  # the delegate declines what is not finite
+        ratio = node.input(0).scale * node.input(1).scale / node.output.scale
+    return bool(DELEGATED_RATIOS[0] <= ratio < DELEGATED_RATIOS[1])
+
+
+@operator("MUL", dtypes=DTYPES, max_version=7, page="mul", multipliers=mul_multipliers, xnnpack=delegated)
+def lower_mul(node: Node) -> KernelCall:
+    """Lower MUL."""
+    a, b, y, dtype = broadcast_operands(node, DTYPES)
+    if dtype not in QUANTIZED:
+        return lower_arithmetic(node, "mul", a, b, dtype)
+    per_tensor(node, a, b, y)
+    if dtype == "int16" and (a.zero_point or b.zero_point or y.zero_point):
+        raise node.refuse(
+            f"int16 zero points are {a.zero_point}, {b.zero_point} and {y.zero_point}; expected 0"
+        )
+    block = node.rule.block if walked_in_rows(a.shape, b.shape) else 0
+    return kernels.mul_call(
+        dtype,
+        shape1=a.shape,
+        shape2=b.shape,
+        input1_offset=-a.zero_point,
+        input2_offset=-b.zero_point,
+        requant=make_requant(node, mul_multipliers(node)["output"], y, fused_activation(node)),
+        body=(block, "saturated") if block else None,
+        repeated_body=(block, NARROWED[dtype]) if block else None,
+    )
