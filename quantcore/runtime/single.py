@@ -68,15 +68,15 @@ def run_operator(
             # Unquantized integers may be shapes, axes, indices or conditions that lowering must know.
             lowered.values[t] = value
     operator_lowering(model, subgraph_index, get_profile(numerics), lowered)(subgraph, operator_index)
-    known = _run_steps(lowered, given)
+    known = _run_steps(lowered, given, len(subgraph.tensors))
     return [known[t] for t in op.outputs if t >= 0]
 
 
-def _run_steps(lowered: Lowered, given: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """Return the value of every tensor."""
+def _run_steps(lowered: Lowered, given: dict[int, np.ndarray], own: int) -> dict[int, np.ndarray]:
+    """Return the value of every tensor; from `own` on they are those of subgraphs that are called."""
     known = {**lowered.values, **given}
-    for t, tensor in enumerate(lowered.tensors):
-        if tensor.is_variable and t in lowered.shapes and t not in known:
+    for t, tensor in enumerate(lowered.tensors[own:], own):
+        if tensor.is_variable:
             known[t] = initial_state(tensor)
     for step in lowered.steps:
         count = len(step.tensors) - step.outputs

@@ -32,8 +32,9 @@ def make_node(
     """Return operator `i` as its module sees it when its inputs are `values` (constants left out)."""
     load_operators()
     subgraph = model.subgraphs[subgraph_index]
-    constants = {t: tensor.data for t, tensor in enumerate(subgraph.tensors) if tensor.data is not None}
     op = subgraph.operators[i]
+    used = {t: subgraph.tensors[t].data for t in (*op.inputs, *op.outputs) if t >= 0}
+    constants = {t: data for t, data in used.items() if data is not None}
     known = {**values, **constants}
     shapes = {t: known[t].shape for t in (*op.inputs, *op.outputs) if t in known}
     return build_node(subgraph, i, get_profile(numerics), shapes, constants)
