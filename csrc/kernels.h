@@ -4,6 +4,7 @@
 #include "quantcore/arg_extreme.h"
 #include "quantcore/batch_matmul.h"
 #include "quantcore/cast.h"
+#include "quantcore/comparison.h"
 #include "quantcore/conv.h"
 #include "quantcore/depthwise_conv.h"
 #include "quantcore/detection.h"

@@ -109,6 +109,10 @@ def rows(dtypes: str, *operators: str, rule: Rule = Rule()) -> dict[tuple[str, s
     return {(op, dtype): rule for op in operators for dtype in dtypes.split()}
 
 
+COMPARISONS = (
+    "EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR",
+    "NOT_EQUAL",
+)  # fmt: skip
 FLOAT32_QUOTIENT = Rule(product="float32")
 FLOAT_PRODUCT = Rule(product="float_product")
 # Float sums in an order that depends on the CPU: not exact
@@ -182,6 +186,7 @@ PROFILES: dict[str, Profile] = {
             **rows("complex64", "RFFT2D"),
             **rows("float32", "COMPLEX_ABS", "IMAG", "REAL"),
             **rows("float32 int32 int64", "CUMSUM"),
+            **rows("bool", *COMPARISONS),
             **rows("float32", "CEIL", "COS", "FLOOR", "ROUND", "SIN", "SQUARE"),
             **rows("float32 int8 int16", "EXP", "LOG", "SQRT"),
             **rows("float32 int32", "ABS"),
@@ -290,6 +295,7 @@ PROFILES: dict[str, Profile] = {
             **rows("float32 int8 int16", "ABS", "RESIZE_NEAREST_NEIGHBOR"),
             **rows("float32 int8 int32", "DIV"),
             **rows("int32", "ARG_MAX", "ARG_MIN"),
+            **rows("bool", *COMPARISONS, rule=Rule(form="tflm")),
             ("RSQRT", "int16"): Rule(form="newton"),
             **rows("float32 int16", "LOGISTIC", "TANH"),
             **rows("int8", "LOGISTIC", "TANH", rule=Rule(form="fixed31")),
