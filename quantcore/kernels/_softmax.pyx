@@ -2,7 +2,7 @@
 
 from quantcore.errors import KernelError
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t
 
 from quantcore.kernels._core cimport KernelCall, make_call
 
@@ -13,6 +13,20 @@ cdef extern from "quantcore/softmax.h" nogil:
         int64_t rows
         int32_t depth
         int32_t[256] exp_table
+    ctypedef struct qc_softmax_table_params:
+        int64_t rows
+        int32_t depth
+        float output_scale
+        int32_t output_zero_point
+        float[256] exp_table
+    ctypedef struct qc_softmax_s16_params:
+        int64_t rows
+        int32_t depth
+        int32_t multiplier
+        int32_t shift
+        int16_t[513] exp_table
+        int16_t[513] reciprocal_table
+    void qc_softmax_float_table(float input_scale, float beta, float *exp_table)
     ctypedef struct qc_softmax_f32_params:
         int64_t rows
         int32_t depth
@@ -32,8 +46,39 @@ def softmax_call(dtype, output_dtype, *, int64_t rows, int32_t depth, int32_t mu
     p.rows = rows
     p.depth = depth
     qc_softmax_exp_table(multiplier, left_shift, diff_min, p.exp_table)
-    name = DTYPE_SUFFIX[dtype] + ("_s16" if output_dtype == "int16" else "")
-    return make_call(f"softmax_{name}", &p, sizeof(p))
+    return make_call(f"softmax_{suffix(dtype, output_dtype)}", &p, sizeof(p))
+
+
+def suffix(dtype, output_dtype):
+    """Return how kernels on 8 bits are called: after the input, and the output where that is wider."""
+    return DTYPE_SUFFIX[dtype] + ("_s16" if output_dtype == "int16" else "")
+
+
+def softmax_table_call(dtype, output_dtype, *, int64_t rows, int32_t depth, float input_scale, float beta,
+                       float output_scale, int32_t output_zero_point) -> KernelCall:
+    """SOFTMAX on int8 or uint8, to the same dtype or int16, as TFLite's optimized kernels compute it."""
+    cdef qc_softmax_table_params p
+    p.rows = rows
+    p.depth = depth
+    p.output_scale = output_scale
+    p.output_zero_point = output_zero_point
+    qc_softmax_float_table(input_scale, beta, p.exp_table)
+    return make_call(f"softmax_table_{suffix(dtype, output_dtype)}", &p, sizeof(p))
+
+
+def softmax_s16_call(*, int64_t rows, int32_t depth, int32_t multiplier, int32_t shift, const int16_t[::1] exp_table,
+                     const int16_t[::1] reciprocal_table) -> KernelCall:
+    """SOFTMAX on int16; the tables have 513 knots, see ``qc_softmax_s16_params``."""
+    cdef qc_softmax_s16_params p
+    p.rows = rows
+    p.depth = depth
+    p.multiplier = multiplier
+    p.shift = shift
+    cdef int i
+    for i in range(513):
+        p.exp_table[i] = exp_table[i]
+        p.reciprocal_table[i] = reciprocal_table[i]
+    return make_call("softmax_s16", &p, sizeof(p))
 
 
 def softmax_f32_call(*, int64_t rows, int32_t depth, float beta) -> KernelCall:

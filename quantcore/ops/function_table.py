@@ -15,15 +15,16 @@ from quantcore.kernels.lookup import lookup_call
 from quantcore.ops.registry import Node, Operand
 from quantcore.ops.requant import type_bounds
 
-__all__ = ["byte_table", "knot_table", "lower_table"]
+__all__ = ["byte_table", "knot_table", "knots", "lower_table"]
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 
 def round_half_away(x: np.ndarray) -> np.ndarray:
-    """Return C's ``round`` of float32 values; a NaN stays."""
-    wide = x.astype(np.float64)
-    return np.copysign(np.floor(np.abs(wide) + 0.5), wide).astype(np.float32)
+    """Return C's ``round``; a NaN stays."""
+    whole = np.trunc(x)
+    rounded: np.ndarray = np.where(np.abs(x - whole) >= 0.5, whole + np.copysign(x.dtype.type(1), x), whole)
+    return rounded
 
 
 def byte_table(function: Function, x: Operand, y: Operand) -> np.ndarray:
@@ -40,26 +41,30 @@ def byte_table(function: Function, x: Operand, y: Operand) -> np.ndarray:
 
 
 def knot_table(function: Function, x: Operand, y: Operand) -> np.ndarray:
-    """Return the 513 knots of an int16 function, every 128 inputs, in float32 arithmetic.
+    """Return the 513 knots of an int16 function, every 128 inputs, in float32 arithmetic."""
+    low, high = (np.float32(x.scale) * np.float32(v) for v in (-32768, 32767))
+    return knots(function, low, high, np.float32(y.scale))
+
+
+def knots(function: Function, low: np.floating, high: np.floating, output_scale: np.floating) -> np.ndarray:
+    """Return 513 int16 knots of `function` over [low, high], in the arithmetic of the arguments' type.
 
     A knot is moved by half the error that the line to its neighbour has halfway.
     """
-    f32 = np.float32
-    low, high = (f32(x.scale) * f32(v) for v in (-32768, 32767))
-    output_range = f32(y.scale) * f32(32767) - f32(y.scale) * f32(-32768)
-    step = (high - low) / f32(512)
-    index = np.arange(512, dtype=np.float32)
+    kind = type(low)
+    step = (high - low) / kind(512)
+    index = np.arange(512).astype(kind)
     with np.errstate(all="ignore"):
-        inverse = f32(65536) / output_range
+        inverse = kind(65536) / (output_scale * kind(32767) - output_scale * kind(-32768))
         here = function(low + index * step) * inverse
-        halfway = function(low + index * step + step / f32(2)) * inverse
-        after = function(low + (index + f32(1)) * step) * inverse
-        line = round_half_away((after + round_half_away(here)) / f32(2))
-        bias = round_half_away((line - round_half_away(halfway)) / f32(2))
-        knots = round_half_away(here) - bias
-        last = round_half_away(function(np.array([high], np.float32)) * inverse)
+        halfway = function(low + index * step + step / kind(2)) * inverse
+        after = function(low + (index + kind(1)) * step) * inverse
+        line = round_half_away((after + round_half_away(here)) / kind(2))
+        bias = round_half_away((line - round_half_away(halfway)) / kind(2))
+        inner = round_half_away(here) - bias
+        last = round_half_away(function(np.array([high], kind)) * inverse)
     # infinity minus infinity, where the function overflows: C's clamp passes a NaN, and x86 converts it to 0
-    both = np.concatenate([knots, last])
+    both = np.concatenate([inner, last])
     return np.clip(np.where(np.isnan(both), 0, both), -32768, 32767).astype(np.int16)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quantcore.kernels import pool as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands, check_zero_points
 from quantcore.ops.padding import window_geometry
 from quantcore.ops.registry import Node, operator
@@ -46,13 +47,29 @@ def lower_pool(node: Node, kind: str) -> KernelCall:
     )
 
 
-@operator("MAX_POOL_2D", dtypes=DTYPES, max_version=3, page="max_pool_2d")
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes MAX_POOL_2D: float32 or 8 bits, no stride larger than the window."""
+    filter_size = (int(node.options.get("filter_height", 0)), int(node.options.get("filter_width", 0)))
+    stride = (int(node.options.get("stride_h", 0)), int(node.options.get("stride_w", 0)))
+    return (
+        delegable(node.input(0), ("float32", "int8", "uint8"))
+        and delegable(node.output, (node.input(0).dtype,))
+        and all(1 <= s <= f for s, f in zip(stride, filter_size, strict=True))
+    )
+
+
+@operator("MAX_POOL_2D", dtypes=DTYPES, max_version=3, page="max_pool_2d", xnnpack=delegated)
 def lower_max_pool(node: Node) -> KernelCall:
     """Lower MAX_POOL_2D."""
     return lower_pool(node, "max")
 
 
-@operator("AVERAGE_POOL_2D", dtypes=DTYPES, max_version=3, page="average_pool_2d")
+def average_delegated(node: Node) -> bool:
+    """Whether XNNPACK takes AVERAGE_POOL_2D: as the maximum, but float32 alone."""
+    return node.output.dtype == "float32" and delegated(node)
+
+
+@operator("AVERAGE_POOL_2D", dtypes=DTYPES, max_version=3, page="average_pool_2d", xnnpack=average_delegated)
 def lower_average_pool(node: Node) -> KernelCall:
     """Lower AVERAGE_POOL_2D."""
     return lower_pool(node, "average")

@@ -1,4 +1,4 @@
-"""MEAN."""
+"""MEAN and SUM, and what all reductions share: axes and shapes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import reduce as kernels
 from quantcore.kernels._core import KernelCall, Requant
+from quantcore.ops.delegate import delegable
 from quantcore.ops.movement import resolve_axis
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.registry import Node, operator
-from quantcore.ops.requant import type_bounds
+from quantcore.ops.requant import checked_multiplier, type_bounds
 
 QUANTIZED = ("int8", "uint8", "int16")
 DTYPES = (*QUANTIZED, "float32", "int32", "int64")
 MAX_RANK = 8
+MAX_DELEGATED_RANK = 6
+FROM_FIRST = ("first", "summed")  # forms of the optimized kernels
 
 
 def reduced_axes(node: Node) -> set[int]:
@@ -38,6 +41,15 @@ def reduced_shape(node: Node, axes: set[int]) -> tuple[int, ...]:
     return tuple(size for d, size in enumerate(shape) if d not in axes)
 
 
+def starts_with_first(node: Node, axes: set[int]) -> bool:
+    """Whether each output starts with its first element: shown by float32 sums of -0.0, and by NaN.
+
+    TFLite's reference kernels do it where all dimensions are reduced.
+    """
+    form = node.rule.form
+    return form in FROM_FIRST or (form == "whole" and len(axes) == len(node.input(0).shape))
+
+
 def mean_multiplier(multiplier: int, shift: int, elements: int) -> tuple[int, int]:
     """Divide a fixed-point multiplier by the number of elements.
 
@@ -57,7 +69,7 @@ def mean_multipliers(node: Node) -> dict[str, np.ndarray]:
 
 
 def mean_requant(node: Node, elements: int) -> Requant:
-    """Return the requantization from a sum to the mean."""
+    """Return the requantization from a sum to the mean: double rounding, `elements` in the multiplier."""
     y = node.output
     (real,) = mean_multipliers(node)["output"]
     if not real < 2.0**31:
@@ -68,7 +80,7 @@ def mean_requant(node: Node, elements: int) -> Requant:
         raise node.refuse(f"the ratio of the scales is {real:g}; expected less than 2**31")
     low, high = type_bounds(y.dtype)
     return Requant(
-        node.rule.rounding,
+        "double_rounding",
         multiplier,
         shift,
         output_offset=y.zero_point,
@@ -77,22 +89,173 @@ def mean_requant(node: Node, elements: int) -> Requant:
     )
 
 
-@operator("MEAN", dtypes=DTYPES, max_version=3, page="mean", multipliers=mean_multipliers)
-def lower_mean(node: Node) -> KernelCall:
-    """Lower MEAN; the axes must be known before running."""
+def is_image_mean(node: Node) -> bool:
+    """Whether TFLite's optimized kernel for means of whole images takes the operator.
+
+    It wants ``keep_dims`` and the axes counted from the front.
+    """
+    axes = node.known_value(1).reshape(-1).tolist()
+    return len(node.input(0).shape) == 4 and bool(node.options.get("keep_dims")) and sorted(axes) == [1, 2]
+
+
+def lower_image_mean(node: Node, axes: set[int], elements: int) -> KernelCall:
+    """Lower the mean of whole images by the optimized kernel, which moves the zero points into one offset."""
+    x, y = node.input(0), node.output
+    f32 = np.float32
+    with np.errstate(all="ignore"):
+        shifted = f32(x.zero_point) * x.scale / y.scale
+        real = x.scale / (f32(elements) * y.scale)
+    if not (abs(shifted) < 2**31 and np.isfinite(real)):
+        raise node.refuse(f"the scales {x.scale} and {y.scale} differ too much")
+    offset = y.zero_point - int(shifted + f32(0.5) if shifted > 0 else shifted - f32(0.5))
+    multiplier, shift = checked_multiplier(node, np.array([real], np.float64))
+    low, high = type_bounds(y.dtype)
+    channels = x.shape[3]
+    requant = Requant(
+        node.rule.rounding,
+        multiplier,
+        shift,
+        output_offset=offset,
+        activation_min=low,
+        activation_max=high,
+        body=channels // node.rule.block * node.rule.block,
+        tail=node.rule.tail,
+    )
+    return kernels.mean_call(
+        x.dtype, shape=x.shape, axes=axes, input_zero_point=0, requant=requant, channels=max(channels, 1)
+    )
+
+
+def lower_scaled(node: Node, axes: set[int], scale: np.float32, bias: np.float32) -> KernelCall:
+    """Lower a sum that is rescaled in float32; XNNPACK's saturates, and its bias holds the zero point."""
+    x, y = node.input(0), node.output
+    if not (np.isfinite(scale) and np.isfinite(bias)):
+        raise node.refuse(f"the ratio of the scales {x.scale} and {y.scale} is not finite")
+    low, high = type_bounds(y.dtype)
+    xnnpack = node.rule.form == "scaled"
+    return kernels.scaled_sum_call(
+        x.dtype,
+        shape=x.shape,
+        axes=axes,
+        scale=scale,
+        bias=bias,
+        saturate=xnnpack,
+        output_offset=0 if xnnpack else y.zero_point,
+        lowest=low,
+        highest=high,
+    )
+
+
+def xnnpack_scaling(node: Node, elements: int, divisor: int) -> tuple[np.float32, np.float32]:
+    """Return scale and bias of XNNPACK's sums (`divisor` 1) and means (`divisor` is `elements`)."""
+    x, y = node.input(0), node.output
+    f32 = np.float32
+    with np.errstate(all="ignore"):
+        scale = x.scale / y.scale * (f32(1) / f32(divisor))
+        return scale, f32(y.zero_point) - f32(elements * x.zero_point) * scale
+
+
+def optimized_sum_scaling(node: Node, elements: int) -> tuple[np.float32, np.float32]:
+    """Return scale and bias of the optimized kernel's sums, without the output's zero point."""
+    x, y = node.input(0), node.output
+    with np.errstate(all="ignore"):
+        scale = x.scale / y.scale
+        return scale, np.float32(-x.zero_point) * scale * np.float32(elements)
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes a reduction: float32 or 8 bits, over constant axes."""
+    x, axis = node.input(0), node.input(1)
+    return (
+        delegable(x, ("float32", "int8", "uint8"))
+        and delegable(node.output, (x.dtype,))
+        and axis.tensor.data is not None
+        and axis.dtype == "int32"
+        and len(axis.shape) <= 1
+        and axis.count >= 1
+    )
+
+
+def check_delegated(node: Node, axes: set[int]) -> None:
+    """Refuse what XNNPACK takes and then fails on: many dimensions, none, or axes given twice."""
+    if node.profile.fallback is None or not delegated(node):
+        return
+    rank, listed = len(node.input(0).shape), node.known_value(1).size
+    if not 1 <= rank <= MAX_DELEGATED_RANK or listed != len(axes):
+        raise node.refuse(
+            f"input has {rank} dimensions, and {listed} axes are given, {len(axes)} of them different; "
+            f"XNNPACK expects 1 to {MAX_DELEGATED_RANK} dimensions and each axis once"
+        )
+
+
+def reduction_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[str, set[int]]:
+    """Check the operands, set the output's shape, and return the dtype and the reduced dimensions."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    dtype = check_dtypes(node, DTYPES, x, y)
+    dtype = check_dtypes(node, dtypes, x, y)
     axes = reduced_axes(node)
+    check_delegated(node, axes)
     y.shape = reduced_shape(node, axes)
     if len(kernels.reduction_walk(x.shape, axes)) > MAX_RANK:
         raise node.refuse(f"shape {x.shape} over axes {sorted(axes)} alternates more than {MAX_RANK} times")
-    if dtype not in QUANTIZED:
-        return kernels.mean_plain_call(dtype, shape=x.shape, axes=axes)
+    return dtype, axes
+
+
+def check_scales(node: Node) -> None:
+    """Refuse operands without scales, or int16 zero points."""
+    x, y = node.input(0), node.output
     per_tensor(node, x, y)
-    if dtype == "int16" and (x.zero_point or y.zero_point):
+    if x.dtype == "int16" and (x.zero_point or y.zero_point):
         raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+
+
+@operator("MEAN", dtypes=DTYPES, max_version=3, page="mean", multipliers=mean_multipliers, xnnpack=delegated)
+def lower_mean(node: Node) -> KernelCall:
+    """Lower MEAN; the axes must be known before running."""
+    dtype, axes = reduction_operands(node, DTYPES)
+    x = node.input(0)
+    if dtype not in QUANTIZED:
+        first = node.rule.form in FROM_FIRST
+        return kernels.mean_plain_call(dtype, shape=x.shape, axes=axes, from_first=first)
+    check_scales(node)
     elements = math.prod(x.shape[d] for d in axes)
+    if x.count and node.rule.form == "image" and is_image_mean(node):
+        return lower_image_mean(node, axes, elements)
+    if x.count and node.rule.form == "scaled":
+        return lower_scaled(node, axes, *xnnpack_scaling(node, elements, elements))
     return kernels.mean_call(
         dtype, shape=x.shape, axes=axes, input_zero_point=x.zero_point, requant=mean_requant(node, elements)
     )
+
+
+@operator("SUM", dtypes=DTYPES, max_version=2, page="sum", multipliers=mean_multipliers, xnnpack=delegated)
+def lower_sum(node: Node) -> KernelCall:
+    """Lower SUM; the axes must be known before running."""
+    dtype, axes = reduction_operands(node, DTYPES)
+    x, y = node.input(0), node.output
+    if dtype not in QUANTIZED:
+        first = starts_with_first(node, axes)
+        return kernels.reduce_call(dtype, "sum", shape=x.shape, axes=axes, from_first=first)
+    check_scales(node)
+    if not x.count:
+        raise node.refuse(f"input has shape {x.shape}; TFLite leaves a quantized sum of nothing undefined")
+    elements = math.prod(x.shape[d] for d in axes)
+    form = node.rule.form
+    if form == "scaled":
+        return lower_scaled(node, axes, *xnnpack_scaling(node, elements, 1))
+    if form == "scaled_sum":
+        return lower_scaled(node, axes, *optimized_sum_scaling(node, elements))
+    if form == "bytes" and dtype == "int16":
+        raise node.refuse("TFLite's reference kernel takes int16 for bytes, and writes half of the output")
+    stored = "uint8" if form == "bytes" else dtype
+    multiplier, shift = checked_multiplier(node, mean_multipliers(node)["output"])
+    low, high = type_bounds(stored)
+    requant = Requant(
+        node.rule.rounding,
+        multiplier,
+        shift,
+        output_offset=y.zero_point,
+        activation_min=low,
+        activation_max=high,
+    )
+    return kernels.mean_call(stored, shape=x.shape, axes=axes, input_zero_point=x.zero_point, requant=requant)

@@ -9,16 +9,44 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import _softmax as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.function_table import knots
+from quantcore.ops.operands import check_operands, per_tensor
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import checked_multiplier
+from quantcore.ops.unary import on_arrays
 
-__all__ = ["softmax_scaling"]
+__all__ = ["softmax_scaling", "softmax_tables"]
 
-DTYPES = ("int8", "uint8", "float32")
+FORMS = {
+    "int8": ("int8", "int16"),
+    "uint8": ("uint8", "int16"),
+    "int16": ("int16",),
+    "float32": ("float32",),
+}
+OUTPUTS = {"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}  # scale and zero point, where input is the like
 INTEGER_BITS = 5  # scaled differences are Q5.26
 FRACTION_BITS = 31 - INTEGER_BITS
 MAX_WIDE_DEPTH = 8191  # as many exps of 1 fit the sum of Q12.19, unsigned
+MAX_INT16_DEPTH = 65535  # as many exps of 1 fit the sum of Q16.15
 MAX_MULTIPLIER = 2.0**31 - 1  # larger ones make every exp but that of the maximum 0, as this one does
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the operator: float32 with a beta of 1."""
+    return node.output.dtype == "float32" and float(node.options.get("beta", 0.0)) == 1.0
+
+
+def softmax_tables(kind: type[np.floating] = np.float64) -> tuple[np.ndarray, np.ndarray]:
+    """Return the int16 tables of exp over [-10, 0] and of 1 / (1 + a) over [0, 1], of 513 knots each.
+
+    `kind` is the type that they are computed in: float64 in TFLite, float32 in TFLite Micro.
+    """
+    exp = on_arrays("EXP") if kind is np.float32 else np.vectorize(math.exp, otypes=[np.float64])
+    step, output_scale = kind(10) / kind(65535), kind(2) / kind(65535)
+    exps = knots(exp, step * kind(-65535), kind(0), output_scale)
+    return exps, knots(
+        lambda a: kind(1) / (kind(1) + a), kind(0), kind(1) / kind(65535) * kind(65535), output_scale
+    )
 
 
 def softmax_scaling(real_multiplier: float) -> tuple[int, int, int]:
@@ -33,37 +61,88 @@ def softmax_scaling(real_multiplier: float) -> tuple[int, int, int]:
 
 
 def softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
-    """Return ``{"input": beta * s_input * 2**26}``, which makes a difference of inputs a Q5.26 number."""
-    if node.output.dtype == "float32":
+    """Return the scale of differences of inputs: ``beta * s_input``, times 2**26, or 65535 / 10 for int16.
+
+    Times 2**26 it is Q5.26; times 65535 / 10 a position in the table of exp.
+    """
+    x = node.input(0)
+    if x.dtype == "float32" or (x.dtype != "int16" and node.rule.form == "table"):
         return {}
-    beta = np.float64(np.float32(node.options.get("beta", 0.0)))
-    return {"input": np.array([beta * np.float64(node.input(0).scale) * 2.0**FRACTION_BITS])}
+    beta, scale = np.float32(node.options.get("beta", 0.0)), np.float32(x.scale)
+    with np.errstate(all="ignore"):
+        if x.dtype != "int16":
+            return {"input": np.array([np.float64(beta) * np.float64(scale) * 2.0**FRACTION_BITS])}
+        double = node.rule.form == "float32_tables"
+        product = np.float64(scale) * np.float64(beta) if double else np.float64(scale * beta)
+        return {"input": np.array([product / (10.0 / 65535.0)])}
 
 
-@operator("SOFTMAX", dtypes=DTYPES, max_version=3, page="softmax", multipliers=softmax_multipliers)
+def check_output(node: Node) -> None:
+    """Refuse scales and zero points of the output that TFLite refuses, or that have no meaning."""
+    x, y = node.input(0), node.output
+    per_tensor(node, x, y)
+    if x.dtype != y.dtype or x.dtype == "uint8":
+        return
+    scale, zero_point = OUTPUTS[y.dtype]
+    if y.zero_point != zero_point or not abs(float(y.scale) / scale - 1) <= 0.001:
+        raise node.refuse(
+            f"output has scale {y.scale} and zero point {y.zero_point}; {y.dtype} expects "
+            f"1/{round(1 / scale)} and {zero_point}"
+        )
+    if x.dtype == "int16" and x.zero_point:
+        raise node.refuse(f"the zero point of the input is {x.zero_point}; int16 expects 0")
+
+
+def check_depth(node: Node, depth: int, limit: int) -> None:
+    """Refuse rows whose sum of exps may not fit."""
+    if depth > limit:
+        raise node.refuse(f"rows have {depth} values; with int16 at most {limit} are supported")
+
+
+@operator(
+    "SOFTMAX",
+    dtypes=("int8", "uint8", "int16", "float32"),
+    max_version=3,
+    page="softmax",
+    multipliers=softmax_multipliers,
+    xnnpack=delegated,
+)
 def lower_softmax(node: Node) -> KernelCall:
     """Lower SOFTMAX over the last dimension."""
     check_operands(node, 1)
     x, y = node.input(0), node.output
-    dtype = check_dtypes(node, DTYPES, x)
-    check_dtypes(node, (dtype,) if dtype == "float32" else (dtype, "int16"), y)
+    if y.dtype not in FORMS.get(x.dtype, ()):
+        known = ", ".join(f"{a} to {' or '.join(b)}" for a, b in FORMS.items())
+        raise node.refuse(f"input and output have dtypes {x.dtype} and {y.dtype}; supported: {known}")
     if not x.shape:
         raise node.refuse("input is a scalar; expected at least one dimension")
     y.shape = x.shape
     rows, depth = math.prod(x.shape[:-1]), x.shape[-1]
-    if depth == 0:
-        rows = 0
-    if dtype == "float32":
-        return kernels.softmax_f32_call(rows=rows, depth=depth, beta=node.options.get("beta", 0.0))
-    per_tensor(node, x, y)
-    if y.dtype == "int8" and (y.zero_point != -128 or not abs(256 * float(y.scale) - 1) <= 0.001):
-        raise node.refuse(
-            f"output has scale {y.scale} and zero point {y.zero_point}; int8 expects 1/256 and -128"
+    layout = {"rows": rows if depth else 0, "depth": depth}
+    beta = float(node.options.get("beta", 0.0))
+    if x.dtype == "float32":
+        return kernels.softmax_f32_call(**layout, beta=beta)
+    check_output(node)
+    if x.dtype == "int16":
+        return lower_int16(node, layout)
+    if node.rule.form == "table":
+        return kernels.softmax_table_call(
+            x.dtype,
+            y.dtype,
+            **layout,
+            input_scale=x.scale,
+            beta=beta,
+            output_scale=y.scale,
+            output_zero_point=y.zero_point,
         )
-    if y.dtype == "int16" and depth > MAX_WIDE_DEPTH:
-        raise node.refuse(
-            f"rows have {depth} values; with int16 output at most {MAX_WIDE_DEPTH} are supported"
-        )
+    return lower_fixed_point(node, layout)
+
+
+def lower_fixed_point(node: Node, layout: dict[str, int]) -> KernelCall:
+    """Lower the reference form on 8 bits, whose exps are fixed point."""
+    x, y = node.input(0), node.output
+    if y.dtype == "int16":
+        check_depth(node, layout["depth"], MAX_WIDE_DEPTH)
     (real_multiplier,) = softmax_multipliers(node)["input"]
     if not real_multiplier > 1:
         raise node.refuse(
@@ -72,11 +151,20 @@ def lower_softmax(node: Node) -> KernelCall:
         )
     multiplier, left_shift, diff_min = softmax_scaling(float(real_multiplier))
     return kernels.softmax_call(
-        dtype,
-        y.dtype,
-        rows=rows,
-        depth=depth,
-        multiplier=multiplier,
-        left_shift=left_shift,
-        diff_min=diff_min,
+        x.dtype, y.dtype, **layout, multiplier=multiplier, left_shift=left_shift, diff_min=diff_min
+    )
+
+
+def lower_int16(node: Node, layout: dict[str, int]) -> KernelCall:
+    """Lower the form on int16, which is the same in every profile."""
+    check_depth(node, layout["depth"], MAX_INT16_DEPTH)
+    multiplier, shift = checked_multiplier(node, softmax_multipliers(node)["input"])
+    kind = np.float32 if node.rule.form == "float32_tables" else np.float64
+    exps, reciprocals = softmax_tables(kind)
+    return kernels.softmax_s16_call(
+        **layout,
+        multiplier=int(multiplier[0]),
+        shift=int(shift[0]),
+        exp_table=exps,
+        reciprocal_table=reciprocals,
     )

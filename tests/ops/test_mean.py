@@ -17,12 +17,14 @@ from tests.ops.harness import (
     check,
     const,
     covers,
+    get_oracle,
     op_model,
     random_values,
     refusal,
     run_ours,
     run_page,
     tensor,
+    with_shapes,
 )
 
 QUANTIZED = ("int8", "uint8", "int16")
@@ -73,6 +75,110 @@ def test_axes(dtype: str, keep_dims: bool) -> None:
     rng = np.random.default_rng(51)
     for shape, axis in SHAPES_AND_AXES:
         check(mean(shape, axis, dtype, keep_dims=keep_dims), [random_values(rng, shape, dtype)])
+
+
+FAILS_IN_XNNPACK = ([-1, 3, -1], [0, 2, 4, 6])  # an axis twice; too many dimensions
+
+
+def profile_means(dtype: str, numerics: str) -> Any:
+    """Yield models with inputs over all axes, with random scales and zero points at both ends."""
+    rng = np.random.default_rng(59)
+    shapes: list[tuple[tuple[int, ...], Any]] = [
+        *SHAPES_AND_AXES,
+        ((2, 3, 4, 16), [1, 2]),
+        ((1, 3, 5, 47), [2, 1]),
+        ((3, 2, 2, 33), [1, 2]),
+    ]
+    for shape, axis in shapes:
+        if numerics == "xnnpack" and (not shape or axis in FAILS_IN_XNNPACK):
+            continue
+        for keep_dims in (False, True):
+            si, so = np.exp(rng.uniform(-3, 0, 2))
+            zeros = [(3, -5), (-128, 127), (127, -128)][rng.integers(3)]
+            x = random_values(rng, shape, dtype)
+            yield mean(shape, axis, dtype, (si, zeros[0], so, zeros[1]), keep_dims), x
+
+
+@pytest.mark.parametrize(
+    ("dtype", "numerics"),
+    [(d, n) for d in ("int8", "uint8", "int16", "int32", "int64") for n in ("optimized", "xnnpack")]
+    + [(d, "tflm") for d in ("int8", "int16", "float32")],
+)
+def test_profiles(dtype: str, numerics: str) -> None:
+    formula = run_page("mean")["mean"]
+    for model, x in profile_means(dtype, numerics):
+        (y,) = check(model, [x], numerics=numerics)
+        tensors = model.subgraphs[0].tensors
+        given, out = tensors[0].quantization, tensors[2].quantization
+        if numerics == "tflm" or given is None or out is None or tensors[1].data is None:
+            continue
+        profile = "optimized" if tensors[1].data.size == 0 or dtype == "int16" else numerics
+        ours = formula(
+            x,
+            tensors[1].data,
+            given.scale[0],
+            int(given.zero_point[0]),
+            out.scale[0],
+            int(out.zero_point[0]),
+            bool(model.subgraphs[0].operators[0].options.get("keep_dims")),
+            profile,
+        )
+        assert_same_bits(ours.reshape(y.shape), y, f"page mean, {dtype} {numerics} {x.shape}")
+
+
+@pytest.mark.parametrize("numerics", ["optimized", "xnnpack"])
+def test_floats_of_profiles(numerics: str) -> None:
+    """The optimized kernel is exact unless it sums rows of the last dimension, which it leaves to Eigen."""
+    rng = np.random.default_rng(62)
+    for shape, axis in SHAPES_AND_AXES:
+        if numerics == "xnnpack" and (not shape or axis in FAILS_IN_XNNPACK):
+            continue
+        x = rng.normal(0, 1, shape).astype(np.float32)
+        x.reshape(-1)[::3] = -0.0
+        model = with_shapes(mean(shape, axis, "float32"), [x])
+        (theirs,), (ours,) = get_oracle(numerics).run(model, [x]), run_ours(model, [x], numerics)
+        rows = bool(shape) and len(shape) - 1 in (np.ravel(axis) % len(shape))
+        if numerics == "optimized" and not rows:
+            assert_same_bits(ours, theirs, f"{shape} {axis}")
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_ties_of_profiles(dtype: str) -> None:
+    """Means of 4 values whose sum is -2: a tie in every profile, in the body and in the tail."""
+    x = np.zeros((1, 2, 2, 19), dtype)
+    zero = 128 if dtype == "uint8" else 0
+    x[0] = np.array([[-1, -1], [0, 0]])[..., None] + zero
+    results = {}
+    for numerics in ("reference", "optimized", "xnnpack"):
+        (y,) = check(mean(x.shape, [1, 2], dtype, (0.5, 0, 0.5, 0), keep_dims=True), [x], numerics=numerics)
+        results[numerics] = (y.astype(int).reshape(-1) - zero).tolist()
+    assert results["reference"] == [-1] * 19
+    # Half away from zero of the stored value, which is 127.5 for uint8.
+    assert results["xnnpack"] == ([-1] if dtype == "int8" else [0]) * 19
+    if dtype == "int8":
+        assert results["optimized"] == [0] * 16 + [-1] * 3
+
+
+@pytest.mark.parametrize("numerics", ["optimized", "xnnpack"])
+def test_extreme_ratios_of_profiles(numerics: str) -> None:
+    x = random_values(np.random.default_rng(60), (2, 3, 5, 19))
+    for ratio in (2.0**-30, 1e-6, 1e6, 1e9, 1e12):
+        for zeros in ((0, 0), (-128, 127), (127, -128)):
+            for keep_dims in (False, True):
+                if numerics == "optimized" and (ratio > 1e9 or (ratio > 1e6 and zeros[0])):
+                    continue
+                model = mean(x.shape, [1, 2], "int8", (1.0, zeros[0], 1 / ratio, zeros[1]), keep_dims)
+                check(model, [x], numerics=numerics)
+
+
+def test_refused_by_xnnpack() -> None:
+    """XNNPACK takes these, and then fails."""
+    for shape, axis in (((2, 5, 7, 3), [1, 1]), ((2, 3), [1, -1]), ((), [0]), ((1,) * 7, [0])):
+        x = [np.zeros(shape, np.int8)]
+        with pytest.raises(UnsupportedOperatorError, match="axes are given"):
+            run_ours(mean(shape, axis, "int8"), x, "xnnpack")
+        assert "XNNPack" in refusal(with_shapes(mean(shape, axis, "int8"), x), x, numerics="xnnpack")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -168,6 +274,13 @@ def test_the_page_computes_what_the_kernel_computes(dtype: str) -> None:
         )
 
 
+def test_axes_from_an_input() -> None:
+    model = op_model("MEAN", [tensor((2, 3), "float32"), tensor((1,), "int32")], [tensor((), "float32")])
+    x = random_values(np.random.default_rng(61), (2, 3), "float32")
+    for axis in (0, 1):
+        check(model, [x, np.array([axis], np.int32)])
+
+
 def test_refused() -> None:
     x = [np.zeros((2, 3), np.int8)]
     for axis in ([2], [-3]):
@@ -182,10 +295,6 @@ def test_refused() -> None:
     ):
         with pytest.raises(UnsupportedOperatorError, match=reason):
             run_ours(mean((2, 3), [0], "int8", scales), x)
-    axis_tensor = tensor((1,), "int32")
-    model = op_model("MEAN", [tensor((2, 3), "float32"), axis_tensor], [tensor((), "float32")])
-    with pytest.raises(UnsupportedOperatorError, match="constant"):
-        run_ours(model, [np.zeros((2, 3), np.float32), np.zeros(1, np.int32)])
     model = op_model("MEAN", [tensor((2, 3), "float32"), const(np.array([0]))], [tensor((), "float32")])
     with pytest.raises(UnsupportedOperatorError, match="int64"):
         run_ours(model, [np.zeros((2, 3), np.float32)])

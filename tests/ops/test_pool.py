@@ -15,11 +15,13 @@ from tests.ops.harness import (
     assert_same_bits,
     check,
     covers,
+    get_oracle,
     op_model,
     random_values,
     run_ours,
     run_page,
     tensor,
+    with_shapes,
 )
 
 OPS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
@@ -70,6 +72,81 @@ def test_windows(op: str, padding: str, dtype: str) -> None:
         for channels in (1, 3, 16, 37):
             shape = (2, *size, channels)
             check(pool(op, shape, filter_size, stride, padding, dtype), [random_values(rng, shape, dtype)])
+
+
+@pytest.mark.parametrize("numerics", ["optimized", "xnnpack", "tflm"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", OPS)
+def test_profiles(op: str, dtype: str, numerics: str) -> None:
+    if (dtype, numerics) in (("uint8", "tflm"), ("float32", "xnnpack")):
+        pytest.skip("the profile does not have it")
+    rng = np.random.default_rng(14)
+    for number, (size, filter_size, stride) in enumerate(WINDOWS):
+        for padding in ("SAME", "VALID"):
+            if padding == "VALID" and (filter_size[0] > size[0] or filter_size[1] > size[1]):
+                continue
+            shape = (2, *size, (3, 16, 37)[number % 3])
+            model = pool(
+                op,
+                shape,
+                filter_size,
+                stride,
+                padding,
+                dtype,
+                fused_activation_function=ACTIVATIONS[number % 4],
+            )
+            check(model, [random_values(rng, shape, dtype)], numerics=numerics)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_floats_of_xnnpack(op: str) -> None:
+    """Maxima of ordinary numbers are exact; XNNPACK multiplies a sum by 1 / n, and adds in its own order."""
+    rng = np.random.default_rng(15)
+    for number, (size, filter_size, stride) in enumerate(WINDOWS):
+        x = rng.normal(0, 4, (2, *size, 19)).astype(np.float32)
+        activation = ACTIVATIONS[number % 4]
+        model = pool(
+            op, x.shape, filter_size, stride, "SAME", "float32", fused_activation_function=activation
+        )
+        model = with_shapes(model, [x])
+        (theirs,), (ours,) = get_oracle("xnnpack").run(model, [x]), run_ours(model, [x], "xnnpack")
+        if op == "MAX_POOL_2D":
+            assert_same_bits(ours + np.float32(0), theirs + np.float32(0), op)  # -0.0 and 0.0 are equal
+        else:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_every_sum_of_a_window_by_optimized_kernels(dtype: str) -> None:
+    for n, (height, width) in {4: (2, 2), 9: (3, 3), 15: (3, 5)}.items():  # 9 and 15 have code of their own
+        info = np.iinfo(dtype)
+        sums = np.arange(max(n * info.min, -2000), min(n * info.max, 2000))
+        x = ((sums[:, None] + np.arange(n)) // n).reshape(1, -1, n).swapaxes(1, 2)
+        x = x.reshape(1, height, width, -1).astype(dtype)
+        check(
+            pool("AVERAGE_POOL_2D", x.shape, (height, width), (1, 1), "VALID", dtype),
+            [x],
+            numerics="optimized",
+        )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_bounds_on_ties(dtype: str) -> None:
+    """6 / scale is a tie: TFLite rounds it away from zero, XNNPACK to even after adding the zero point."""
+    x = np.arange(256, dtype=np.uint8).view(dtype).reshape(1, 16, 16, 1)
+    tops = {}
+    for numerics in ("optimized", "xnnpack"):
+        for zero_point in (0, 1) if dtype == "uint8" else (0, -1):
+            model = op_model(
+                "MAX_POOL_2D",
+                [tensor(x.shape, dtype, 4.0, zero_point)],
+                [tensor((), dtype, 4.0, zero_point)],
+                {"padding": "SAME", "filter_height": 2, "filter_width": 1, "stride_h": 1, "stride_w": 1}
+                | {"fused_activation_function": "RELU6"},
+            )
+            (y,) = check(model, [x], numerics=numerics)
+            tops[numerics, zero_point] = int(y.max()) - zero_point
+    assert len(set(tops.values())) == 2
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

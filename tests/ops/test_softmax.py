@@ -13,11 +13,13 @@ from tests.ops.harness import (
     assert_same_bits,
     check,
     covers,
+    get_oracle,
     op_model,
     random_values,
     run_ours,
     run_page,
     tensor,
+    with_shapes,
 )
 
 WIDTHS = (1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 31, 33, 64, 100, 129, 257, 511)
@@ -25,11 +27,14 @@ SCALES = (1.02 * 2.0**-26, 1e-6, 1e-3, 1 / 256, 0.02, 0.0571, 0.1, 0.125, 0.3, 1
 
 
 def softmax(shape: Any, scale: Any, dtype: str = "int8", beta: float = 1.0) -> Model:
+    version = 3 if dtype == "int16" else 2
     if dtype == "float32":
         output = tensor((), dtype)
+    elif dtype == "int16":
+        output = tensor((), dtype, 1 / 32768)
     else:
         output = tensor((), dtype, 1 / 256, -128 if dtype == "int8" else 0)
-    return op_model("SOFTMAX", [tensor(shape, dtype, scale)], [output], {"beta": beta}, version=2)
+    return op_model("SOFTMAX", [tensor(shape, dtype, scale)], [output], {"beta": beta}, version=version)
 
 
 def rows(rng: np.random.Generator, count: int, width: int, dtype: str) -> np.ndarray:
@@ -88,6 +93,22 @@ def test_special_floats() -> None:
     check(softmax(x.shape, None, "float32"), [x])
 
 
+@pytest.mark.parametrize("numerics", ["optimized", "xnnpack", "tflm"])
+def test_floats_of_profiles(numerics: str) -> None:
+    """TFLite Micro adds in order; Eigen and XNNPACK approximate exp, and add in an order of their own."""
+    rng = np.random.default_rng(38)
+    for width in (1, 7, 8, 33, 1001):
+        for beta in (1.0, 0.5):
+            x = (rng.standard_normal((5, width)) * 3).astype(np.float32)
+            model = softmax(x.shape, None, "float32", beta)
+            if numerics == "tflm":
+                check(model, [x], numerics=numerics)
+                continue
+            model = with_shapes(model, [x])
+            (theirs,), (ours,) = get_oracle(numerics).run(model, [x]), run_ours(model, [x], numerics)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
 @pytest.mark.parametrize("width", [511, 512, 513, 1001, 10000])
 def test_a_sum_of_512_or_more(width: int) -> None:
     """All values equal: each has 1/width, and from 512 on, where TFLite aborts, that rounds to 0."""
@@ -132,6 +153,54 @@ def test_int16_output_of_tflm(width: int) -> None:
         check(wide((9, width), "int8", scale), [rows(rng, 9, width, "int8")], numerics="tflm")
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("numerics", ["optimized", "xnnpack"])
+def test_float_tables(numerics: str, dtype: str) -> None:
+    """The optimized kernels; XNNPACK declines integers. Any beta and any output scale will do for them."""
+    rng = np.random.default_rng(36)
+    formula = run_page("softmax")["softmax_optimized"]
+    for width in (1, 2, 9, 33, 257, 1001):
+        for scale in SCALES[1:]:
+            x = rows(rng, 30, width, dtype)
+            (y,) = check(softmax(x.shape, scale, dtype), [x], numerics=numerics)
+            zero_point = -128 if dtype == "int8" else 0
+            assert_same_bits(formula(x, scale, 1 / 256, zero_point), y, f"page softmax_optimized, {scale}")
+            (y,) = check(wide(x.shape, dtype, scale), [x], numerics=numerics)
+            expected = formula(x, scale, 1 / 65536, -32768, output="int16")
+            assert_same_bits(expected, y, f"page softmax_optimized, int16, {scale}")
+    for beta in (0.0, -0.5, 1.7):
+        check(softmax((30, 9), 0.1, dtype, beta), [rows(rng, 30, 9, dtype)], numerics=numerics)
+    model = op_model(
+        "SOFTMAX", [tensor((30, 9), "uint8", 0.1)], [tensor((), "uint8", 0.003, 7)], {"beta": 1.0}, version=2
+    )
+    check(model, [rows(rng, 30, 9, "uint8")], numerics=numerics)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_every_difference_of_two_by_float_tables(dtype: str) -> None:
+    every = np.arange(256, dtype=np.uint8).view(dtype)
+    x = np.stack([np.repeat(every, 256), np.tile(every, 256)], axis=1)
+    for scale in (0.01, 0.0571, 0.25):
+        (y,) = check(softmax(x.shape, scale, dtype), [x], numerics="optimized")
+    covers(y)
+
+
+@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack", "tflm"])
+def test_int16(numerics: str) -> None:
+    rng = np.random.default_rng(37)
+    formula = run_page("softmax")["softmax_int16"]
+    for width in (1, 2, 3, 16, 129, 4099):
+        for scale in (1e-7, 1 / 32768, 0.001, 0.0571, 1.0, 16.0):
+            x = rows(rng, 12, width, "int16")
+            for beta in (1.0, 0.3):
+                (y,) = check(softmax(x.shape, scale, "int16", beta), [x], numerics=numerics)
+                if numerics != "tflm":
+                    assert_same_bits(formula(x, scale, beta), y, f"page softmax_int16, {scale} {beta}")
+    x = np.stack([np.zeros(65536), np.arange(-32768, 32768)], axis=1).astype(np.int16)
+    (y,) = check(softmax(x.shape, 1 / 4096, "int16"), [x], numerics=numerics)
+    assert len(np.unique(y)) > 10000
+
+
 def test_the_page_computes_int16_output() -> None:
     formula = run_page("softmax")["softmax"]
     x = rows(np.random.default_rng(35), 90, 13, "int8")
@@ -140,6 +209,8 @@ def test_the_page_computes_int16_output() -> None:
 
 
 def test_too_many_values_for_int16_output() -> None:
+    with pytest.raises(UnsupportedOperatorError, match="65535"):
+        run_ours(softmax((1, 65536), 0.1, "int16"), [np.zeros((1, 65536), np.int16)])
     with pytest.raises(UnsupportedOperatorError, match="8191"):
         run_ours(wide((1, 8192), "int8", 0.1), [np.zeros((1, 8192), np.int8)])
 
@@ -168,3 +239,12 @@ def test_refused_operands() -> None:
         model = op_model("SOFTMAX", [tensor((1, 4), "int8", 0.1)], [output], {"beta": 1.0}, version=2)
         with pytest.raises(UnsupportedOperatorError, match="1/256"):
             run_ours(model, [np.zeros((1, 4), np.int8)])
+    for x, y, reason in (
+        (tensor((1, 4), "int16", 0.1), tensor((), "int16", 1 / 256), "1/32768"),
+        (tensor((1, 4), "int16", 0.1, 3), tensor((), "int16", 1 / 32768), "zero point"),
+        (tensor((1, 4), "int16", 1e30), tensor((), "int16", 1 / 32768), "2\\*\\*31"),
+        (tensor((1, 4), "int16", 0.1), tensor((), "int8", 1 / 256, -128), "dtypes"),
+    ):
+        model = op_model("SOFTMAX", [x], [y], {"beta": 1.0}, version=3)
+        with pytest.raises(UnsupportedOperatorError, match=reason):
+            run_ours(model, [np.zeros((1, 4), np.int16)])

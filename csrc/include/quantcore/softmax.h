@@ -2,6 +2,8 @@
 #ifndef QUANTCORE_SOFTMAX_H
 #define QUANTCORE_SOFTMAX_H
 
+#include <math.h>
+
 #include "quantcore/fixed_point_functions.h"
 #include "quantcore/status.h"
 
@@ -36,6 +38,48 @@ qc_status qc_softmax_s8_s16_ref(const qc_softmax_params *params, const int8_t *i
                                 void *scratch);
 qc_status qc_softmax_u8_s16_ref(const qc_softmax_params *params, const uint8_t *input, int16_t *output,
                                 void *scratch);
+
+/* The same by TFLite's optimized kernels. exp_table[d]: expf(-input_scale * beta * d), in float32, as
+ * qc_softmax_float_table fills it. y = round(e * (1 / (sum * output_scale))) + output_zero_point, clamped to
+ * the type; a uint8 output is trunc(.. + 1/2), without the zero point. Source: TFLite
+ * kernels/internal/optimized/optimized_ops.h (Softmax, PopulateSoftmaxLookupTable). */
+typedef struct {
+    int64_t rows;
+    int32_t depth; /* at least 1 unless rows is 0 */
+    float output_scale;
+    int32_t output_zero_point;
+    float exp_table[256];
+} qc_softmax_table_params;
+
+static inline void qc_softmax_float_table(float input_scale, float beta, float *exp_table) {
+    const float scale = -input_scale * beta;
+    for (int32_t d = 0; d < 256; ++d) exp_table[d] = expf(scale * (float)d);
+}
+
+qc_status qc_softmax_table_s8_ref(const qc_softmax_table_params *params, const int8_t *input, int8_t *output,
+                                  void *scratch);
+qc_status qc_softmax_table_u8_ref(const qc_softmax_table_params *params, const uint8_t *input, uint8_t *output,
+                                  void *scratch);
+qc_status qc_softmax_table_s8_s16_ref(const qc_softmax_table_params *params, const int8_t *input, int16_t *output,
+                                      void *scratch);
+qc_status qc_softmax_table_u8_s16_ref(const qc_softmax_table_params *params, const uint8_t *input, int16_t *output,
+                                      void *scratch);
+
+/* int16, output scale 1/32768 and zero point 0. exp_table: knots of exp over [-10, 0]; reciprocal_table: of
+ * 1 / (1 + a) over [0, 1]; both in Q0.15. multiplier, shift: beta * input_scale * 65535 / 10, which makes a
+ * difference of inputs a position in the first table. depth is at most 65535, or the sum may not fit.
+ * Source: TFLite kernels/internal/reference/softmax.h (SoftmaxInt16), kernels/internal/common.h (LUTPopulate). */
+typedef struct {
+    int64_t rows;
+    int32_t depth; /* at least 1 unless rows is 0 */
+    int32_t multiplier;
+    int32_t shift;
+    int16_t exp_table[513];
+    int16_t reciprocal_table[513];
+} qc_softmax_s16_params;
+
+qc_status qc_softmax_s16_ref(const qc_softmax_s16_params *params, const int16_t *input, int16_t *output,
+                             void *scratch);
 
 /* float32: exp((x - max) * beta) / sum, the sum in order. */
 typedef struct {

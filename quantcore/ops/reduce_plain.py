@@ -1,0 +1,87 @@
+"""REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, REDUCE_ANY and REDUCE_ALL."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.kernels import reduce as kernels
+from quantcore.kernels._core import KernelCall, Requant
+from quantcore.ops.movement import same_parameters
+from quantcore.ops.reduce import QUANTIZED, check_scales, delegated, reduction_operands, starts_with_first
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import checked_multiplier, type_bounds
+
+DTYPES = (*QUANTIZED, "float32", "int32", "int64")
+MAX_PRODUCT_SHIFT = 7
+
+
+@operator("REDUCE_MAX", "REDUCE_MIN", dtypes=DTYPES, max_version=3, page="reduce_max", xnnpack=delegated)
+def lower_extreme(node: Node) -> KernelCall:
+    """Lower REDUCE_MAX or REDUCE_MIN, which compare values as stored."""
+    dtype, axes = reduction_operands(node, DTYPES)
+    x, y = node.input(0), node.output
+    if dtype in QUANTIZED:
+        same_parameters(node, x, y)
+    operation = "max" if node.op.op == "REDUCE_MAX" else "min"
+    if dtype == "float32" and node.rule.form == "first":
+        operation += "_later"
+    first = dtype == "float32" and starts_with_first(node, axes)
+    return kernels.reduce_call(dtype, operation, shape=x.shape, axes=axes, from_first=first)
+
+
+def product_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"step": s_input / s_output ** (1 / elements)}`` of the quantized form."""
+    x, y = node.input(0), node.output
+    if x.dtype not in QUANTIZED or not x.quantized or not x.count:
+        return {}
+    elements = x.count // y.count
+    with np.errstate(all="ignore"):
+        return {"step": np.array([float(x.scale) / float(y.scale) ** (1.0 / elements)])}
+
+
+@operator("REDUCE_PROD", dtypes=DTYPES, max_version=2, page="reduce_prod", multipliers=product_multipliers)
+def lower_product(node: Node) -> KernelCall:
+    """Lower REDUCE_PROD; integers without scales wrap."""
+    dtype, axes = reduction_operands(node, DTYPES)
+    x, y = node.input(0), node.output
+    if dtype not in QUANTIZED or not x.quantized:
+        if dtype in QUANTIZED:
+            same_parameters(node, x, y)
+        first = dtype == "float32" and starts_with_first(node, axes)
+        return kernels.reduce_call(dtype, "product", shape=x.shape, axes=axes, from_first=first)
+    if dtype == "uint8":
+        raise node.refuse("dtype is uint8 with a scale; TFLite takes int8 and int16 only")
+    check_scales(node)
+    if not x.count:
+        raise node.refuse(
+            f"input has shape {x.shape}; TFLite leaves a quantized product of nothing undefined"
+        )
+    if node.rule.form == "first" and all(x.shape[d] == 1 for d in axes):
+        raise node.refuse(
+            f"no dimension of {x.shape} is reduced; TFLite's optimized kernel reads outside its memory then"
+        )
+    multiplier, shift = checked_multiplier(node, product_multipliers(node)["step"])
+    if shift[0] > MAX_PRODUCT_SHIFT:
+        raise node.refuse(
+            f"a step multiplies by {product_multipliers(node)['step'][0]:g}; expected less than 128"
+        )
+    low, high = type_bounds(dtype)
+    requant = Requant(
+        "int16_multiplier",
+        multiplier,
+        shift,
+        output_offset=y.zero_point,
+        activation_min=low,
+        activation_max=high,
+    )
+    return kernels.scaled_product_call(
+        dtype, shape=x.shape, axes=axes, input_zero_point=x.zero_point, requant=requant
+    )
+
+
+@operator("REDUCE_ANY", "REDUCE_ALL", dtypes=("bool",), max_version=1, page="reduce_any")
+def lower_logical(node: Node) -> KernelCall:
+    """Lower REDUCE_ANY or REDUCE_ALL."""
+    _, axes = reduction_operands(node, ("bool",))
+    operation = "any" if node.op.op == "REDUCE_ANY" else "all"
+    return kernels.reduce_call("bool", operation, shape=node.input(0).shape, axes=axes)
