@@ -14,6 +14,43 @@
 #define QC_FULLY_CONNECTED qc_fully_connected_u8_ref
 #include "fully_connected_quantized.inc"
 
+/* bias + sum of products, modulo 2^64. */
+static uint64_t sum_s16(const qc_fully_connected_params *p, const int16_t *x, const int8_t *w, int64_t bias) {
+    uint64_t sum = (uint64_t)bias;
+    for (int32_t d = 0; d < p->depth; ++d)
+        sum += (uint64_t)((int64_t)(x[d] + p->input_offset) * (w[d] + p->filter_offset));
+    return sum;
+}
+
+qc_status qc_fully_connected_s16_ref(const qc_fully_connected_params *p, const int16_t *input,
+                                     const int8_t *filter, const int32_t *bias, int16_t *output, void *scratch) {
+    (void)scratch;
+    for (int32_t b = 0; b < p->batches; ++b) {
+        const int16_t *x = input + (int64_t)b * p->depth;
+        for (int32_t unit = 0; unit < p->units; ++unit) {
+            const int8_t *w = filter + (int64_t)unit * p->depth;
+            const uint32_t acc = (uint32_t)sum_s16(p, x, w, bias != NULL ? bias[unit] : 0);
+            *output++ = (int16_t)qc_requantize(&p->requant, (int32_t)acc, unit);
+        }
+    }
+    return QC_OK;
+}
+
+qc_status qc_fully_connected_s16_wide_ref(const qc_fully_connected_params *p, const int16_t *input,
+                                          const int8_t *filter, const int64_t *bias, int16_t *output,
+                                          void *scratch) {
+    (void)scratch;
+    for (int32_t b = 0; b < p->batches; ++b) {
+        const int16_t *x = input + (int64_t)b * p->depth;
+        for (int32_t unit = 0; unit < p->units; ++unit) {
+            const int8_t *w = filter + (int64_t)unit * p->depth;
+            const uint64_t acc = sum_s16(p, x, w, bias != NULL ? bias[unit] : 0);
+            *output++ = (int16_t)qc_requantize_wide(&p->requant, (int64_t)acc, unit);
+        }
+    }
+    return QC_OK;
+}
+
 qc_status qc_fully_connected_f32_ref(const qc_fully_connected_f32_params *p, const float *input,
                                      const float *filter, const float *bias, float *output, void *scratch) {
     (void)scratch;
@@ -66,3 +103,26 @@ qc_status qc_fully_connected_hybrid_ref(const qc_fully_connected_hybrid_params *
     }
     return QC_OK;
 }
+
+static void unpack_s4(const uint8_t *packed, int64_t count, int8_t *values) {
+    for (int64_t i = 0; i < count; ++i) {
+        const int32_t bits = packed[i / 2] >> (i % 2 * 4) & 15;
+        values[i] = (int8_t)((bits ^ 8) - 8);
+    }
+}
+
+/* The kernel of a form with a filter of 4 bits. */
+#define FOUR_BIT_KERNEL(form, P, X, B, Y)                                                                    \
+    qc_status qc_fully_connected_##form##_s4_ref(const P *p, const X *input, const uint8_t *filter,          \
+                                                 const B *bias, Y *output, void *scratch) {                  \
+        const int64_t count = (int64_t)p->units * p->depth;                                                  \
+        int8_t *unpacked = scratch;                                                                          \
+        unpack_s4(filter, count, unpacked);                                                                  \
+        return qc_fully_connected_##form##_ref(p, input, unpacked, bias, output,                             \
+                                               unpacked + qc_round_up(count, 64));                           \
+    }
+
+FOUR_BIT_KERNEL(s8, qc_fully_connected_params, int8_t, int32_t, int8_t)
+FOUR_BIT_KERNEL(s16, qc_fully_connected_params, int16_t, int32_t, int16_t)
+FOUR_BIT_KERNEL(s16_wide, qc_fully_connected_params, int16_t, int64_t, int16_t)
+FOUR_BIT_KERNEL(hybrid, qc_fully_connected_hybrid_params, float, float, float)

@@ -39,15 +39,19 @@ cdef extern from "quantcore/fully_connected.h" nogil:
         const void *packed
     int64_t qc_fully_connected_scratch_size(int64_t units, int64_t depth, int is_packed)
     int64_t qc_fully_connected_f32_scratch_size(int64_t units, int64_t depth, int is_packed)
+    int64_t qc_fully_connected_s4_scratch_size(int64_t units, int64_t depth)
     int64_t qc_fully_connected_hybrid_scratch_size(int64_t units, int64_t depth, int is_packed)
 
 
 def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t depth, int32_t units,
-                         int32_t input_offset, int32_t filter_offset, Requant requant) -> KernelCall:
-    """Quantized FULLY_CONNECTED; `dtype` is int8 or uint8, `filter` a constant one. See
-    ``qc_fully_connected_params``."""
+                         int32_t input_offset, int32_t filter_offset, Requant requant,
+                         bint four_bits=False) -> KernelCall:
+    """Quantized FULLY_CONNECTED; `dtype` is int8, uint8, int16 or int16_wide (int64 sums and bias), `filter` a
+    constant one. `four_bits`: the filter is packed, two elements in a byte. See ``qc_fully_connected_params``.
+    """
     cdef qc_fully_connected_params p
-    packed = pack_filter(dtype, filter, 1, units, depth)
+    bytes_alike = dtype in ("int8", "uint8") and not four_bits  # only these have vector versions
+    packed = pack_filter(dtype, filter, 1, units, depth) if bytes_alike else None
     p.batches = batches
     p.depth = depth
     p.units = units
@@ -55,8 +59,11 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
     p.filter_offset = filter_offset
     p.requant = requant.c
     p.packed = address(packed)
-    scratch = qc_fully_connected_scratch_size(units, depth, packed is not None)
-    return make_call(f"fully_connected_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+    name = "fully_connected_" + ("s16_wide" if dtype == "int16_wide" else DTYPE_SUFFIX[dtype])
+    scratch = qc_fully_connected_scratch_size(units, depth, packed is not None) if bytes_alike else 0
+    if four_bits:
+        name, scratch = name + "_s4", qc_fully_connected_s4_scratch_size(units, depth)
+    return make_call(name, &p, sizeof(p), scratch, (requant, packed))
 
 
 def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int32_t units,
@@ -76,10 +83,11 @@ def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int
 
 def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, int32_t units,
                                 bint asymmetric, bint sign_overflow, filter_scale,
-                                float activation_min, float activation_max) -> KernelCall:
-    """FULLY_CONNECTED on float32 with an int8 filter; see ``qc_fully_connected_hybrid_params``."""
+                                float activation_min, float activation_max, bint four_bits=False) -> KernelCall:
+    """FULLY_CONNECTED on float32 with an int8 filter, or a packed one of `four_bits`; see
+    ``qc_fully_connected_hybrid_params``."""
     cdef qc_fully_connected_hybrid_params p
-    packed = pack_filter("int8", filter, 1, units, depth)
+    packed = None if four_bits else pack_filter("int8", filter, 1, units, depth)
     scales = np.array(filter_scale, dtype=np.float32)
     p.batches = batches
     p.depth = depth
@@ -91,5 +99,8 @@ def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, 
     p.activation_min = activation_min
     p.activation_max = activation_max
     p.packed = address(packed)
+    if four_bits:
+        scratch = qc_fully_connected_s4_scratch_size(units, depth)
+        return make_call("fully_connected_hybrid_s4", &p, sizeof(p), scratch, (scales, packed))
     scratch = qc_fully_connected_hybrid_scratch_size(units, depth, packed is not None)
     return make_call("fully_connected_hybrid", &p, sizeof(p), scratch, (scales, packed))

@@ -6,6 +6,8 @@ Sources: TFLite ``kernels/conv.cc``, ``depthwise_conv.cc``, ``fully_connected.cc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from quantcore.ops.operands import check_zero_points, per_tensor
@@ -13,6 +15,7 @@ from quantcore.ops.registry import Node, Operand
 from quantcore.ops.requant import product_multiplier
 
 __all__ = [
+    "FORMS",
     "check_bias_scale",
     "check_filter_scales",
     "check_quantization",
@@ -23,13 +26,29 @@ __all__ = [
     "output_multipliers",
 ]
 
-_QUANTIZED = ("int8", "uint8")
+_QUANTIZED = ("int8", "uint8", "int16", "int16_wide")
 
-_BIAS_DTYPE = {"int8": "int32", "uint8": "int32", "float32": "float32", "hybrid": "float32"}
+_BIAS_DTYPE = {
+    "int8": "int32",
+    "uint8": "int32",
+    "int16": "int32",
+    "int16_wide": "int64",
+    "float32": "float32",
+    "hybrid": "float32",
+}
 
 
-def conv_form(node: Node) -> str:
-    """Return ``int8``, ``uint8``, ``float32`` or ``hybrid`` (float32 activations, int8 filter).
+# form by the dtypes of input and filter
+FORMS = {
+    ("int8", "int8"): "int8",
+    ("uint8", "uint8"): "uint8",
+    ("float32", "float32"): "float32",
+    ("float32", "int8"): "hybrid",
+}
+
+
+def conv_form(node: Node, forms: Mapping[tuple[str, str], str] = FORMS) -> str:
+    """Return the form by the dtypes of input and filter; the output has the dtype of the input.
 
     Raises
     ------
@@ -42,13 +61,12 @@ def conv_form(node: Node) -> str:
             "perhaps bias, and one output"
         )
     x, w, y = node.input(0), node.input(1), node.output
-    forms = {("int8", "int8"): "int8", ("uint8", "uint8"): "uint8", ("float32", "float32"): "float32",
-             ("float32", "int8"): "hybrid"}  # fmt: skip
     form = forms.get((x.dtype, w.dtype))
     if form is None or y.dtype != x.dtype:
+        known = ", ".join(f"{a} with {b}" for a, b in forms)
         raise node.refuse(
-            f"input, filter and output have dtypes {x.dtype}, {w.dtype} and {y.dtype}; supported: all int8, "
-            "all uint8, all float32, or float32 with an int8 filter"
+            f"input, filter and output have dtypes {x.dtype}, {w.dtype} and {y.dtype}; supported inputs and "
+            f"filters: {known}, and the input's dtype for the output"
         )
     if w.tensor.sparsity is not None:
         raise node.refuse("the filter is stored sparse; only dense filters are supported")

@@ -7,19 +7,29 @@ import numpy as np
 from quantcore.kernels import _fully_connected as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.convolution import (
+    FORMS,
     check_bias_scale,
     check_filter_scales,
-    check_quantization,
+    check_symmetric_filter,
     conv_form,
     may_contain_minimum,
     optional_bias,
     output_multipliers,
 )
 from quantcore.ops.delegate import constant, delegable
+from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import float_bounds, make_requant
 
 __all__ = ["lower_fully_connected"]
+
+FULLY_CONNECTED_FORMS = {
+    **FORMS,
+    ("int16", "int8"): "int16",
+    ("int8", "int4"): "int8",
+    ("int16", "int4"): "int16",
+    ("float32", "int4"): "hybrid",
+}
 
 
 def fully_connected_macs(node: Node) -> int:
@@ -75,6 +85,9 @@ def delegable_filter(x: Operand, w: Operand) -> bool:
     if w.dtype == "float32":
         return x.dtype == "float32"
     quantization = w.tensor.quantization
+    if w.dtype == "int4":
+        per_unit = w.quantized and w.scales.size == w.shape[0]
+        return constant(w) and x.dtype in ("int8", "float32") and per_unit and w.shape[1] % 2 == 0
     return (
         constant(w)
         and w.quantized
@@ -106,6 +119,8 @@ def check_delegated_shape(node: Node) -> None:
         raise node.refuse(f"input has shape {x.shape}; XNNPACK has {XNNPACK_MAX_RANK} dimensions at most")
     if x.count % w.shape[1] != 0:
         raise node.refuse(f"input has {x.count} elements; XNNPACK expects rows of {w.shape[1]}, and no rest")
+    if w.dtype == "int4" and w.shape[0] == 1:
+        raise node.refuse("the int4 filter has one unit; XNNPACK expects several")
 
 
 def check_delegated_quantization(node: Node, multipliers: np.ndarray) -> None:
@@ -121,8 +136,21 @@ def check_delegated_quantization(node: Node, multipliers: np.ndarray) -> None:
         raise node.refuse(f"filter has zero points {quantization.zero_point}; XNNPACK expects 0")
 
 
+def has_four_bit_kernel(node: Node) -> bool:
+    """Whether TFLite's optimized kernels have code of their own for the int4 filter of a hybrid product."""
+    w = node.input(1)
+    units, depth = w.shape
+    large = units >= 4 and depth >= 32 and depth % 2 == 0
+    return w.dtype == "int4" and large and node.input(0).count >= depth
+
+
 def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
     """Lower the hybrid form; its activation, NONE included, does not bound infinities."""
+    if node.rule.form == "four_bit_kernel" and has_four_bit_kernel(node):
+        raise node.refuse(
+            f"the profile {node.profile.name!r} has no confirmed rule for an int4 filter of {size['units']} "
+            f"units and depth {size['depth']}, for which TFLite's optimized kernels have code of their own"
+        )
     check_filter_scales(node, size["units"], axes=(0, 1))
     activation = node.options.get("fused_activation_function", "NONE")
     low, high = float_bounds(node, activation)
@@ -134,57 +162,129 @@ def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
         filter=node.input(1).value,
         **size,
         asymmetric=node.options.get("asymmetric_quantize_inputs", False),
-        sign_overflow=may_contain_minimum(node.input(1)),
+        sign_overflow=node.input(1).dtype == "int8" and may_contain_minimum(node.input(1)),
         filter_scale=node.input(1).scales,
         activation_min=low,
         activation_max=high,
+        four_bits=node.input(1).dtype == "int4",
     )
+
+
+def has_wide_sums(node: Node) -> bool:
+    """Whether a product of int16 activations is summed in int64.
+
+    That follows from the bias, or without one from the option; where that says nothing, TFLite's optimized
+    kernel sums in int32 and the others in int64.
+    """
+    bias = node.optional_input(2)
+    if bias is not None:
+        return bias.dtype == "int64"
+    named = str(node.options.get("quantized_bias_type", "FLOAT32"))
+    if named != "FLOAT32":
+        return named == "INT64"
+    return node.rule.rounding != "ruy"
+
+
+def fully_connected_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"output": s_input * s_filter / s_output}`` of the quantized forms, else nothing."""
+    if node.output.dtype == "int16" and has_wide_sums(node):
+        x, w, y = node.input(0), node.input(1), node.output
+        return {"output": np.float64(x.scale) * w.scales.astype(np.float64) / np.float64(y.scale)}
+    return output_multipliers(node)
+
+
+def check_int16(node: Node) -> None:
+    """Refuse zero points, and an int32 bias that TFLite would take for an int64 one."""
+    x, y, bias = node.input(0), node.output, node.optional_input(2)
+    if x.zero_point or y.zero_point:
+        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+    check_symmetric_filter(node)
+    named = str(node.options.get("quantized_bias_type", "FLOAT32"))
+    if bias is not None and named != "FLOAT32" and named.lower() != bias.dtype:
+        raise node.refuse(f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}")
+    if bias is not None and bias.dtype == "int32" and named == "FLOAT32" and node.rule.rounding == "float64":
+        raise node.refuse(
+            "bias has dtype int32, and the option quantized_bias_type is not INT32: TFLite's reference "
+            "kernel takes it for int64, and reads past its end"
+        )
+
+
+def check_packed_filter(node: Node) -> None:
+    """Check a filter of 4 bits: constant, with zero points of 0, and a scale per unit only in TFLite."""
+    w = node.input(1)
+    if w.value is None:
+        raise node.refuse("the int4 filter is computed at run time; expected a constant")
+    check_symmetric_filter(node)
+    if node.profile.package == "tflite_micro" and (w.scales.size > 1 or node.input(0).dtype != "int8"):
+        raise node.refuse(
+            f"the int4 filter has {w.scales.size} scales, the input dtype {node.input(0).dtype}; TFLite "
+            "Micro expects one scale, and int8"
+        )
 
 
 @operator(
     "FULLY_CONNECTED",
-    dtypes=("int8", "uint8", "float32", "hybrid"),
+    dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=13,
     page="fully_connected",
     macs=fully_connected_macs,
-    multipliers=output_multipliers,
+    multipliers=fully_connected_multipliers,
     xnnpack=delegated,
 )
 def lower_fully_connected(node: Node) -> KernelCall:
     """Lower FULLY_CONNECTED: every output is the product of a row of the input and a row of the filter."""
     if node.options.get("weights_format", "DEFAULT") != "DEFAULT":
         raise node.refuse(f"weights_format is {node.options['weights_format']}; supported: DEFAULT")
-    form = conv_form(node)
-    x, w, y = node.input(0), node.input(1), node.output
+    form = conv_form(node, FULLY_CONNECTED_FORMS)
+    if form == "int16" and has_wide_sums(node):
+        form = "int16_wide"
+    w, y = node.input(1), node.output
     y.shape = output_shape(node)
     units, depth = w.shape
     size = {"batches": int(np.prod(y.shape[:-1], dtype=np.int64)), "depth": depth, "units": units}
     bias = optional_bias(node, form, units)
-    activation = node.options.get("fused_activation_function", "NONE")
-    by_delegate = node.profile.fallback is not None and delegated(node)
-    if by_delegate:
+    if node.profile.fallback is not None and delegated(node):
         check_delegated_shape(node)
+    if w.dtype == "int4":
+        check_packed_filter(node)
     if form == "float32":
-        low, high = float_bounds(node, activation)
+        low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
         return kernels.fully_connected_f32_call(
             filter=w.value, **size, activation_min=low, activation_max=high
         )
     if form == "hybrid":
         return lower_hybrid(node, size)
-    check_quantization(node, units, axes=(0,))
-    per_tensor = w.scales.size == 1
-    if per_tensor:
+    return lower_quantized(node, form, size, bias)
+
+
+def lower_quantized(node: Node, form: str, size: dict[str, int], bias: Operand | None) -> KernelCall:
+    """Lower the forms on integers."""
+    x, w, y = node.input(0), node.input(1), node.output
+    per_tensor(node, x, y)
+    if w.dtype != "int4":
+        check_zero_points(node, w)
+    check_filter_scales(node, size["units"], axes=(0,))
+    if x.dtype == "int16":
+        check_int16(node)
+    one_scale = w.scales.size == 1
+    if one_scale:
         check_bias_scale(node, bias)
-    multipliers = output_multipliers(node)["output"]
-    if by_delegate:
+    multipliers = fully_connected_multipliers(node)["output"]
+    rounding = None
+    if form == "int16_wide":  # TFLite has its reference kernel for it in every resolver
+        rounding = "int16_multiplier" if node.rule.rounding == "double_rounding" else "float64"
+    if node.profile.fallback is not None and delegated(node):
         check_delegated_quantization(node, multipliers)
     return kernels.fully_connected_call(
         form,
         filter=w.value,
         **size,
+        four_bits=w.dtype == "int4",
         input_offset=-x.zero_point,
         # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite; by
         # XNNPACK those of int8 filters always.
-        filter_offset=-w.zero_point if per_tensor and node.rule.form != "symmetric_filter" else 0,
-        requant=make_requant(node, multipliers, y, activation),
+        filter_offset=-w.zero_point if one_scale and node.rule.form != "symmetric_filter" else 0,
+        requant=make_requant(
+            node, multipliers, y, node.options.get("fused_activation_function", "NONE"), rounding=rounding
+        ),
     )

@@ -166,12 +166,14 @@ class Node:
     def rule_dtype(self) -> str:
         """Dtype under which profiles list the rule: of the output, or ``hybrid``, or ``int8_to_float32``.
 
-        Hybrid operators take float32 activations and int8 weights; conversions are listed by both dtypes.
+        Hybrid operators take float32 activations and int8 or int4 weights; conversions are listed by both
+        dtypes.
         """
         if self.op.op in CONVERSIONS:
             return f"{self.input(0).dtype}_to_{self.output.dtype}"
         dtypes = {operand.dtype for operand in self.inputs if operand is not None}
-        hybrid = self.output.dtype == "float32" and {"float32", "int8"} <= dtypes
+        weights = dtypes & {"int8", "int4"}
+        hybrid = self.output.dtype == "float32" and "float32" in dtypes and bool(weights)
         return "hybrid" if hybrid else self.output.dtype
 
     def check_profile(self) -> None:

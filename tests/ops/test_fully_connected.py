@@ -28,6 +28,8 @@ from tests.ops.harness import (
     get_oracle,
     op_model,
     random_floats,
+    random_scale,
+    random_values,
     refusal,
     run_ours,
     run_page,
@@ -133,6 +135,122 @@ def test_sums_on_rounding_boundaries(form: str, profile: str) -> None:
         y = tensor((), dtype, output_scale, zero_point)
         model = op_model(OP, inputs, [y], options(), version=4)
         check_every_isa(model, [[np.full((1, 1), zero_point, dtype)]], profile)
+
+
+def packed(values: np.ndarray) -> np.ndarray:
+    """Return 4-bit values two in a byte, the first in the low half."""
+    flat = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
+    return flat[::2] | flat[1::2] << 4
+
+
+def product_model(
+    rng: np.random.Generator,
+    dtypes: tuple[str, str],
+    shape: tuple[int, int, int],
+    *,
+    per_unit: bool,
+    bias: str | None = None,
+    activation: str = "NONE",
+    **more: Any,
+) -> tuple[Model, list[np.ndarray]]:
+    """Return a product of rows, depth, units, and an input; `bias` is its dtype."""
+    rows, depth, units = shape
+    x_dtype, w_dtype = dtypes
+    low = -8 if w_dtype == "int4" else -128
+    values = random_values(rng, (units, depth), "int8", low=low, high=-low - 1)
+    scales = random_scale(rng, size=units if per_unit else None)
+    data = packed(values) if w_dtype == "int4" else values
+    w = tensor((units, depth), w_dtype, scales, data=data)
+    o = options(activation, **more)
+    if x_dtype == "float32":
+        x = rng.normal(0, 1, (rows, depth)).astype(np.float32)
+        b = const(rng.normal(0, 1, units).astype(np.float32))
+        return op_model(OP, [tensor(x.shape, x_dtype), w, b], [tensor((), x_dtype)], o, version=9), [x]
+    zero_points = (0, 0) if x_dtype == "int16" else (3, -5)
+    x = random_values(rng, (rows, depth), x_dtype)
+    t = tensor(x.shape, x_dtype, random_scale(rng), zero_points[0])
+    assert t.quantization is not None
+    output_scale = t.quantization.scale[0] * np.median(scales) * np.sqrt(depth) * (-low) * rng.uniform(0.3, 1)
+    b = None if bias is None else const(rng.integers(-1000, 1000, units).astype(bias), bias_scale(t, w))
+    y = tensor((), x_dtype, output_scale, zero_points[1])
+    return op_model(OP, [t, w, b], [y], o, version=13), [x]
+
+
+# dtype of the bias, option quantized_bias_type
+INT16_BIASES: list[tuple[str | None, str]] = [
+    (None, "FLOAT32"),
+    (None, "INT32"),
+    (None, "INT64"),
+    ("int32", "INT32"),
+    ("int64", "FLOAT32"),
+    ("int64", "INT64"),
+]
+
+
+@pytest.mark.parametrize("per_unit", [False, True])
+@pytest.mark.parametrize("profile", PROFILES_OF["int8"])
+def test_int16_activations(profile: str, per_unit: bool) -> None:
+    rng = np.random.default_rng(20)
+    for number, (bias, option) in enumerate(INT16_BIASES):
+        for w_dtype in ("int8",) if profile == "tflm" else ("int8", "int4"):
+            model, inputs = product_model(
+                rng, ("int16", w_dtype), ((3, 37, 19), (2, 64, 33))[number % 2], per_unit=per_unit, bias=bias,
+                activation=ACTIVATIONS[number % 4], quantized_bias_type=option,
+            )  # fmt: skip
+            check(model, inputs, numerics=profile)
+    model, inputs = product_model(rng, ("int16", "int8"), (9, 300, 20), per_unit=per_unit)
+    covers(check(model, inputs, numerics=profile)[0])
+
+
+@pytest.mark.parametrize("profile", PROFILES_OF["int8"])
+@pytest.mark.parametrize("per_unit", [False, True])
+@pytest.mark.parametrize("wide", [False, True])
+def test_int16_sums_on_rounding_boundaries(profile: str, per_unit: bool, wide: bool) -> None:
+    rng = np.random.default_rng(21)
+    for exponent in (-16, -15, -12, -8, -3, 0):
+        units = 1023
+        filter_scale = np.full(units if per_unit else 1, 1.0, np.float32)
+        input_scale = np.float32(2.0**exponent)
+        if exponent != -12:  # where many accumulators are ties
+            filter_scale = (2.0 ** rng.uniform(-1, 1, filter_scale.size)).astype(np.float32)
+            input_scale *= np.float32(rng.uniform(0.5, 1))
+        x, w = tensor((1, 1), "int16", input_scale), const(np.full((units, 1), 7, np.int8), filter_scale)
+        sums = boundary_sums(rng, np.broadcast_to(np.float64(input_scale) * filter_scale / 64, units))
+        bias = const(sums.astype(np.int64 if wide else np.int32), bias_scale(x, w))
+        o = options(quantized_bias_type="INT64" if wide else "INT32")
+        model = op_model(OP, [x, w, bias], [tensor((), "int16", 64.0)], o, version=13)
+        check(model, [np.zeros((1, 1), np.int16)], numerics=profile)
+
+
+@pytest.mark.parametrize("profile", PROFILES_OF["int8"])
+def test_int4_filter(profile: str) -> None:
+    """XNNPACK takes those with a scale per unit and an even depth."""
+    rng = np.random.default_rng(22)
+    for number, shape in enumerate([(3, 37, 19), (2, 64, 33), (5, 2, 16), (4, 1, 3), (1, 38, 7)]):
+        for per_unit in (False,) if profile == "tflm" else (False, True):
+            activation = ACTIVATIONS[number % 4]
+            bias = "int32" if number % 2 else None
+            model, inputs = product_model(
+                rng, ("int8", "int4"), shape, per_unit=per_unit, bias=bias, activation=activation
+            )
+            check(model, inputs, numerics=profile)
+
+
+@pytest.mark.parametrize("profile", PROFILES_OF["hybrid"])
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_hybrid_int4_filter(profile: str, asymmetric: bool) -> None:
+    rng = np.random.default_rng(23)
+    for number, shape in enumerate([(3, 37, 19), (2, 30, 33), (5, 64, 3), (4, 64, 16)]):
+        for per_unit in (False, True):
+            model, inputs = product_model(
+                rng, ("float32", "int4"), shape, per_unit=per_unit, activation=ACTIVATIONS[number % 4],
+                asymmetric_quantize_inputs=asymmetric,
+            )  # fmt: skip
+            if profile == "optimized" and shape == (4, 64, 16):
+                with pytest.raises(UnsupportedOperatorError, match="code of their own"):
+                    run_ours(model, inputs, profile)
+            else:
+                check(model, inputs, numerics=profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES_OF["int8"])
@@ -314,6 +432,11 @@ def small(**changes: Any) -> Model:
     return op_model(OP, [at["x"], at["w"], at["b"]], [at["y"]], options() | at["options"], version=4)
 
 
+def graph_inputs(model: Model) -> list[Any]:
+    graph = model.subgraphs[0]
+    return [graph.tensors[t] for t in graph.inputs]
+
+
 ONES = np.ones((3, 4), np.int8)
 BOTH_REFUSE = {
     "bias of another length": {"b": const(np.zeros(4, np.int32), 0.25)},
@@ -332,7 +455,15 @@ BOTH_REFUSE = {
     "shuffled weights": {"options": {"weights_format": "SHUFFLED4x16INT8"}},
     "a fused activation": {"options": {"fused_activation_function": "TANH"}},
 }
+INT16 = tensor((2, 4), "int16", 0.5)
 WE_REFUSE = {
+    "int16 with a zero point": {"x": tensor((2, 4), "int16", 0.5, 1), "y": tensor((2, 3), "int16", 1.0)},
+    "int16 with an int32 bias that is read as int64": {"x": INT16, "y": tensor((2, 3), "int16", 1.0)},
+    "another bias than the option names": {
+        "x": INT16, "y": tensor((2, 3), "int16", 1.0), "options": {"quantized_bias_type": "INT64"},
+    },
+    "an int4 filter with a zero point": {"w": tensor((3, 4), "int4", 0.5, 1, data=np.ones(6, np.uint8))},
+    "an int4 filter computed at run time": {"w": tensor((3, 4), "int4", 0.5)},
     "scales along the depth": {"w": const(np.ones((3, 4), np.int8), [0.5] * 4, axis=1)},
     "a depth of 0": {"w": const(np.ones((3, 0), np.int8), 0.5)},
     "an output of uint8": {"y": tensor((2, 3), "uint8", 1.0, 128)},
@@ -352,8 +483,10 @@ def test_refused_by_both(reason: str) -> None:
 
 @pytest.mark.parametrize("reason", WE_REFUSE)
 def test_refused(reason: str) -> None:
+    model = small(**WE_REFUSE[reason])
+    inputs = [np.zeros(t.shape, t.dtype if t.dtype != "int4" else np.int8) for t in graph_inputs(model)]
     with pytest.raises(UnsupportedOperatorError):
-        run_ours(small(**WE_REFUSE[reason]), [np.zeros((2, 4), np.int8)])
+        run_ours(model, inputs)
 
 
 def test_refused_by_xnnpack() -> None:

@@ -42,6 +42,18 @@ typedef qc_status qc_fully_connected_u8_kernel(const qc_fully_connected_params *
                                                const int32_t *bias, uint8_t *output, void *scratch);
 qc_fully_connected_u8_kernel qc_fully_connected_u8_ref;
 
+/* int16 activations, 8-bit filter (4-bit filters are held as bytes). s16: as above, the sum in int32, wrapping, int32
+ * bias. s16_wide: int64 sum and bias, requantized by qc_requantize_wide. No scratch; packed is not used. */
+typedef qc_status qc_fully_connected_s16_kernel(const qc_fully_connected_params *params, const int16_t *input,
+                                                const int8_t *filter, const int32_t *bias, int16_t *output,
+                                                void *scratch);
+qc_fully_connected_s16_kernel qc_fully_connected_s16_ref;
+
+typedef qc_status qc_fully_connected_s16_wide_kernel(const qc_fully_connected_params *params,
+                                                     const int16_t *input, const int8_t *filter,
+                                                     const int64_t *bias, int16_t *output, void *scratch);
+qc_fully_connected_s16_wide_kernel qc_fully_connected_s16_wide_ref;
+
 /* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
  * order; without bias, 0 is added. packed: as in qc_conv_f32_params. scratch:
  * qc_fully_connected_f32_scratch_size bytes. */
@@ -97,6 +109,29 @@ typedef qc_status qc_fully_connected_hybrid_kernel(const qc_fully_connected_hybr
                                                    const float *input, const int8_t *filter,
                                                    const float *bias, float *output, void *scratch);
 qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_ref;
+
+/* The forms with a filter of 4 bits, two in a byte, the first in the low half, rows not padded. They unpack it and do
+ * what the form on bytes does. scratch: qc_fully_connected_s4_scratch_size bytes. packed is not used. */
+static inline int64_t qc_fully_connected_s4_scratch_size(int64_t units, int64_t depth) {
+    return qc_round_up(units * depth, 64) + depth;
+}
+
+typedef qc_status qc_fully_connected_s8_s4_kernel(const qc_fully_connected_params *params, const int8_t *input,
+                                                  const uint8_t *filter, const int32_t *bias, int8_t *output,
+                                                  void *scratch);
+typedef qc_status qc_fully_connected_s16_s4_kernel(const qc_fully_connected_params *params,
+                                                   const int16_t *input, const uint8_t *filter,
+                                                   const int32_t *bias, int16_t *output, void *scratch);
+typedef qc_status qc_fully_connected_s16_wide_s4_kernel(const qc_fully_connected_params *params,
+                                                        const int16_t *input, const uint8_t *filter,
+                                                        const int64_t *bias, int16_t *output, void *scratch);
+typedef qc_status qc_fully_connected_hybrid_s4_kernel(const qc_fully_connected_hybrid_params *params,
+                                                      const float *input, const uint8_t *filter,
+                                                      const float *bias, float *output, void *scratch);
+qc_fully_connected_s8_s4_kernel qc_fully_connected_s8_s4_ref;
+qc_fully_connected_s16_s4_kernel qc_fully_connected_s16_s4_ref;
+qc_fully_connected_s16_wide_s4_kernel qc_fully_connected_s16_wide_s4_ref;
+qc_fully_connected_hybrid_s4_kernel qc_fully_connected_hybrid_s4_ref;
 
 /* Vector versions: the same bits. */
 #if defined(__x86_64__)
