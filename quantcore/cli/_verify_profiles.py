@@ -154,6 +154,9 @@ def _summary(result: ProfilesResult) -> list[str]:
     for row in result.end_to_end:
         if not row.computed:
             continue
+        if len(row.computed) == 1:
+            lines.append(f"output {row.name}: only {row.computed[0]} computes it")
+            continue
         agreement = " | ".join(" = ".join(group) for group in row.groups)
         changes = sum(parting.argmax_changes for parting in row.partings)
         decision = "the arg-max changes" if changes else "the arg-max never changes"

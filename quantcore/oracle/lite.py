@@ -36,6 +36,9 @@ class LiteBackend:
         return LiteSession(interpreter, header["signature"])
 
 
+EMPTY_TENSOR = "Invalid tensor size"  # get_tensor's complaint about a tensor without memory
+
+
 class LiteSession:
     """One interpreter, or one signature of it, that takes samples one after the other."""
 
@@ -56,8 +59,7 @@ class LiteSession:
         if self.runner is not None:
             if names is None:
                 raise ValueError("a signature takes its inputs by name")
-            results = self.runner(**dict(zip(names, values, strict=True)))
-            return [np.asarray(results[name]) for name in self.output_names]
+            return self._run_signature(self.runner, dict(zip(names, values, strict=True)))
         order = select_inputs([d["name"] for d in self.inputs], names, len(values))
         details = [self.inputs[k] for k in order]
         shapes = [tuple(v.shape) for v in values]
@@ -75,10 +77,21 @@ class LiteSession:
         self.interpreter.invoke()
         return [self._fetch(detail) for detail in self.interpreter.get_output_details()]
 
-    def _fetch(self, detail: dict[str, Any]) -> np.ndarray:
+    def _run_signature(self, runner: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        try:
+            results = runner(**inputs)
+            return [np.asarray(results[name]) for name in self.output_names]
+        except ValueError as error:
+            if EMPTY_TENSOR not in str(error):
+                raise
+        # It has run, and could not hand out an output without elements.
+        details = runner.get_output_details()
+        return [self._fetch(details[name], runner._subgraph_index) for name in self.output_names]
+
+    def _fetch(self, detail: dict[str, Any], subgraph: int = 0) -> np.ndarray:
         if 0 in detail["shape"]:  # get_tensor refuses tensors without memory
             return np.empty(tuple(detail["shape"]), detail["dtype"])
-        value = np.asarray(self.interpreter.get_tensor(detail["index"]))
+        value = np.asarray(self.interpreter.get_tensor(detail["index"], subgraph))
         if value.dtype.hasobject:
             raise ValueError(f"output {detail['name']!r} holds strings, which the oracle does not pass on")
         return value

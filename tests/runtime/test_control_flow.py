@@ -11,7 +11,7 @@ import pytest
 
 import quantcore as qc
 from quantcore.errors import QuantcoreError, UnsupportedOperatorError
-from quantcore.graph import Model, Tensor
+from quantcore.graph import Model, Operator, Tensor
 from quantcore.runtime import Interpreter, calls
 from quantcore.verify import verify
 from tests.ops.harness import (
@@ -178,6 +178,22 @@ def test_the_operators_of_the_body_are_verified_on_what_it_is_called_with() -> N
         (0, "WHILE", 3), (0, "WHILE", 3), (0, "WHILE", 3),
         (1, "CAST", 3), (2, "SUB", 3), (2, "ADD", 3),
     ]  # fmt: skip
+
+
+def test_the_body_may_hold_tensors_without_elements() -> None:
+    """As a list before its first entry; TensorFlow Lite's Python cannot hand them out."""
+    body = step_body()
+    main = body.subgraphs[0]
+    begin, size = (const(np.array(v, np.int32)) for v in ([0, 0], [0, 4]))
+    first = len(main.tensors)
+    tensors = [*main.tensors, begin, size, replace(values(), shape=(0, 4), name="none")]
+    cut = Operator(
+        "SLICE", 1, (main.inputs[1], first, first + 1), (first + 2,), {}, options_type="SliceOptions"
+    )
+    body = replace(body, subgraphs=[replace(main, tensors=tensors, operators=[*main.operators, cut])])
+    result = verify(loop(3, body=body), samples=2, oracle=get_oracle())
+    assert result.bit_exact, [row for row in result.rows if row.status != "exact"]
+    assert result.operators[-1].op == "SLICE"
 
 
 def test_calls_are_recorded() -> None:
