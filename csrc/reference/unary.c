@@ -3,7 +3,10 @@
 
 #include <math.h>
 
+#include "quantcore/eigen_functions.h"
 #include "quantcore/inverse_sqrt.h"
+
+static const float SQRT_HALF = 0x1.6a09e6p-1f, SQRT_2_PI = 0x1.988454p-1f;
 
 /* Half to even as TFLite does it, by comparing with the integer below: -0.5 becomes 0.0, not -0.0. */
 static float round_half_even(float x) {
@@ -37,6 +40,12 @@ qc_status qc_unary_f32_ref(const qc_unary_params *p, const float *input, float *
         case QC_ROUND: EACH(round_half_even(x))
         case QC_RINT: EACH(nearbyintf(x))
         case QC_SIGN: EACH((float)((x > 0.0f) - (x < 0.0f)))
+        case QC_ELU: EACH(x < 0.0f ? expm1f(x) : x)
+        case QC_ELU_EXP: EACH(x < 0.0f ? expf(x) - 1.0f : x)
+        case QC_GELU: EACH(0.5f * x * erfcf(x * -SQRT_HALF))
+        case QC_GELU_TANH: EACH(0.5f * x * (1.0f + tanhf(SQRT_2_PI * (x + 0x1.6e4e26p-5f * x * x * x))))
+        case QC_GELU_TANH_EIGEN:
+            EACH(0.5f * x * (1.0f + qc_eigen_tanh(SQRT_2_PI * (x + 0x1.6e4e26p-5f * (x * x * x)))))
     }
     return QC_BAD_ARGUMENT;
 }

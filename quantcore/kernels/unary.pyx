@@ -22,6 +22,11 @@ cdef extern from "quantcore/unary.h" nogil:
         QC_ROUND
         QC_SIGN
         QC_RINT
+        QC_ELU
+        QC_ELU_EXP
+        QC_GELU
+        QC_GELU_TANH
+        QC_GELU_TANH_EIGEN
     ctypedef struct qc_unary_params:
         int64_t count
         qc_unary_function function
@@ -43,7 +48,8 @@ cdef extern from "quantcore/unary.h" nogil:
 FUNCTIONS = {
     "ABS": QC_ABS, "NEG": QC_NEG, "SQUARE": QC_SQUARE, "SQRT": QC_SQRT, "RSQRT": QC_RSQRT, "EXP": QC_EXP,
     "LOG": QC_LOG, "SIN": QC_SIN, "COS": QC_COS, "FLOOR": QC_FLOOR, "CEIL": QC_CEIL, "ROUND": QC_ROUND,
-    "SIGN": QC_SIGN, "RINT": QC_RINT,
+    "SIGN": QC_SIGN, "RINT": QC_RINT, "ELU": QC_ELU, "ELU_EXP": QC_ELU_EXP, "GELU": QC_GELU,
+    "GELU_TANH": QC_GELU_TANH, "GELU_TANH_EIGEN": QC_GELU_TANH_EIGEN,
 }
 
 

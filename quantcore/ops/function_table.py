@@ -27,17 +27,20 @@ def round_half_away(x: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def byte_table(function: Function, x: Operand, y: Operand) -> np.ndarray:
+def byte_table(function: Function, x: Operand, y: Operand, *, xnnpack: bool = False) -> np.ndarray:
     """Return the output for each byte q: ``round(f(s * (q - z)) * (1 / s_out)) + z_out``, clamped.
 
-    Every step is rounded to float32.
+    Every step is rounded to float32. XNNPACK adds the zero point before it rounds to a whole number.
     """
     qmin, qmax = type_bounds(x.dtype)
     every = np.arange(256, dtype=np.uint8).view(x.dtype).astype(np.int32)
     real = function(np.float32(x.scale) * (every - x.zero_point).astype(np.float32))
     with np.errstate(all="ignore"):
-        rescaled = round_half_away(real * (np.float32(1) / np.float32(y.scale))) + np.float32(y.zero_point)
-    return np.clip(np.trunc(rescaled), qmin, qmax).astype(x.dtype)
+        scaled = real * (np.float32(1) / np.float32(y.scale))
+        zero_point = np.float32(y.zero_point)
+        rescaled = round_half_away(scaled + zero_point) if xnnpack else round_half_away(scaled) + zero_point
+    table: np.ndarray = np.clip(np.trunc(rescaled), qmin, qmax).astype(x.dtype)
+    return table
 
 
 def knot_table(function: Function, x: Operand, y: Operand) -> np.ndarray:
@@ -69,8 +72,10 @@ def knots(function: Function, low: np.floating, high: np.floating, output_scale:
 
 
 def lower_table(node: Node, function: Function, *, lowest: int = -(2**15)) -> KernelCall:
-    """Lower ``y = function(x)`` on int8 or int16; `lowest` is the least int16 input that is allowed."""
+    """Lower ``y = function(x)`` on 8 bits or int16; `lowest` is the least int16 input that is allowed."""
     x, y = node.input(0), node.output
-    if x.dtype == "int8":
-        return lookup_call(count=x.count, table=byte_table(function, x, y))
+    if x.dtype in ("int8", "uint8"):
+        return lookup_call(
+            count=x.count, table=byte_table(function, x, y, xnnpack=node.rule.form == "xnnpack")
+        )
     return interpolate_call(count=x.count, table=knot_table(function, x, y), lowest=lowest)

@@ -22,6 +22,11 @@ typedef enum {
     QC_ROUND = 11, /* half to even; 0.0 for -0.5 */
     QC_SIGN = 12,  /* 0 for 0 and NaN */
     QC_RINT = 13,  /* half to even; keeps the sign of a zero: XNNPACK's ROUND */
+    QC_ELU = 14,   /* x, or expm1f(x) below 0 */
+    QC_ELU_EXP = 15,         /* x, or expf(x) - 1 below 0: TFLite Micro's table */
+    QC_GELU = 16,            /* x / 2 * erfcf(-x / sqrt(2)) */
+    QC_GELU_TANH = 17,       /* x / 2 * (1 + tanhf(sqrt(2 / pi) * (x + 0.044715 x^3))) */
+    QC_GELU_TANH_EIGEN = 18, /* the same with Eigen's tanh */
 } qc_unary_function;
 
 typedef struct {

@@ -1,0 +1,39 @@
+"""L2_NORMALIZATION."""
+
+from __future__ import annotations
+
+import math
+
+from quantcore.kernels import l2_normalization as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.registry import Node, operator
+
+DTYPES = ("int8", "uint8", "float32")
+OUTPUT_ZERO_POINT = {"int8": 0, "uint8": 128}
+MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
+
+
+@operator("L2_NORMALIZATION", dtypes=DTYPES, max_version=2, page="l2_normalization")
+def lower_l2_normalization(node: Node) -> KernelCall:
+    """Lower L2_NORMALIZATION along the last dimension."""
+    check_operands(node, 1)
+    x, y = node.input(0), node.output
+    dtype = check_dtypes(node, DTYPES, x, y)
+    if str(node.options.get("fused_activation_function", "NONE")) != "NONE":
+        raise node.refuse("has a fused activation; TFLite takes none")
+    if not 1 <= len(x.shape) <= 4:
+        raise node.refuse(f"input has shape {x.shape}; expected one to four dimensions")
+    y.shape = x.shape
+    depth, rows = x.shape[-1], math.prod(x.shape[:-1])
+    if dtype == "float32":
+        return kernels.l2_normalization_call(dtype, rows=rows, depth=depth)
+    per_tensor(node, x, y)
+    if y.scale != 1 / 128 or y.zero_point != OUTPUT_ZERO_POINT[dtype]:
+        raise node.refuse(
+            f"output has scale {y.scale} and zero point {y.zero_point}; expected 1/128 and "
+            f"{OUTPUT_ZERO_POINT[dtype]}, as TFLite does"
+        )
+    if depth > MAX_DEPTH:
+        raise node.refuse(f"rows have {depth} elements; at most {MAX_DEPTH} fit a sum of 32 bits")
+    return kernels.l2_normalization_call(dtype, rows=rows, depth=depth, input_zero_point=x.zero_point)

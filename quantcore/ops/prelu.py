@@ -1,0 +1,61 @@
+"""PRELU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.kernels import prelu as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.elementwise import broadcast_shape
+from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import checked_multiplier
+
+DTYPES = ("int8", "uint8", "float32")
+MAX_RANK = 4  # of slopes that broadcast, as in TFLite
+
+
+def prelu_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``s_input / s_output`` and ``s_input * s_alpha / s_output``, in the precision of the rule."""
+    if node.output.dtype == "float32":
+        return {}
+    precision = np.float32 if node.rule.product == "float32" else np.float64
+    x, a, y = (precision(o.scale) for o in (node.input(0), node.input(1), node.output))
+    with np.errstate(all="ignore"):
+        return {"identity": np.array([np.float64(x / y)]), "alpha": np.array([np.float64(x * a / y)])}
+
+
+@operator("PRELU", dtypes=DTYPES, max_version=1, page="prelu", multipliers=prelu_multipliers)
+def lower_prelu(node: Node) -> KernelCall:
+    """Lower PRELU; the slopes broadcast to the shape of the input."""
+    check_operands(node, 2)
+    x, alpha, y = node.input(0), node.input(1), node.output
+    dtype = check_dtypes(node, DTYPES, x, alpha, y)
+    try:
+        shape = broadcast_shape(x.shape, alpha.shape)
+    except KernelError as error:
+        raise node.refuse(str(error)) from None
+    if shape != x.shape:
+        raise node.refuse(f"slopes of shape {alpha.shape} do not broadcast to the input's shape {x.shape}")
+    if alpha.shape != x.shape and len(x.shape) > MAX_RANK:
+        raise node.refuse(f"slopes broadcast over {len(x.shape)} dimensions; the limit is {MAX_RANK}")
+    y.shape = x.shape
+    if dtype == "float32":
+        return kernels.prelu_f32_call(shape=x.shape, alpha_shape=alpha.shape)
+    per_tensor(node, x, alpha, y)
+    real = prelu_multipliers(node)
+    identity_multiplier, identity_shift = checked_multiplier(node, real["identity"])
+    alpha_multiplier, alpha_shift = checked_multiplier(node, real["alpha"])
+    return kernels.prelu_call(
+        dtype,
+        shape=x.shape,
+        alpha_shape=alpha.shape,
+        input_offset=-x.zero_point,
+        alpha_offset=-alpha.zero_point,
+        output_offset=y.zero_point,
+        identity_multiplier=identity_multiplier[0],
+        identity_shift=identity_shift[0],
+        alpha_multiplier=alpha_multiplier[0],
+        alpha_shift=alpha_shift[0],
+    )
