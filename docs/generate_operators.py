@@ -46,9 +46,8 @@ def covered(profile: Profile, definition: Definition) -> str:
     """Return the output dtypes that `profile` has rules for."""
     if profile.default is not None or definition.expand is not None:
         return ", ".join(definition.dtypes)
-    dtypes = {dtype for op, dtype in profile.rules if op == definition.name}
-    if profile.fallback is not None:
-        dtypes |= {dtype for op, dtype in PROFILES[profile.fallback].rules if op == definition.name}
+    rules = [*profile.rules, *(PROFILES[profile.fallback].rules if profile.fallback is not None else ())]
+    dtypes = {dtype.split()[0] for op, dtype in rules if op == definition.name}
     return ", ".join(sorted(dtypes)) or "—"
 
 

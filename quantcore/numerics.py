@@ -69,6 +69,7 @@ class Profile:
     rules : dict
         ``(operator, dtype of the output)`` to `Rule`; the dtype ``any`` stands for all without a row.
         Operators that convert are listed by both dtypes, ``int8_to_float32``.
+        A variant that is computed by a rule of its own is named behind the dtype: ``int8 grouped``.
     package : str or None
         Oracle package, where only one will do.
     fallback : str or None
@@ -84,14 +85,16 @@ class Profile:
     package: str | None = None
     fallback: str | None = None
 
-    def rule(self, op: str, dtype: str, *, delegated: bool = False) -> Rule | None:
+    def rule(self, op: str, dtype: str, *, variant: str = "", delegated: bool = False) -> Rule | None:
         """Return the rule of operator `op` for outputs of `dtype`; None where the profile has none.
 
-        `delegated` says that the profile's delegate takes the operator.
+        `variant` names a kind of the operator that may have a row of its own. `delegated` says that the
+        profile's delegate takes the operator.
         """
         if self.fallback is not None and not delegated:
-            return PROFILES[self.fallback].rule(op, dtype)
-        return self.rules.get((op, dtype)) or self.rules.get((op, "any"), self.default)
+            return PROFILES[self.fallback].rule(op, dtype, variant=variant)
+        rows = (self.rules.get((op, key)) for key in (f"{dtype} {variant}", dtype, "any"))
+        return next((row for row in rows if row is not None), self.default)
 
 
 # Operators that move data without computing on it: alike in every backend.
@@ -115,6 +118,8 @@ COMPARISONS = (
 )  # fmt: skip
 FLOAT32_QUOTIENT = Rule(product="float32")
 FLOAT_PRODUCT = Rule(product="float_product")
+# XNNPACK's, for integer sums
+FLOAT32_STORE = Rule("float32", "float32", bounds="xnnpack")
 # Float sums in an order that depends on the CPU: not exact
 SUMMED = Rule(form="summed")
 # XNNPACK approximates these float functions as the CPU's instructions allow: not exact
@@ -225,6 +230,15 @@ PROFILES: dict[str, Profile] = {
             ("FULLY_CONNECTED", "int16"): Rule("ruy", "float_product"),
             ("FULLY_CONNECTED", "int8"): Rule("ruy", "float_product"),
             ("FULLY_CONNECTED", "uint8"): Rule("ruy", "float_product"),
+            ("CONV_2D", "float32"): SUMMED,
+            ("CONV_2D", "float32 grouped"): Rule(),
+            ("CONV_2D", "int8"): Rule("ruy"),
+            ("CONV_2D", "int8 grouped"): Rule(),
+            ("CONV_2D", "uint8"): Rule("ruy", "float_product"),
+            ("CONV_2D", "uint8 grouped"): FLOAT_PRODUCT,
+            ("DEPTHWISE_CONV_2D", "float32"): SUMMED,
+            ("DEPTHWISE_CONV_2D", "int8"): Rule("ruy", block=8),
+            ("DEPTHWISE_CONV_2D", "uint8"): FLOAT_PRODUCT,
             ("RESIZE_BILINEAR", "float32"): Rule(form="weights"),
             ("RESIZE_BILINEAR", "uint8"): Rule(form="weights"),
             **rows("float32 hybrid", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
@@ -269,6 +283,8 @@ PROFILES: dict[str, Profile] = {
             **rows("float32", "ADD", "MUL", "SUB", rule=Rule(form="flushed")),
             ("BATCH_MATMUL", "float32"): SUMMED,
             ("BATCH_MATMUL", "int8"): Rule("float32", "float32", form="symmetric_rhs"),
+            **rows("float32", "CONV_2D", "DEPTHWISE_CONV_2D", rule=SUMMED),
+            **rows("int8 uint8", "CONV_2D", "DEPTHWISE_CONV_2D", rule=FLOAT32_STORE),
             ("COS", "float32"): APPROXIMATE,
             **rows("float32", "LOGISTIC", "TANH", rule=APPROXIMATE),
             **rows("int8 uint8", "LOGISTIC", "TANH", rule=Rule(form="xnnpack")),
@@ -356,6 +372,7 @@ PROFILES: dict[str, Profile] = {
             ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int16"): Rule(form="tflm"),
             ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): Rule(form="tflm"),
             **rows("float32 int8", "FULLY_CONNECTED", "TRANSPOSE_CONV"),
+            **rows("float32 int8", "CONV_2D", "DEPTHWISE_CONV_2D"),
             **rows("float32 int8 int16", "BATCH_MATMUL"),
             ("FULLY_CONNECTED", "int16"): Rule(),
             ("TRANSPOSE_CONV", "int16"): Rule("int16_multiplier"),

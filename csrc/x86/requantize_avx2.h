@@ -90,6 +90,18 @@ QC_AVX2 __m256i qc_requantize_by_avx2(const qc_requant *r, qc_rounding rule, __m
                           : qc_rounding_divide_by_pot_avx2(high, right);
 }
 
+/* qc_offset_and_clamp: where it clamps first, the second clamp changes nothing. */
+QC_AVX2 __m256i qc_offset_and_clamp_avx2(const qc_requant *r, __m256i y) {
+    const __m256i low = _mm256_set1_epi32(r->activation_min), high = _mm256_set1_epi32(r->activation_max);
+    const __m256i offset = _mm256_set1_epi32(r->output_offset);
+    if (r->rounding == QC_FLOAT32) {
+        y = _mm256_max_epi32(y, _mm256_sub_epi32(low, offset));
+        y = _mm256_min_epi32(y, _mm256_sub_epi32(high, offset));
+    }
+    y = _mm256_add_epi32(y, offset);
+    return _mm256_min_epi32(_mm256_max_epi32(y, low), high);
+}
+
 /* qc_requantize on the accumulators of channels [channel, channel + 8), all of which exist. */
 QC_AVX2 __m256i qc_requantize_avx2(const qc_requant *r, __m256i acc, int32_t channel) {
     const int32_t body = r->body - channel; /* channels of this vector before the tail */
@@ -104,9 +116,7 @@ QC_AVX2 __m256i qc_requantize_avx2(const qc_requant *r, __m256i acc, int32_t cha
             y = _mm256_blendv_epi8(y, qc_requantize_by_avx2(r, r->rounding, acc, channel), in_body);
         }
     }
-    y = _mm256_add_epi32(y, _mm256_set1_epi32(r->output_offset));
-    y = _mm256_max_epi32(y, _mm256_set1_epi32(r->activation_min));
-    return _mm256_min_epi32(y, _mm256_set1_epi32(r->activation_max));
+    return qc_offset_and_clamp_avx2(r, y);
 }
 
 #endif

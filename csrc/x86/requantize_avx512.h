@@ -100,6 +100,18 @@ QC_AVX512 __m512i qc_requantize_by_avx512(const qc_requant *r, qc_rounding rule,
                           : qc_rounding_divide_by_pot_avx512(high, right);
 }
 
+/* qc_offset_and_clamp: where it clamps first, the second clamp changes nothing. */
+QC_AVX512 __m512i qc_offset_and_clamp_avx512(const qc_requant *r, __m512i y) {
+    const __m512i low = _mm512_set1_epi32(r->activation_min), high = _mm512_set1_epi32(r->activation_max);
+    const __m512i offset = _mm512_set1_epi32(r->output_offset);
+    if (r->rounding == QC_FLOAT32) {
+        y = _mm512_max_epi32(y, _mm512_sub_epi32(low, offset));
+        y = _mm512_min_epi32(y, _mm512_sub_epi32(high, offset));
+    }
+    y = _mm512_add_epi32(y, offset);
+    return _mm512_min_epi32(_mm512_max_epi32(y, low), high);
+}
+
 /* qc_requantize on the accumulators of channels [channel, channel + 16) that are in `exist`. */
 QC_AVX512 __m512i qc_requantize_avx512(const qc_requant *r, __m512i acc, int32_t channel, __mmask16 exist) {
     const int32_t body = r->body - channel; /* channels of this vector before the tail */
@@ -112,9 +124,7 @@ QC_AVX512 __m512i qc_requantize_avx512(const qc_requant *r, __m512i acc, int32_t
             y = _mm512_mask_mov_epi32(y, (__mmask16)((1u << body) - 1),
                                       qc_requantize_by_avx512(r, r->rounding, acc, channel, exist));
     }
-    y = _mm512_add_epi32(y, _mm512_set1_epi32(r->output_offset));
-    y = _mm512_max_epi32(y, _mm512_set1_epi32(r->activation_min));
-    return _mm512_min_epi32(y, _mm512_set1_epi32(r->activation_max));
+    return qc_offset_and_clamp_avx512(r, y);
 }
 
 #endif

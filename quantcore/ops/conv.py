@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.kernels import conv as kernels
@@ -17,11 +19,17 @@ from quantcore.ops.convolution import (
     optional_bias,
     output_multipliers,
 )
-from quantcore.ops.padding import window_geometry
+from quantcore.ops.delegate import (
+    check_requantization_scale,
+    delegable,
+    delegable_bias,
+    delegable_filter,
+)
+from quantcore.ops.padding import Window, window_geometry
 from quantcore.ops.registry import Node, operator
-from quantcore.ops.requant import float_bounds, make_requant
+from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant
 
-__all__ = ["conv_shape", "lower_conv_2d"]
+__all__ = ["conv_shape", "delegated_convolution", "lower_conv_2d"]
 
 
 def conv_macs(node: Node) -> int:
@@ -44,6 +52,9 @@ def conv_shape(node: Node, output_channels: int) -> ConvShape:
         raise node.refuse(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
     dilation = (node.options.get("dilation_h_factor", 0), node.options.get("dilation_w_factor", 0))
     window = window_geometry(node, x.shape[1:3], w.shape[1:3], dilation)
+    if node.delegated and negative_padding(node, window, dilation):
+        # XNNPACK's padding underflows: all places of all windows are outside.
+        window = replace(window, pad_top=x.shape[1], pad_left=x.shape[2])
     return ConvShape(
         *x.shape,
         *w.shape[1:3],
@@ -58,6 +69,21 @@ def conv_shape(node: Node, output_channels: int) -> ConvShape:
     )
 
 
+def negative_padding(node: Node, window: Window, dilation: tuple[int, int]) -> bool:
+    """Whether SAME padding would be negative along an axis: strides skip what is left of the input.
+
+    A filter of one element needs no padding.
+    """
+    x, w = node.input(0), node.input(1)
+    if w.shape[1:3] == (1, 1) or str(node.options.get("padding", "SAME")).upper() != "SAME":
+        return False
+    axes = (
+        (x.shape[1], w.shape[1], window.output_height, node.options["stride_h"], dilation[0]),
+        (x.shape[2], w.shape[2], window.output_width, node.options["stride_w"], dilation[1]),
+    )
+    return any((output - 1) * s + (taps - 1) * d + 1 < size for size, taps, output, s, d in axes)
+
+
 def conv_groups(node: Node) -> int:
     """Return the number of groups: the input's channels over those of the filter."""
     channels, filters, depth = node.input(0).shape[3], node.input(1).shape[0], node.input(1).shape[3]
@@ -67,6 +93,34 @@ def conv_groups(node: Node) -> int:
             "first to be a multiple of the second, and the third of their quotient (the number of groups)"
         )
     return channels // depth
+
+
+def conv_variant(node: Node) -> str:
+    """Return ``grouped``, or "" for one group: TFLite's optimized code does not group."""
+    x, w = node.input(0), node.input(1)
+    return "grouped" if x.shape[-1:] != w.shape[-1:] else ""
+
+
+def delegated_convolution(node: Node, axis: int) -> bool:
+    """Whether XNNPACK takes a two-dimensional convolution whose filter has its channels along `axis`."""
+    if len(node.inputs) != 3 or len(node.outputs) != 1:
+        return False
+    x, w, y = node.input(0), node.input(1), node.output
+    same = x.dtype == w.dtype == y.dtype
+    hybrid = node.op.op == "CONV_2D" and (x.dtype, w.dtype, y.dtype) == ("float32", "int8", "float32")
+    return (
+        (same or hybrid)
+        and len(x.shape) == len(w.shape) == 4
+        and all(delegable(operand, ("float32", "int8", "uint8")) for operand in (x, y))
+        and delegable_filter(w, axis)
+        and delegable_bias(node.optional_input(2))
+        and node.options.get("fused_activation_function", "NONE") in FLOAT_BOUNDS
+    )
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the node."""
+    return delegated_convolution(node, 0)
 
 
 def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
@@ -101,6 +155,8 @@ def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     page="conv_2d",
     macs=conv_macs,
     multipliers=output_multipliers,
+    xnnpack=delegated,
+    variant=conv_variant,
 )
 def lower_conv_2d(node: Node) -> KernelCall:
     """Lower CONV_2D: one filter per output channel, of ``shape[0]`` of the filter."""
@@ -109,7 +165,7 @@ def lower_conv_2d(node: Node) -> KernelCall:
     shape = conv_shape(node, w.shape[0] if w.shape else 0)
     groups = conv_groups(node)
     bias = optional_bias(node, form, shape.output_channels)
-    if bias is None:
+    if bias is None and node.profile.name != "tflm":
         raise node.refuse("there is no bias; TFLite's CONV_2D requires one")
     activation = node.options.get("fused_activation_function", "NONE")
     y.shape = (shape.batches, shape.output_height, shape.output_width, shape.output_channels)
@@ -125,6 +181,8 @@ def lower_conv_2d(node: Node) -> KernelCall:
         check_bias_scale(node, bias)
     else:
         check_symmetric_filter(node)
+    multiplier = output_multipliers(node)["output"]
+    check_requantization_scale(node, multiplier)
     return kernels.conv_call(
         form,
         shape,
@@ -132,5 +190,5 @@ def lower_conv_2d(node: Node) -> KernelCall:
         groups=groups,
         input_offset=-x.zero_point,
         filter_offset=-w.zero_point,
-        requant=make_requant(node, output_multipliers(node)["output"], y, activation),
+        requant=make_requant(node, multiplier, y, activation),
     )

@@ -7,7 +7,7 @@ import numpy as np
 from quantcore.kernels import depthwise_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
-from quantcore.ops.conv import conv_shape
+from quantcore.ops.conv import conv_shape, delegated_convolution
 from quantcore.ops.convolution import (
     check_bias_scale,
     check_filter_scales,
@@ -16,7 +16,8 @@ from quantcore.ops.convolution import (
     optional_bias,
     output_multipliers,
 )
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.delegate import check_requantization_scale
+from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import float_bounds, make_requant
 
 __all__ = ["lower_depthwise_conv_2d"]
@@ -25,6 +26,31 @@ __all__ = ["lower_depthwise_conv_2d"]
 def depthwise_macs(node: Node) -> int:
     """Return the multiply-accumulates: one filter plane per output element."""
     return int(np.prod(node.output.shape, dtype=np.int64) * np.prod(node.input(1).shape[1:3], dtype=np.int64))
+
+
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the node."""
+    multiplier = int(node.options.get("depth_multiplier", 0))
+    return (
+        delegated_convolution(node, 3) and multiplier > 0 and node.input(1).shape[3] % multiplier == 0
+    )
+
+
+def check_profile_limits(node: Node, shape: ConvShape, bias: Operand | None) -> None:
+    """Refuse what the backend of a profile computes wrongly or crashes on, unlike the reference kernels."""
+    if bias is None and node.profile.name in ("optimized", "xnnpack"):
+        raise node.refuse("there is no bias; TFLite's optimized kernels crash without")
+    if not (node.delegated or node.profile.name == "tflm"):
+        return
+    multiplier = node.options.get("depth_multiplier", 0)
+    if multiplier * shape.input_channels != shape.output_channels:
+        raise node.refuse(
+            f"depth_multiplier is {multiplier} for {shape.input_channels} input and {shape.output_channels} "
+            f"output channels; the profile {node.profile.name!r} goes by the option"
+        )
+    w = node.input(1)
+    if node.delegated and w.dtype == "int8" and w.zero_point != 0:
+        raise node.refuse(f"int8 filter has zero point {w.zero_point}; XNNPACK expects 0")
 
 
 def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
@@ -61,6 +87,7 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     page="depthwise_conv_2d",
     macs=depthwise_macs,
     multipliers=output_multipliers,
+    xnnpack=delegated,
 )
 def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     """Lower DEPTHWISE_CONV_2D; the depth multiplier follows from the shapes, as in TFLite."""
@@ -74,6 +101,7 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
             "width, channels) with a multiple of the input's channels"
         )
     bias = optional_bias(node, form, channels)
+    check_profile_limits(node, shape, bias)
     activation = node.options.get("fused_activation_function", "NONE")
     y.shape = (shape.batches, shape.output_height, shape.output_width, channels)
     if form == "float32":
@@ -84,6 +112,8 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     check_quantization(node, channels, axes=(3, 2, 1, 0))
     if form == "uint8":
         check_bias_scale(node, bias)
+    multiplier = output_multipliers(node)["output"]
+    check_requantization_scale(node, multiplier)
     return kernels.depthwise_conv_call(
         form,
         shape,
@@ -91,5 +121,5 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
         input_offset=-x.zero_point,
         # An int8 filter's zero point, which should be 0, is ignored by TFLite.
         filter_offset=-w.zero_point if form == "uint8" else 0,
-        requant=make_requant(node, output_multipliers(node)["output"], y, activation),
+        requant=make_requant(node, multiplier, y, activation, length=channels),
     )

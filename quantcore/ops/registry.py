@@ -153,14 +153,23 @@ class Node:
             If the profile has none.
         """
         definition = OPERATORS.get(self.op.name)
-        delegated = definition is not None and definition.xnnpack is not None and definition.xnnpack(self)
-        rule = self.profile.rule(self.op.name, self.rule_dtype, delegated=delegated)
+        name_variant = definition.variant if definition is not None else None
+        variant = name_variant(self) if name_variant is not None else ""
+        rule = self.profile.rule(self.op.name, self.rule_dtype, variant=variant, delegated=self.delegated)
         if rule is None:
             kind = "the hybrid form" if self.rule_dtype == "hybrid" else f"{self.output.dtype} outputs"
             if self.op.op in CONVERSIONS:
                 kind = self.rule_dtype.replace("_", " ")
             raise self.refuse(f"the numerics profile {self.profile.name!r} has no confirmed rule for {kind}")
         return rule
+
+    @property
+    def delegated(self) -> bool:
+        """Whether the profile has a delegate, and it takes this operator."""
+        definition = OPERATORS.get(self.op.name)
+        if self.profile.fallback is None or definition is None or definition.xnnpack is None:
+            return False
+        return definition.xnnpack(self)
 
     @property
     def rule_dtype(self) -> str:
@@ -242,6 +251,9 @@ class Definition:
     expand : callable or None
         For an operator that calls subgraphs, in place of `lower`: ``expand(node, call)`` returns its outputs,
         where ``call(subgraph, inputs)`` writes out a subgraph and returns the outputs of that.
+    variant : callable or None
+        ``variant(node)`` names what kind of the operator it is where a profile computes one dtype by several
+        rules, such as ``grouped``; "" for the usual kind.
     """
 
     name: str
@@ -253,6 +265,7 @@ class Definition:
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None
     xnnpack: Callable[[Node], bool] | None = None
     expand: Expand | None = None
+    variant: Callable[[Node], str] | None = None
 
 
 OPERATORS: dict[str, Definition] = {}
@@ -266,12 +279,15 @@ def operator(
     macs: Callable[[Node], int] | None = None,
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None,
     xnnpack: Callable[[Node], bool] | None = None,
+    variant: Callable[[Node], str] | None = None,
 ) -> Callable[[Lower], Lower]:
     """Register the decorated ``lower`` function for the operators called `names`."""
 
     def register(lower: Lower) -> Lower:
         for name in names:
-            OPERATORS[name] = Definition(name, lower, dtypes, max_version, page, macs, multipliers, xnnpack)
+            OPERATORS[name] = Definition(
+                name, lower, dtypes, max_version, page, macs, multipliers, xnnpack, variant=variant
+            )
         return lower
 
     return register

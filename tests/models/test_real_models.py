@@ -37,8 +37,8 @@ CRASHES = {"tflm_keyword_scrambled_8bit": LITE}
 
 # Operators without a confirmed rule yet, with the dtypes of their outputs. Delete what has one.
 VECTORISED = """
-    CONV_2D float32 int8 uint8
-    DEPTHWISE_CONV_2D float32 int8 uint8
+    CONV_2D float32
+    DEPTHWISE_CONV_2D float32
 """
 PENDING = {
     "reference": "",

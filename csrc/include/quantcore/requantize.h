@@ -59,11 +59,18 @@ static inline int32_t qc_requantize_one(const qc_requant *r, int32_t acc, int32_
     return 0;
 }
 
-/* One accumulator of output channel `channel` to an output element, clamped. The sum with the offset
- * wraps, as TFLite's compiled code does where a multiplier above 1 leaves the int32 range. */
+/* A scaled accumulator plus the offset, clamped. The sum wraps, as TFLite's compiled code does where a
+ * multiplier above 1 leaves the int32 range; XNNPACK clamps first, so that nothing wraps. */
+static inline int32_t qc_offset_and_clamp(const qc_requant *r, int32_t scaled) {
+    const int32_t offset = r->output_offset;
+    if (r->rounding == QC_FLOAT32)
+        return offset + qc_clamp(scaled, r->activation_min - offset, r->activation_max - offset);
+    return qc_clamp(qc_wrap32((int64_t)scaled + offset), r->activation_min, r->activation_max);
+}
+
+/* One accumulator of output channel `channel` to an output element, clamped. */
 static inline int32_t qc_requantize(const qc_requant *r, int32_t acc, int32_t channel) {
-    const int32_t y = qc_wrap32((int64_t)qc_requantize_one(r, acc, channel) + r->output_offset);
-    return qc_clamp(y, r->activation_min, r->activation_max);
+    return qc_offset_and_clamp(r, qc_requantize_one(r, acc, channel));
 }
 
 /* As qc_requantize, from an int64 accumulator of 16x8 operators, by QC_INT16_MULTIPLIER or QC_FLOAT64. */
@@ -72,8 +79,7 @@ static inline int32_t qc_requantize_wide(const qc_requant *r, int64_t acc, int32
     const int32_t scaled = r->rounding == QC_FLOAT64
                                ? qc_round_to_int32((double)acc * r->real_multiplier[c])
                                : qc_multiply_int16_multiplier(acc, r->multiplier[c], r->shift[c]);
-    const int32_t y = qc_wrap32((int64_t)scaled + r->output_offset);
-    return qc_clamp(y, r->activation_min, r->activation_max);
+    return qc_offset_and_clamp(r, scaled);
 }
 
 #endif
