@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,9 @@ def _by_reason(profile: VerifyResult) -> dict[str, str]:
 
 
 def _few(items: Sequence[str], limit: int = 8) -> str:
+    """Return the first of them; an operator with several outputs once, with their number."""
+    counts = Counter(items)
+    items = [name if count == 1 else f"{name} ({count} tensors)" for name, count in counts.items()]
     return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")
 
 
@@ -109,7 +113,7 @@ def _print_partings(title: str, rows: Sequence[Divergence]) -> None:
                 f"{parting.mismatches:,}",
                 f"{parting.max_abs_diff:.6g}",
             )
-            found.add_row(*common, *((_argmax(parting),) if end_to_end else _rates(parting)))
+            found.add_row(*common, *((_argmax(parting),) if end_to_end else _rates(row, parting)))
     if found.row_count:
         print_table(found)
     for line in _legend(rows):
@@ -134,9 +138,10 @@ def _groups(row: Divergence, parting: Parting) -> str:
     return " | ".join(" = ".join(side) for side in sides)
 
 
-def _rates(parting: Parting) -> tuple[str, str, str]:
+def _rates(row: Divergence, parting: Parting) -> tuple[str, str, str]:
     expected = parting.expected_rate
-    rules = " | ".join(parting.rules) if any(parting.rules) else "the same rule"
+    same = "those of its subgraphs" if row.op in ("IF", "WHILE") else "the same rule"
+    rules = " | ".join(parting.rules) if any(parting.rules) else same
     return f"{parting.rate:.2e}", "" if expected is None else f"{expected:.2e}", rules
 
 

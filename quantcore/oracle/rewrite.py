@@ -118,5 +118,6 @@ def single_operator(model: Model, subgraph_index: int, operator_index: int) -> t
     )
     starts = tuple(place[t] for t in inputs)
     ends = tuple(place[t] for t in op.outputs if t >= 0)
-    called = [*model.subgraphs] if called_subgraphs(op) else []
-    return Model([Subgraph("alone", tensors, [alone], starts, ends), *called[1:]]), inputs
+    called = model.subgraphs[1:] if called_subgraphs(op) else []
+    others = [replace(s, tensors=[replace(tensor, buffer=0) for tensor in s.tensors]) for s in called]
+    return Model([Subgraph("alone", tensors, [alone], starts, ends), *others]), inputs

@@ -97,8 +97,8 @@ def test_while_with_a_count_that_is_an_input() -> None:
             assert_same_bits(ours, theirs, f"{count} iterations")
 
 
-def test_tensors_that_grow() -> None:
-    """As the list of outputs of a recurrent layer: another shape in each iteration."""
+def growing() -> Model:
+    """Return a loop over a tensor that has another shape in each iteration."""
     x, y = tensor((1, 2), "float32"), tensor((1, 2), "float32", name="list")
     y.shape_signature = (-1, 2)
     tensors = {"i": counter(), "x": x, "y": y, "one": const(ONE), "j": counter(), "z": replace(y, name="z")}
@@ -107,16 +107,25 @@ def test_tensors_that_grow() -> None:
         Op("CONCATENATION", ["y", "x"], ["z"], {"axis": 0}),
     ]
     body = graph_model(tensors, operators, ["i", "x", "y"], ["j", "x", "z"])
-    model = graph_model(
+    return graph_model(
         {"i": const(np.array(4, np.int32)), "x": x, "y": y, "j": counter(), "k": replace(x), "z": replace(y)},
         [Op("WHILE", ["i", "x", "y"], ["j", "k", "z"], {"cond_subgraph_index": 1, "body_subgraph_index": 2})],
         ["x", "y"],
         ["z"],
         [not_zero(x, y), body],
     )
-    inputs = [np.array([[1, 2]], np.float32), np.array([[3, 4]], np.float32)]
-    (z,) = check(model, inputs)
+
+
+def test_tensors_that_grow() -> None:
+    """As the list of outputs of a recurrent layer."""
+    (z,) = check(growing(), [np.array([[1, 2]], np.float32), np.array([[3, 4]], np.float32)])
     assert z.tolist() == [[3, 4]] + 4 * [[1, 2]]
+
+
+def test_shapes_that_tflm_takes_from_the_file_are_no_mismatch() -> None:
+    result = verify(growing(), samples=2, numerics="tflm", oracle=get_oracle("tflm"))
+    assert not result.mismatched, [row for row in result.rows if row.mismatches]
+    assert not result.complete
 
 
 def test_nested_loops() -> None:
