@@ -15,6 +15,7 @@
 #include "quantcore/indexing.h"
 #include "quantcore/interpolate.h"
 #include "quantcore/l2_normalization.h"
+#include "quantcore/log_softmax.h"
 #include "quantcore/logistic.h"
 #include "quantcore/lookup.h"
 #include "quantcore/lstm.h"

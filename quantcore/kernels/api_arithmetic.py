@@ -9,16 +9,20 @@ import numpy as np
 
 from quantcore.errors import KernelError
 from quantcore.kernels._core import Requant
-from quantcore.kernels._softmax import softmax_call
+from quantcore.kernels._softmax import softmax_call, softmax_s16_call
 from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input, fixed_point
 from quantcore.kernels.elementwise import add_call, broadcast_shape, mul_call
 from quantcore.kernels.pool import pool_call
+from quantcore.ops.knots import softmax_tables
 from quantcore.ops.padding import Padding, conv_geometry
 
 __all__ = ["add", "average_pool2d", "max_pool2d", "mul", "softmax"]
 
 EIGHT_BITS = ("int8", "uint8")
-MAX_WINDOW = 2**23  # elements of 8 bits whose sum int32 holds
+KNOTS = 513
+MAX_SUMMANDS = {"int8": 8191, "uint8": 8191, "int16": 65535}  # exps of 1 that sums for an int16 output hold
+POOLED = (*EIGHT_BITS, "int16")
+MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
 
 
 def _two_inputs(input1: Any, input2: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -179,7 +183,7 @@ def _pool(
     padding: str | tuple[tuple[int, int], tuple[int, int]],
     bounds: tuple[int | None, int | None],
 ) -> np.ndarray:
-    x = contiguous_input("input", input, EIGHT_BITS, rank=4)
+    x = contiguous_input("input", input, POOLED, rank=4)
     sides: tuple[Padding, Padding] = (padding, padding) if isinstance(padding, str) else padding
     size, before = [], []
     for axis in range(2):
@@ -190,8 +194,8 @@ def _pool(
         size.append(out)
         before.append(pad)
     window = min(filter_size[0], x.shape[1]) * min(filter_size[1], x.shape[2])
-    if window > MAX_WINDOW:
-        raise KernelError(f"windows hold {window} elements; the limit is {MAX_WINDOW}")
+    if window > MAX_WINDOW[x.dtype.name]:
+        raise KernelError(f"windows hold {window} elements; the limit is {MAX_WINDOW[x.dtype.name]}")
     low, high = activation_bounds(x.dtype, *bounds)
     output = np.empty((x.shape[0], *size, x.shape[3]), x.dtype)
     pool_call(
@@ -221,7 +225,7 @@ def average_pool2d(
 
     Parameters
     ----------
-    input : array_like of int8 or uint8, shape (N, H, W, C)
+    input : array_like of int8, uint8 or int16, shape (N, H, W, C)
     filter_size, stride : (int, int)
         Height and width, each at least 1.
     padding : {"valid", "same"} or ((top, bottom), (left, right))
@@ -241,7 +245,7 @@ def average_pool2d(
     Notes
     -----
     The sum is divided to nearest, ties away from zero. TFLite
-    ``kernels/internal/reference/integer_ops/pooling.h``, CMSIS-NN ``arm_avgpool_s8``.
+    ``kernels/internal/reference/integer_ops/pooling.h``, CMSIS-NN ``arm_avgpool_s8`` and ``_s16``.
     """
     return _pool("average", input, filter_size, stride, padding, (activation_min, activation_max))
 
@@ -258,27 +262,44 @@ def max_pool2d(
     """Take the maximum of windows of a quantized image.
 
     Parameters, results and errors are those of `average_pool2d`. TFLite
-    ``kernels/internal/reference/integer_ops/pooling.h``, CMSIS-NN ``arm_max_pool_s8``.
+    ``kernels/internal/reference/integer_ops/pooling.h``, CMSIS-NN ``arm_max_pool_s8`` and ``_s16``.
     """
     return _pool("max", input, filter_size, stride, padding, (activation_min, activation_max))
 
 
-def softmax(input: Any, *, multiplier: int, shift: int, diff_min: int) -> np.ndarray:
-    """Return the softmax over the last dimension: scale 1/256, the dtype's lowest value as zero point.
+def softmax(
+    input: Any,
+    *,
+    multiplier: int,
+    shift: int,
+    diff_min: int | None = None,
+    output_dtype: str | None = None,
+    exp_table: Any = None,
+    reciprocal_table: Any = None,
+) -> np.ndarray:
+    """Return the softmax over the last dimension.
 
     Parameters
     ----------
-    input : array_like of int8 or uint8
+    input : array_like of int8, uint8 or int16
         At least one dimension.
     multiplier, shift : int
-        Of ``beta * input scale * 2**26``: in [2**30, 2**31); in [0, 31].
-    diff_min : int
-        Differences to the maximum of a row below this (at most 0) count as exp = 0:
+        8 bits: of ``beta * input scale * 2**26``, in [2**30, 2**31) and [0, 31]. int16: of
+        ``beta * input scale * 65535 / 10``, 0 or in [2**30, 2**31), and in [-31, 31].
+    diff_min : int, optional
+        8 bits: differences to the maximum of a row below this (at most 0) count as exp = 0. Default:
         ``-((31 * 2**26) >> shift)``.
+    output_dtype : str, optional
+        The input's dtype (default), or "int16".
+    exp_table, reciprocal_table : array_like of int16, shape (513,), optional
+        int16: knots of exp over [-10, 0] and of 1 / (1 + a) over [0, 1], in Q0.15; at least 0. Default:
+        those of CMSIS-NN and TFLite Micro; TFLite's own, computed in float64, differ in two knots.
 
     Returns
     -------
-    ndarray of the input's dtype and shape
+    ndarray of the input's shape
+        8 bits: scale 1/256, the dtype's lowest value as zero point. int16: scale 1/32768 and zero point 0,
+        but of an 8-bit input 1/65536 and -32768.
 
     Raises
     ------
@@ -287,20 +308,55 @@ def softmax(input: Any, *, multiplier: int, shift: int, diff_min: int) -> np.nda
 
     Notes
     -----
-    TFLite ``kernels/internal/reference/softmax.h``, CMSIS-NN ``arm_softmax_s8``.
+    TFLite ``kernels/internal/reference/softmax.h``; CMSIS-NN ``arm_softmax_s8``, ``_u8``, ``_s8_s16`` and
+    ``_s16``.
     """
-    x = contiguous_input("input", input, EIGHT_BITS)
+    x = contiguous_input("input", input, POOLED)
     if x.ndim == 0:
         raise KernelError("input is a scalar; expected at least one dimension")
+    name = x.dtype.name
+    output_dtype = name if output_dtype is None else output_dtype
+    if output_dtype not in (name, "int16"):
+        raise KernelError(f"output_dtype is {output_dtype!r}; expected {name!r} or 'int16'")
     depth = x.shape[-1]
-    output = np.empty(x.shape, x.dtype)
+    rows = math.prod(x.shape[:-1]) if depth else 0
+    output = np.empty(x.shape, output_dtype)
+    limit = MAX_SUMMANDS[name] if output_dtype == "int16" else depth
+    if depth > limit:
+        raise KernelError(f"rows have {depth} values; with int16 at most {limit} are supported")
+    if name == "int16":
+        m, s = fixed_point("", multiplier, shift)
+        tables = softmax_tables(np.float32)
+        softmax_s16_call(
+            rows=rows,
+            depth=depth,
+            multiplier=m,
+            shift=s,
+            exp_table=_knots("exp_table", exp_table, tables[0]),
+            reciprocal_table=_knots("reciprocal_table", reciprocal_table, tables[1]),
+        )([x], [output])
+        return output
+    left_shift = check_range("shift", shift, 0, 31)
+    lowest = -((31 * 2**26) >> left_shift) if diff_min is None else diff_min
     softmax_call(
-        x.dtype.name,
-        x.dtype.name,
-        rows=math.prod(x.shape[:-1]) if depth else 0,
+        name,
+        output_dtype,
+        rows=rows,
         depth=depth,
         multiplier=check_range("multiplier", multiplier, 1 << 30, 2**31 - 1),
-        left_shift=check_range("shift", shift, 0, 31),
-        diff_min=check_range("diff_min", diff_min, -(2**31), 0),
+        left_shift=left_shift,
+        diff_min=check_range("diff_min", lowest, -(2**31), 0),
     )([x], [output])
     return output
+
+
+def _knots(name: str, value: Any, default: np.ndarray) -> np.ndarray:
+    """Return a table of 513 knots that are not negative, so that a sum of exps is one."""
+    if value is None:
+        return default
+    table = contiguous_input(name, value, ("int16",), rank=1)
+    if table.shape != (KNOTS,) or table.min() < 0 or table[-1] < 1 << 14:
+        raise KernelError(
+            f"{name} has shape {table.shape}; expected ({KNOTS},), no value below 0, the last at least 2**14"
+        )
+    return table.copy()

@@ -9,13 +9,12 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import _softmax as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.function_table import knots
+from quantcore.ops.knots import softmax_tables
 from quantcore.ops.operands import check_operands, per_tensor
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import checked_multiplier
-from quantcore.ops.unary import on_arrays
 
-__all__ = ["softmax_scaling", "softmax_tables"]
+__all__ = ["softmax_scaling"]
 
 FORMS = {
     "int8": ("int8", "int16"),
@@ -34,19 +33,6 @@ MAX_MULTIPLIER = 2.0**31 - 1  # larger ones make every exp but that of the maxim
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes the operator: float32 with a beta of 1."""
     return node.output.dtype == "float32" and float(node.options.get("beta", 0.0)) == 1.0
-
-
-def softmax_tables(kind: type[np.floating] = np.float64) -> tuple[np.ndarray, np.ndarray]:
-    """Return the int16 tables of exp over [-10, 0] and of 1 / (1 + a) over [0, 1], of 513 knots each.
-
-    `kind` is the type that they are computed in: float64 in TFLite, float32 in TFLite Micro.
-    """
-    exp = on_arrays("EXP") if kind is np.float32 else np.vectorize(math.exp, otypes=[np.float64])
-    step, output_scale = kind(10) / kind(65535), kind(2) / kind(65535)
-    exps = knots(exp, step * kind(-65535), kind(0), output_scale)
-    return exps, knots(
-        lambda a: kind(1) / (kind(1) + a), kind(0), kind(1) / kind(65535) * kind(65535), output_scale
-    )
 
 
 def softmax_scaling(real_multiplier: float) -> tuple[int, int, int]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import quantcore as qc
-from tests.ops.harness import assert_same_bits, check, random_values
+from quantcore.ops.knots import softmax_tables
+from tests.ops.harness import assert_same_bits, check, op_model, random_values, tensor
 from tests.ops.test_add import binary
 from tests.ops.test_pool import pool
 from tests.ops.test_softmax import softmax
@@ -25,6 +26,7 @@ ADD = {
     "output_shift": -18,
 }
 MUL = {"input1_offset": 3, "input2_offset": -5, "output_offset": 7, "multiplier": 1_500_000_000, "shift": -6}
+BETA = {"beta": 1.0}
 SOFTMAX = {"multiplier": 1_700_000_000, "shift": 22, "diff_min": -400}
 
 
@@ -56,11 +58,12 @@ def test_add_and_mul_are_the_operators(dtype: str) -> None:
     assert_same_bits(y, expected)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_pools_are_the_operators(padding: str) -> None:
-    x = random_values(np.random.default_rng(1), (2, 9, 8, 5))
+def test_pools_are_the_operators(padding: str, dtype: str) -> None:
+    x = random_values(np.random.default_rng(1), (2, 9, 8, 5), dtype)
     for name, op in (("average_pool2d", "AVERAGE_POOL_2D"), ("max_pool2d", "MAX_POOL_2D")):
-        (expected,) = check(pool(op, x.shape, (3, 2), (2, 1), padding.upper(), "int8"), [x])
+        (expected,) = check(pool(op, x.shape, (3, 2), (2, 1), padding.upper(), dtype), [x])
         y = getattr(qc.kernels, name)(x, filter_size=(3, 2), stride=(2, 1), padding=padding)
         assert_same_bits(y, expected)
 
@@ -82,6 +85,32 @@ def test_softmax_is_the_operator() -> None:
     multiplier, shift = qc.quantize_multiplier(float(np.float32(0.1)) * 2**26)
     y = qc.kernels.softmax(x, multiplier=multiplier, shift=shift, diff_min=-((31 * 2**26) >> int(shift)))
     assert_same_bits(y, expected)
+
+
+def test_softmax_with_int16_output_is_the_operator() -> None:
+    x = random_values(np.random.default_rng(4), (5, 11))
+    model = op_model(
+        "SOFTMAX", [tensor(x.shape, "int8", 0.1)], [tensor((), "int16", 1 / 65536, -32768)], BETA
+    )
+    (expected,) = check(model, [x], numerics="tflm")
+    multiplier, shift = qc.quantize_multiplier(float(np.float32(0.1)) * 2**26)
+    y = qc.kernels.softmax(x, multiplier=multiplier, shift=shift, output_dtype="int16")
+    assert_same_bits(y, expected)
+
+
+def test_softmax_of_int16_is_the_operator() -> None:
+    x = random_values(np.random.default_rng(5), (40, 11), "int16")
+    model = op_model("SOFTMAX", [tensor(x.shape, "int16", 0.001)], [tensor((), "int16", 1 / 32768)], BETA)
+    multiplier, shift = qc.quantize_multiplier(float(np.float32(0.001)) * 65535 / 10)
+    for numerics, kind in (("tflm", np.float32), ("reference", np.float64)):
+        (expected,) = check(model, [x], numerics=numerics)
+        exps, reciprocals = softmax_tables(kind)
+        y = qc.kernels.softmax(
+            x, multiplier=multiplier, shift=shift, exp_table=exps, reciprocal_table=reciprocals
+        )
+        assert_same_bits(y, expected)
+        if numerics == "tflm":
+            assert_same_bits(qc.kernels.softmax(x, multiplier=multiplier, shift=shift), expected)
 
 
 def test_inputs_may_be_strided_read_only_empty_or_scalar() -> None:
@@ -129,6 +158,12 @@ BAD_CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("softmax", (INT8,), SOFTMAX | {"multiplier": 0}, "multiplier is 0"),
     ("softmax", (INT8,), SOFTMAX | {"shift": -1}, "shift is -1"),
     ("softmax", (INT8,), SOFTMAX | {"diff_min": 1}, "diff_min is 1"),
+    ("softmax", (INT8,), SOFTMAX | {"output_dtype": "uint8"}, "output_dtype is 'uint8'"),
+    ("softmax", (np.zeros((1, 8192), np.int8),), SOFTMAX | {"output_dtype": "int16"}, "8191"),
+    ("softmax", (np.zeros((1, 65536), np.int16),), SOFTMAX, "65535"),
+    ("softmax", (INT8.astype(np.int16),), SOFTMAX | {"exp_table": np.zeros(512, np.int16)}, "513"),
+    ("softmax", (INT8.astype(np.int16),), SOFTMAX | {"exp_table": np.zeros(513, np.int16)}, "2\\*\\*14"),
+    ("average_pool2d", (np.zeros((1, 182, 182, 1), np.int16),), {"filter_size": (182, 182)}, "limit"),
 ]
 
 

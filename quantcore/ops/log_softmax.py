@@ -1,0 +1,75 @@
+"""LOG_SOFTMAX."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.affine import quantize_multiplier
+from quantcore.kernels import log_softmax as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.registry import Node, operator
+from quantcore.ops.requant import type_bounds
+from quantcore.ops.softmax import FRACTION_BITS, softmax_scaling
+
+DTYPES = ("int8", "uint8", "float32")
+OUTPUT_SCALE = 1 / 16
+MAX_DEPTH = 4095  # as many exps of 1 fit the sum of Q12.19
+LEAST_MULTIPLIER = 2.0  # TFLite forms its inverse as a fixed-point number below 1
+
+
+def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"input": s_input * 2**26}``, which makes a difference of inputs a Q5.26 number."""
+    if node.output.dtype == "float32" or node.rule.form == "table":
+        return {}
+    return {"input": np.array([np.float64(node.input(0).scale) * 2.0**FRACTION_BITS])}
+
+
+@operator(
+    "LOG_SOFTMAX", dtypes=DTYPES, max_version=2, page="log_softmax", multipliers=log_softmax_multipliers
+)
+def lower_log_softmax(node: Node) -> KernelCall:
+    """Lower LOG_SOFTMAX over the last dimension."""
+    check_operands(node, 1)
+    x, y = node.input(0), node.output
+    dtype = check_dtypes(node, DTYPES, x, y)
+    if not x.shape:
+        raise node.refuse("input is a scalar; expected at least one dimension")
+    y.shape = x.shape
+    depth = x.shape[-1]
+    layout = {"rows": math.prod(x.shape[:-1]) if depth else 0, "depth": depth}
+    if dtype == "float32":
+        return kernels.log_softmax_f32_call(**layout)
+    per_tensor(node, x, y)
+    highest = type_bounds(dtype)[1]
+    if float(y.scale) != OUTPUT_SCALE or y.zero_point != highest:
+        raise node.refuse(
+            f"output has scale {y.scale} and zero point {y.zero_point}; {dtype} expects 1/16 and {highest}"
+        )
+    if node.rule.form == "table":
+        return kernels.log_softmax_table_call(
+            dtype, **layout, input_scale=x.scale, output_scale=y.scale, output_zero_point=y.zero_point
+        )
+    return lower_fixed_point(node, layout)
+
+
+def lower_fixed_point(node: Node, layout: dict[str, int]) -> KernelCall:
+    """Lower the reference form on 8 bits."""
+    if layout["depth"] > MAX_DEPTH:
+        raise node.refuse(f"rows have {layout['depth']} values; at most {MAX_DEPTH} are supported")
+    (real,) = log_softmax_multipliers(node)["input"]
+    if not real >= LEAST_MULTIPLIER:
+        raise node.refuse(f"the input's scale is {node.input(0).scale}; expected at least 2**-25")
+    multiplier, left_shift, diff_min = softmax_scaling(float(real))
+    reverse, reverse_shift = quantize_multiplier(2.0 ** (31 - left_shift) / multiplier)
+    return kernels.log_softmax_call(
+        node.output.dtype,
+        **layout,
+        multiplier=multiplier,
+        left_shift=left_shift,
+        diff_min=diff_min,
+        reverse_multiplier=int(reverse),
+        reverse_shift=int(reverse_shift),
+    )
