@@ -53,6 +53,11 @@ def test_profiles(op: str, profile: str) -> None:
         for axis in (0, 1, 2):
             x = with_ties(rng, (3, 67, 5), dtype)
             check(arg_extreme(op, x.shape, dtype, axis), [x], numerics=profile)
+    # The optimized kernels compare rows by vectors of 4 floats or 16 bytes.
+    for dtype in ("int8", "float32") if profile == "tflm" else ("int8", "uint8", "int32", "float32"):
+        for width in (1, 3, 4, 5, 15, 16, 17, 33, 1001):
+            for x in (random_values(rng, (9, width), dtype), with_ties(rng, (9, width), dtype)):
+                check(arg_extreme(op, x.shape, dtype, 1), [x], numerics=profile)
 
 
 @pytest.mark.parametrize("op", OPS)
