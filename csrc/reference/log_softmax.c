@@ -94,7 +94,7 @@ LOG_SOFTMAX_KERNEL(u8, uint8_t, 0, UINT8_MAX)
         const float top = (p->input_scale * (float)largest + logf(sum)) / p->output_scale;                     \
         for (int32_t c = 0; c < p->depth; ++c) {                                                               \
             const float steps = nearbyintf(scale * (float)x[c] - top) + (float)p->output_zero_point;           \
-            y[c] = (T)(steps < (float)(LOWEST) ? (LOWEST) : steps > (float)(HIGHEST) ? (HIGHEST) : (T)steps);  \
+            y[c] = (T)qc_clamp(qc_round_to_int32((double)steps), LOWEST, HIGHEST);                             \
         }                                                                                                      \
     }                                                                                                          \
     qc_status qc_log_softmax_table_##suffix##_ref(const qc_log_softmax_table_params *p, const T *input,        \

@@ -60,7 +60,7 @@ static inline int32_t table_step(float p, int32_t zero_point) {
 /* uint8 has a rule of its own, which takes the zero point for 0. */
 static inline int32_t table_step_u8(float p, int32_t zero_point) {
     (void)zero_point;
-    return (int32_t)(p + 0.5f);
+    return p < 2147483520.0f ? (int32_t)(p + 0.5f) : INT32_MIN; /* NaN included: x86's conversion */
 }
 
 #define SOFTMAX_TABLE_KERNEL(suffix, T, OUT, STEP, LOWEST, HIGHEST)                                           \

@@ -105,7 +105,7 @@ def lower_image_mean(node: Node, axes: set[int], elements: int) -> KernelCall:
     with np.errstate(all="ignore"):
         shifted = f32(x.zero_point) * x.scale / y.scale
         real = x.scale / (f32(elements) * y.scale)
-    if not (abs(shifted) < 2**31 and np.isfinite(real)):
+    if not (abs(shifted) < 2**31 - 512 and np.isfinite(real)):
         raise node.refuse(f"the scales {x.scale} and {y.scale} differ too much")
     offset = y.zero_point - int(shifted + f32(0.5) if shifted > 0 else shifted - f32(0.5))
     multiplier, shift = checked_multiplier(node, np.array([real], np.float64))

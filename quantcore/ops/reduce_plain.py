@@ -32,7 +32,7 @@ def lower_extreme(node: Node) -> KernelCall:
 def product_multipliers(node: Node) -> dict[str, np.ndarray]:
     """Return ``{"step": s_input / s_output ** (1 / elements)}`` of the quantized form."""
     x, y = node.input(0), node.output
-    if x.dtype not in QUANTIZED or not x.quantized or not x.count:
+    if x.dtype not in QUANTIZED or not x.quantized or not x.count or not y.count:
         return {}
     elements = x.count // y.count
     with np.errstate(all="ignore"):
