@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quantcore.kernels.api_arithmetic import add, average_pool2d, max_pool2d, mul, softmax
-    from quantcore.kernels.api_convolution import conv2d, depthwise_conv2d, fully_connected
+    from quantcore.kernels.api_convolution import conv2d, depthwise_conv2d
+    from quantcore.kernels.api_products import batch_matmul, fully_connected, transpose_conv
     from quantcore.kernels.api_recurrent import LstmGate, lstm, svdf
 
 __all__ = [
     "LstmGate",
     "add",
     "average_pool2d",
+    "batch_matmul",
     "conv2d",
     "depthwise_conv2d",
     "fully_connected",
@@ -26,20 +28,23 @@ __all__ = [
     "mul",
     "softmax",
     "svdf",
+    "transpose_conv",
 ]
 
 _MODULE_OF = {
     "LstmGate": "api_recurrent",
     "add": "api_arithmetic",
     "average_pool2d": "api_arithmetic",
+    "batch_matmul": "api_products",
     "conv2d": "api_convolution",
     "depthwise_conv2d": "api_convolution",
-    "fully_connected": "api_convolution",
+    "fully_connected": "api_products",
     "lstm": "api_recurrent",
     "max_pool2d": "api_arithmetic",
     "mul": "api_arithmetic",
     "softmax": "api_arithmetic",
     "svdf": "api_recurrent",
+    "transpose_conv": "api_products",
 }
 
 

@@ -1,4 +1,4 @@
-"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED on arrays."""
+"""CONV_2D and DEPTHWISE_CONV_2D on arrays."""
 
 from __future__ import annotations
 
@@ -9,18 +9,30 @@ import numpy as np
 
 from quantcore.errors import KernelError
 from quantcore.kernels._core import KernelCall, Requant
-from quantcore.kernels._fully_connected import fully_connected_call
 from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input
 from quantcore.kernels.conv import conv_call
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.depthwise_conv import depthwise_conv_call
 from quantcore.ops.padding import Padding, conv_geometry
 
-__all__ = ["conv2d", "depthwise_conv2d", "fully_connected"]
+__all__ = [
+    "EIGHT_BITS",
+    "INT32_MAX",
+    "Pair",
+    "channel_requant",
+    "checked_bias",
+    "checked_offset",
+    "conv2d",
+    "depthwise_conv2d",
+    "pair",
+]
 
 EIGHT_BITS = ("int8", "uint8")
 INT32_MAX = np.iinfo(np.int32).max
 ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
+# largest shift where it is not 31
+MOST_SHIFT = {"single_rounding": 30, "int16_multiplier": 7}
+OUTPUT_OFFSETS = {"int8": (-255, 255), "uint8": (-255, 255), "int16": (-32768, 32767)}
 Pair = tuple[int, int]
 
 
@@ -101,14 +113,14 @@ def conv2d(
         x.dtype.name,
         shape,
         groups=groups,
-        input_offset=_offset("input_offset", input_offset, x.dtype),
-        filter_offset=_offset("filter_offset", filter_offset, x.dtype),
-        requant=_requant(
+        input_offset=checked_offset("input_offset", input_offset, x.dtype),
+        filter_offset=checked_offset("filter_offset", filter_offset, x.dtype),
+        requant=channel_requant(
             x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,
         ),
     )  # fmt: skip
-    return _run(call, x, w, _bias(bias, units), _output_shape(shape))
+    return _run(call, x, w, checked_bias(bias, units), _output_shape(shape))
 
 
 def depthwise_conv2d(
@@ -169,78 +181,14 @@ def depthwise_conv2d(
     call = depthwise_conv_call(
         x.dtype.name,
         shape,
-        input_offset=_offset("input_offset", input_offset, x.dtype),
-        filter_offset=_offset("filter_offset", filter_offset, x.dtype),
-        requant=_requant(
+        input_offset=checked_offset("input_offset", input_offset, x.dtype),
+        filter_offset=checked_offset("filter_offset", filter_offset, x.dtype),
+        requant=channel_requant(
             x.dtype, channels, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,
         ),
     )  # fmt: skip
-    return _run(call, x, w, _bias(bias, channels), _output_shape(shape))
-
-
-def fully_connected(
-    input: Any,
-    filter: Any,
-    bias: Any = None,
-    *,
-    input_offset: int,
-    output_offset: int,
-    multiplier: Any,
-    shift: Any,
-    filter_offset: int = 0,
-    activation_min: int | None = None,
-    activation_max: int | None = None,
-    rounding: str = "double_rounding",
-    real_multiplier: Any = None,
-) -> np.ndarray:
-    """Multiply rows of the input by rows of the filter.
-
-    The arithmetic is that of `conv2d`. TFLite's reference kernel has the rule ``float64`` here, TFLite Micro
-    and CMSIS-NN have ``double_rounding``.
-
-    Parameters
-    ----------
-    input : array_like of int8 or uint8, shape (..., depth)
-    filter : array_like, shape (units, depth)
-        Of the dtype of `input`.
-    bias : array_like of int32, shape (units,), optional
-
-    The other parameters are those of `conv2d`.
-
-    Returns
-    -------
-    ndarray of the input's dtype, shape (..., units)
-
-    Raises
-    ------
-    KernelError
-        An argument outside its range, or shapes that do not fit.
-
-    Notes
-    -----
-    TFLite ``kernels/internal/reference/integer_ops/fully_connected.h``, CMSIS-NN ``arm_fully_connected_s8``.
-    """
-    x = contiguous_input("input", input, EIGHT_BITS)
-    w = contiguous_input("filter", filter, (x.dtype.name,), 2)
-    units, depth = w.shape
-    if depth == 0 or x.ndim == 0 or x.shape[-1] != depth:
-        raise KernelError(
-            f"input has shape {x.shape} and filter {w.shape}; expected (..., depth) and (units, depth)"
-        )
-    call = fully_connected_call(
-        x.dtype.name,
-        batches=x.size // depth,
-        depth=depth,
-        units=units,
-        input_offset=_offset("input_offset", input_offset, x.dtype),
-        filter_offset=_offset("filter_offset", filter_offset, x.dtype),
-        requant=_requant(
-            x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
-            activation_max,
-        ),
-    )  # fmt: skip
-    return _run(call, x, w, _bias(bias, units), (*x.shape[:-1], units))
+    return _run(call, x, w, checked_bias(bias, channels), _output_shape(shape))
 
 
 def _operands(input: Any, filter: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -252,16 +200,17 @@ def _operands(input: Any, filter: Any) -> tuple[np.ndarray, np.ndarray]:
     return x, w
 
 
-def _offset(name: str, value: Any, dtype: np.dtype) -> int:
+def checked_offset(name: str, value: Any, dtype: np.dtype) -> int:
     """Return an offset, which is minus a value of `dtype`."""
     info = np.iinfo(dtype)
     return check_range(name, value, -int(info.max), -int(info.min))
 
 
-def _bias(bias: Any, channels: int) -> np.ndarray | None:
+def checked_bias(bias: Any, channels: int, dtype: str = "int32") -> np.ndarray | None:
+    """Return the bias, one element per output channel."""
     if bias is None:
         return None
-    values = contiguous_input("bias", bias, ("int32",), 1)
+    values = contiguous_input("bias", bias, (dtype,), 1)
     if values.size != channels:
         raise KernelError(f"bias has {values.size} elements; expected one per output channel, {channels}")
     return values
@@ -279,20 +228,21 @@ def _conv_shape(
     axes: Sequence[Padding] = (padding, padding) if isinstance(padding, str) else padding
     if len(axes) != 2:
         raise KernelError(f"padding is {padding}; expected 'same', 'valid' or ((top, bottom), (left, right))")
-    (sy, sx), (dy, dx) = _pair("stride", stride), _pair("dilation", dilation)
+    (sy, sx), (dy, dx) = pair("stride", stride), pair("dilation", dilation)
     height, top = conv_geometry(input_shape[1], filter_size[0], sy, dy, axes[0])
     width, left = conv_geometry(input_shape[2], filter_size[1], sx, dx, axes[1])
     values = (*input_shape, *filter_size, height, width, channels, sy, sx, dy, dx, top, left)
     return ConvShape._make(values)
 
 
-def _pair(name: str, values: Pair) -> Pair:
+def pair(name: str, values: Pair) -> Pair:
+    """Return two positive integers, for height and width."""
     if np.shape(values) != (2,):
         raise KernelError(f"{name} is {values}; expected a value for the height and one for the width")
     return check_range(name, values[0], 1, INT32_MAX), check_range(name, values[1], 1, INT32_MAX)
 
 
-def _requant(
+def channel_requant(
     dtype: np.dtype,
     channels: int,
     rounding: str,
@@ -304,18 +254,19 @@ def _requant(
     activation_max: Any,
 ) -> Requant:
     """Return the requantization, of one multiplier or one per channel."""
-    if rounding not in ROUNDINGS:
-        raise KernelError(f"rounding is {rounding!r}; expected one of {', '.join(ROUNDINGS)}")
+    known = (*ROUNDINGS, "int16_multiplier") if dtype == np.int16 else ROUNDINGS
+    if rounding not in known:
+        raise KernelError(f"rounding is {rounding!r}; expected one of {', '.join(known)}")
     low, high = activation_bounds(dtype, activation_min, activation_max)
     store = {
-        "output_offset": check_range("output_offset", output_offset, -255, 255),
+        "output_offset": check_range("output_offset", output_offset, *OUTPUT_OFFSETS[dtype.name]),
         "activation_min": low,
         "activation_max": high,
     }
     if rounding in ("float32", "float64"):
         requant = Requant(rounding, real_multiplier=real_multiplier, **store)
     else:
-        most = 30 if rounding == "single_rounding" else 31
+        most = MOST_SHIFT.get(rounding, 31)
         requant = Requant(rounding, *_fixed_points(multiplier, shift, most), **store)
     if requant.channels not in (1, channels):
         raise KernelError(f"{requant.channels} multipliers given; expected 1, or one per channel, {channels}")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from quantcore.errors import KernelError
-from quantcore.kernels import batch_matmul as kernels
+from quantcore.kernels import _batch_matmul as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.errors import KernelError
-from quantcore.kernels import transpose_conv as kernels
+from quantcore.kernels import _transpose_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.ops.convolution import check_bias_scale, check_filter_scales, check_symmetric_filter
