@@ -12,6 +12,7 @@
 #include "quantcore/elementwise.h"
 #include "quantcore/fft.h"
 #include "quantcore/fully_connected.h"
+#include "quantcore/embedding_lookup.h"
 #include "quantcore/indexing.h"
 #include "quantcore/interpolate.h"
 #include "quantcore/l2_normalization.h"

@@ -1,0 +1,62 @@
+"""EMBEDDING_LOOKUP."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import embedding_lookup as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.ops.movement import element_bytes
+from quantcore.ops.operands import check_operands
+from quantcore.ops.registry import Node, operator
+
+
+def check_table(node: Node) -> None:
+    """Check the scales of a quantized table whose rows become float32."""
+    table = node.input(1)
+    quantization = table.tensor.quantization
+    if quantization is None or not table.quantized:
+        raise node.refuse(f"the table is {table.dtype} without a scale; expected one, or one per row")
+    if np.any(quantization.zero_point != 0):
+        raise node.refuse(f"the table has zero points {quantization.zero_point}; expected 0")
+    if not np.isfinite(table.scales).all():
+        raise node.refuse("the table has a scale that is not finite")
+    if table.scales.size > 1:
+        if table.scales.size != table.shape[0] or quantization.quantized_dimension != 0:
+            raise node.refuse(
+                f"the table has {table.scales.size} scales along axis {quantization.quantized_dimension} and "
+                f"{table.shape[0]} rows; expected one scale, or one per row"
+            )
+        if node.profile.package == "tflite_micro":
+            raise node.refuse("the table has a scale per row; TFLite Micro expects one scale")
+
+
+@operator("EMBEDDING_LOOKUP", dtypes=("any", "hybrid"), max_version=4, page="embedding_lookup")
+def lower_embedding_lookup(node: Node) -> KernelCall:
+    """Lower EMBEDDING_LOOKUP: rows of a table by number, copied, or made float32 of int8 or int4."""
+    check_operands(node, 2)
+    indices, table, y = node.input(0), node.input(1), node.output
+    if indices.dtype != "int32" or len(indices.shape) != 1:
+        raise node.refuse(
+            f"indices are {indices.dtype} of shape {indices.shape}; expected int32 and one dimension"
+        )
+    if len(table.shape) < 2:
+        raise node.refuse(f"the table has shape {table.shape}; expected at least two dimensions")
+    rows, columns = table.shape[0], math.prod(table.shape[1:])
+    if indices.value is not None and np.any((indices.value < 0) | (indices.value >= rows)):
+        raise node.refuse(f"an index is outside [0, {rows}), the rows of the table")
+    y.shape = (indices.shape[0], *table.shape[1:])
+    size = {"count": indices.shape[0], "rows": rows, "columns": columns}
+    if table.dtype == y.dtype and table.dtype != "int4":
+        return kernels.embedding_lookup_call(**size, element_bytes=element_bytes(node, table))
+    if table.dtype not in ("int8", "int4") or y.dtype != "float32":
+        raise node.refuse(
+            f"the table is {table.dtype} and the output {y.dtype}; supported: one dtype, or int8 or int4 to "
+            "float32"
+        )
+    if table.dtype == "int4" and (table.value is None or node.profile.package == "tflite_micro"):
+        raise node.refuse("the table is int4; expected a constant, and another profile than TFLite Micro's")
+    check_table(node)
+    return kernels.embedding_lookup_call(**size, four_bits=table.dtype == "int4", scale=table.scales)
