@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "quantcore/hybrid.h"
+#include "quantcore/hybrid_xnnpack.h"
 
 #define QC_ELEMENT int8_t
 #define QC_FULLY_CONNECTED qc_fully_connected_s8_ref
@@ -104,6 +105,25 @@ qc_status qc_fully_connected_hybrid_ref(const qc_fully_connected_hybrid_params *
     return QC_OK;
 }
 
+qc_status qc_fully_connected_hybrid_fma_ref(const qc_fully_connected_hybrid_params *p, const float *input,
+                                            const int8_t *filter, const float *bias, float *output,
+                                            void *scratch) {
+    int8_t *row = scratch;
+    for (int32_t b = 0; b < p->batches; ++b) {
+        const qc_xnnpack_scale q = qc_xnnpack_quantize(input + (int64_t)b * p->depth, p->depth, row);
+        for (int32_t unit = 0; unit < p->units; ++unit) {
+            const int8_t *w = filter + (int64_t)unit * p->depth;
+            const int32_t sum = qc_hybrid_row_sum(row, q.zero_point, w, p->depth, 0);
+            const float product = qc_flush_denormal((float)sum * q.inverse_scale);
+            const float scale = qc_flush_denormal(p->filter_scale[p->per_channel ? unit : 0]);
+            const float start = bias != NULL ? qc_flush_denormal(bias[unit]) : 0.0f;
+            const float real = qc_flush_denormal(fmaf(product, scale, start));
+            *output++ = qc_clamp_f32(real, p->activation_min, p->activation_max);
+        }
+    }
+    return QC_OK;
+}
+
 static void unpack_s4(const uint8_t *packed, int64_t count, int8_t *values) {
     for (int64_t i = 0; i < count; ++i) {
         const int32_t bits = packed[i / 2] >> (i % 2 * 4) & 15;
@@ -126,3 +146,4 @@ FOUR_BIT_KERNEL(s8, qc_fully_connected_params, int8_t, int32_t, int8_t)
 FOUR_BIT_KERNEL(s16, qc_fully_connected_params, int16_t, int32_t, int16_t)
 FOUR_BIT_KERNEL(s16_wide, qc_fully_connected_params, int16_t, int64_t, int16_t)
 FOUR_BIT_KERNEL(hybrid, qc_fully_connected_hybrid_params, float, float, float)
+FOUR_BIT_KERNEL(hybrid_fma, qc_fully_connected_hybrid_params, float, float, float)

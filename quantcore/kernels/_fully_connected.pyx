@@ -83,11 +83,13 @@ def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int
 
 def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, int32_t units,
                                 bint asymmetric, bint sign_overflow, filter_scale,
-                                float activation_min, float activation_max, bint four_bits=False) -> KernelCall:
-    """FULLY_CONNECTED on float32 with an int8 filter, or a packed one of `four_bits`; see
-    ``qc_fully_connected_hybrid_params``."""
+                                float activation_min, float activation_max, bint four_bits=False,
+                                bint fma=False) -> KernelCall:
+    """FULLY_CONNECTED on float32 with an int8 filter, or a packed one of `four_bits`; with `fma` as XNNPACK does
+    it. See ``qc_fully_connected_hybrid_params``."""
     cdef qc_fully_connected_hybrid_params p
-    packed = None if four_bits else pack_filter("int8", filter, 1, units, depth)
+    packed = None if four_bits or fma else pack_filter("int8", filter, 1, units, depth)
+    name = "fully_connected_hybrid_fma" if fma else "fully_connected_hybrid"
     scales = np.array(filter_scale, dtype=np.float32)
     p.batches = batches
     p.depth = depth
@@ -101,6 +103,6 @@ def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, 
     p.packed = address(packed)
     if four_bits:
         scratch = qc_fully_connected_s4_scratch_size(units, depth)
-        return make_call("fully_connected_hybrid_s4", &p, sizeof(p), scratch, (scales, packed))
+        return make_call(name + "_s4", &p, sizeof(p), scratch, (scales, packed))
     scratch = qc_fully_connected_hybrid_scratch_size(units, depth, packed is not None)
-    return make_call("fully_connected_hybrid", &p, sizeof(p), scratch, (scales, packed))
+    return make_call(name, &p, sizeof(p), scratch, (scales, packed))

@@ -100,7 +100,7 @@ def delegable_filter(x: Operand, w: Operand) -> bool:
 def delegable_bias(bias: Operand, w: Operand) -> bool:
     """Whether XNNPACK takes the bias with filter `w`."""
     if bias.dtype == "float32":
-        return w.dtype in ("float32", "int8")
+        return w.dtype in ("float32", "int8", "int4")
     quantization = bias.tensor.quantization
     return (
         bias.dtype == "int32"
@@ -119,7 +119,7 @@ def check_delegated_shape(node: Node) -> None:
         raise node.refuse(f"input has shape {x.shape}; XNNPACK has {XNNPACK_MAX_RANK} dimensions at most")
     if x.count % w.shape[1] != 0:
         raise node.refuse(f"input has {x.count} elements; XNNPACK expects rows of {w.shape[1]}, and no rest")
-    if w.dtype == "int4" and w.shape[0] == 1:
+    if w.dtype == "int4" and w.shape[0] == 1 and x.dtype == "int8":
         raise node.refuse("the int4 filter has one unit; XNNPACK expects several")
 
 
@@ -167,6 +167,7 @@ def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
         activation_min=low,
         activation_max=high,
         four_bits=node.input(1).dtype == "int4",
+        fma=node.rule.form == "fma",
     )
 
 

@@ -53,7 +53,7 @@ PROFILES_OF = {
     "int8": ("reference", "optimized", "xnnpack", "tflm"),
     "uint8": ("reference", "optimized", "xnnpack"),
     "float32": ("reference", "tflm"),
-    "hybrid": ("reference", "optimized"),
+    "hybrid": ("reference", "optimized", "xnnpack"),
 }
 INT8 = ("int8", "int8 per tensor", "uint8")
 
@@ -246,7 +246,7 @@ def test_hybrid_int4_filter(profile: str, asymmetric: bool) -> None:
                 rng, ("float32", "int4"), shape, per_unit=per_unit, activation=ACTIVATIONS[number % 4],
                 asymmetric_quantize_inputs=asymmetric,
             )  # fmt: skip
-            if profile == "optimized" and shape == (4, 64, 16):
+            if shape == (4, 64, 16) and (profile == "optimized" or (profile == "xnnpack" and not per_unit)):
                 with pytest.raises(UnsupportedOperatorError, match="code of their own"):
                     run_ours(model, inputs, profile)
             else:
@@ -384,6 +384,19 @@ def test_page_ties(profile: str) -> None:
     model = op_model(OP, [x, w, bias], [tensor((), "int8", 1.0)], options(), version=4)
     (y,) = check_every_isa(model, [[np.zeros((1, 1), np.int8)]], profile)
     assert y.ravel().tolist() == list(expected)
+
+
+def test_page_of_the_hybrid_form_by_xnnpack() -> None:
+    page = run_page("hybrid")
+    rng = np.random.default_rng(13)
+    for form in ("hybrid", "hybrid per tensor"):
+        model = build(OP, form, (6, 45), (9, 45), options(), rng=rng)
+        x = rng.normal(0.5, 1, size=(6, 45)).astype(np.float32)
+        (y,) = check(model, [x], numerics="xnnpack")
+        t = model.subgraphs[0].tensors
+        assert t[1].quantization is not None
+        ours = page["xnnpack_fully_connected"](x, t[1].data, t[2].data, t[1].quantization.scale)
+        assert_same_bits(ours, y)
 
 
 @pytest.mark.parametrize("asymmetric", [False, True])

@@ -110,6 +110,13 @@ typedef qc_status qc_fully_connected_hybrid_kernel(const qc_fully_connected_hybr
                                                    const float *bias, float *output, void *scratch);
 qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_ref;
 
+/* The hybrid form as XNNPACK computes it: each row is quantized by qc_xnnpack_quantize, then
+ *
+ *   output = clamp(fma(f32(sum * inverse_scale), filter_scale, bias))
+ *
+ * where denormals are 0. Same params and scratch; asymmetric, sign_overflow and packed are not used, the bounds may be infinite. */
+qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_fma_ref;
+
 /* The forms with a filter of 4 bits, two in a byte, the first in the low half, rows not padded. They unpack it and do
  * what the form on bytes does. scratch: qc_fully_connected_s4_scratch_size bytes. packed is not used. */
 static inline int64_t qc_fully_connected_s4_scratch_size(int64_t units, int64_t depth) {
@@ -132,6 +139,7 @@ qc_fully_connected_s8_s4_kernel qc_fully_connected_s8_s4_ref;
 qc_fully_connected_s16_s4_kernel qc_fully_connected_s16_s4_ref;
 qc_fully_connected_s16_wide_s4_kernel qc_fully_connected_s16_wide_s4_ref;
 qc_fully_connected_hybrid_s4_kernel qc_fully_connected_hybrid_s4_ref;
+qc_fully_connected_hybrid_s4_kernel qc_fully_connected_hybrid_fma_s4_ref;
 
 /* Vector versions: the same bits. */
 #if defined(__x86_64__)

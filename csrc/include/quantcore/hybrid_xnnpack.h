@@ -1,0 +1,44 @@
+/* Quantization of activations on the fly as XNNPACK does it: always asymmetric, in float32 throughout. XNNPACK runs
+ * with denormals disabled: they are 0 where they are read and where they would result.
+ * Source of the rules: XNNPACK src/xnnpack/quantization.h, src/f32-rminmax, src/f32-qs8-vcvt. */
+#ifndef QUANTCORE_HYBRID_XNNPACK_H
+#define QUANTCORE_HYBRID_XNNPACK_H
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+
+#include "quantcore/fixed_point.h"
+
+/* real = inverse_scale * (q - zero_point) */
+typedef struct {
+    float inverse_scale;
+    int32_t zero_point;
+} qc_xnnpack_scale;
+
+/* v, or a zero of its sign if v is denormal. */
+static inline float qc_flush_denormal(float v) {
+    return fabsf(v) < FLT_MIN ? copysignf(0.0f, v) : v;
+}
+
+/* Quantize `count` floats to [-128, 127] over the range of the data widened to contain 0. All zero: scale 1. */
+static inline qc_xnnpack_scale qc_xnnpack_quantize(const float *input, int64_t count, int8_t *output) {
+    float low = 0.0f, high = 0.0f;
+    for (int64_t i = 0; i < count; ++i) {
+        const float v = qc_flush_denormal(input[i]);
+        low = v < low ? v : low;
+        high = v > high ? v : high;
+    }
+    const float scale = low == high ? 1.0f : 255.0f / (high - low);
+    const float scaled_low = low * scale, scaled_high = high * scale;
+    const int low_is_nearer = (-128.0f + scaled_low) + (127.0f + scaled_high) > 0.0f;
+    const float exact = low_is_nearer ? -128.0f - scaled_low : 127.0f - scaled_high;
+    const int32_t zero_point = (int32_t)nearbyintf(qc_clamp_f32(exact, -128.0f, 127.0f));
+    for (int64_t i = 0; i < count; ++i) {
+        const float q = nearbyintf(qc_clamp_f32(qc_flush_denormal(input[i]) * scale, -32768.0f, 32767.0f));
+        output[i] = (int8_t)qc_clamp((int32_t)q + zero_point, -128, 127);
+    }
+    return (qc_xnnpack_scale){qc_flush_denormal(1.0f / scale), zero_point};
+}
+
+#endif
