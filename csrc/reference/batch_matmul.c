@@ -1,6 +1,8 @@
 /* BATCH_MATMUL: the definitions. */
 #include "quantcore/batch_matmul.h"
 
+#include "quantcore/hybrid_xnnpack.h"
+
 /* Defines the kernel of operand type T and output type O: `product` is one term of a and b, summed in ACC, `store`
  * makes an output of acc. */
 #define MATMUL_KERNEL(name, T, ACC, O, product, store)                                                       \
@@ -112,5 +114,34 @@ qc_status qc_batch_matmul_hybrid_ref(const qc_matmul_hybrid_params *p, const flo
             }
         }
     }
+    return QC_OK;
+}
+
+/* One matrix as XNNPACK multiplies it. */
+static void fma_matrix(const qc_matmul_hybrid_params *p, const float *lhs, const int8_t *rhs, const hybrid_memory *m,
+                       float *output) {
+    const qc_matmul_shape *s = &p->shape;
+    for (int32_t i = 0; i < s->rows; ++i) {
+        for (int32_t k = 0; k < s->depth; ++k) m->floats[k] = lhs[i * s->lhs_row + k * s->lhs_depth];
+        const qc_xnnpack_scale q = qc_xnnpack_quantize(m->floats, s->depth, m->quantized);
+        for (int32_t j = 0; j < s->columns; ++j) {
+            uint32_t sum = 0;
+            for (int32_t k = 0; k < s->depth; ++k)
+                sum += (uint32_t)((m->quantized[k] - q.zero_point) * rhs[j * s->rhs_column + k * s->rhs_depth]);
+            const float scale = p->weight_scale[p->weight_scales > 1 ? j : 0];
+            *output++ = qc_xnnpack_output((int32_t)sum, q, scale, 0.0f);
+        }
+    }
+}
+
+qc_status qc_batch_matmul_hybrid_fma_ref(const qc_matmul_hybrid_params *p, const float *lhs, const int8_t *rhs,
+                                         float *output, void *scratch) {
+    const qc_matmul_shape *s = &p->shape;
+    const hybrid_memory m = divide_scratch(s, scratch);
+    const int64_t size = (int64_t)s->rows * s->columns;
+    for (int64_t b0 = 0; b0 < s->batch[0]; ++b0)
+        for (int64_t b1 = 0; b1 < s->batch[1]; ++b1)
+            for (int64_t b2 = 0; b2 < s->batch[2]; ++b2, output += size)
+                fma_matrix(p, lhs + BATCH_OFFSET(s->lhs_batch), rhs + BATCH_OFFSET(s->rhs_batch), &m, output);
     return QC_OK;
 }

@@ -114,10 +114,8 @@ qc_status qc_fully_connected_hybrid_fma_ref(const qc_fully_connected_hybrid_para
         for (int32_t unit = 0; unit < p->units; ++unit) {
             const int8_t *w = filter + (int64_t)unit * p->depth;
             const int32_t sum = qc_hybrid_row_sum(row, q.zero_point, w, p->depth, 0);
-            const float product = qc_flush_denormal((float)sum * q.inverse_scale);
-            const float scale = qc_flush_denormal(p->filter_scale[p->per_channel ? unit : 0]);
-            const float start = bias != NULL ? qc_flush_denormal(bias[unit]) : 0.0f;
-            const float real = qc_flush_denormal(fmaf(product, scale, start));
+            const float real = qc_xnnpack_output(sum, q, p->filter_scale[p->per_channel ? unit : 0],
+                                                 bias != NULL ? bias[unit] : 0.0f);
             *output++ = qc_clamp_f32(real, p->activation_min, p->activation_max);
         }
     }

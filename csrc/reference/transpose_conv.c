@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "quantcore/hybrid.h"
+#include "quantcore/hybrid_xnnpack.h"
 
 /* The input rows (or columns) [first, last] that reach output row `o`. */
 typedef struct {
@@ -113,6 +114,34 @@ qc_status qc_transpose_conv_hybrid_ref(const qc_transpose_conv_f32_params *p, vo
         const float *input = (const float *)tensors[2] + b * image_size;
         const qc_hybrid_scale q = qc_hybrid_quantize_asymmetric(&qc_hybrid_ref, input, image_size, image);
         transpose_conv_hybrid_image(p, &q, image, (const int8_t *)tensors[1], bias, b * size, output + b * size);
+    }
+    return QC_OK;
+}
+
+/* An image as XNNPACK has it. */
+typedef struct {
+    qc_xnnpack_scale scale;
+    const float *bias;
+} fma_image;
+
+TRANSPOSE_CONV_KERNEL(transpose_conv_hybrid_fma, qc_transpose_conv_f32_params, int8_t, int8_t, float, uint32_t, float,
+                      const fma_image *q, ((int32_t)X - q->scale.zero_point) * (int32_t)F,
+                      qc_clamp_f32(qc_xnnpack_output((int32_t)acc, q->scale, p->filter_scale[channel],
+                                                     q->bias != NULL ? q->bias[channel] : 0.0f),
+                                   p->activation_min, p->activation_max))
+
+qc_status qc_transpose_conv_hybrid_fma_ref(const qc_transpose_conv_f32_params *p, void *const *tensors,
+                                           void *scratch) {
+    const qc_conv_shape *s = &p->layout.shape;
+    const int64_t image_size = qc_conv_image_size(s);
+    const int64_t size = (int64_t)s->output_height * s->output_width * s->output_channels;
+    fma_image image = {.bias = p->layout.bias < 0 ? NULL : (const float *)tensors[p->layout.bias]};
+    float *output = (float *)tensors[p->layout.output];
+    int8_t *quantized = (int8_t *)scratch;
+    for (int32_t b = 0; b < s->batches; ++b) {
+        image.scale = qc_xnnpack_quantize((const float *)tensors[2] + b * image_size, image_size, quantized);
+        transpose_conv_hybrid_fma_image(p, &image, quantized, (const int8_t *)tensors[1], NULL, b * size,
+                                        output + b * size);
     }
     return QC_OK;
 }

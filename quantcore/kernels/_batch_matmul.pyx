@@ -56,12 +56,13 @@ def batch_matmul_call(str kernel, shape, *, int32_t lhs_offset=0, int32_t rhs_of
     return make_call(f"batch_matmul_{kernel}", &p, sizeof(p), 0, requant)
 
 
-def batch_matmul_hybrid_call(shape, *, bint asymmetric, weight_scale) -> KernelCall:
-    """float32 times int8 weights with one scale, or one per column; see ``qc_matmul_hybrid_params``."""
+def batch_matmul_hybrid_call(shape, *, bint asymmetric, weight_scale, bint fma=False) -> KernelCall:
+    """float32 times int8 weights with one scale, or one per column; with `fma` as XNNPACK does it. See
+    ``qc_matmul_hybrid_params``."""
     cdef qc_matmul_hybrid_params p
     scales = np.ascontiguousarray(weight_scale, dtype=np.float32)
     p.shape = c_shape(shape)
     p.asymmetric = asymmetric
     p.weight_scales = scales.size
     p.weight_scale = <const float *><uintptr_t>scales.ctypes.data
-    return make_call("batch_matmul_hybrid", &p, sizeof(p), qc_matmul_hybrid_scratch_size(&p.shape), scales)
+    return make_call("batch_matmul_hybrid_fma" if fma else "batch_matmul_hybrid", &p, sizeof(p), qc_matmul_hybrid_scratch_size(&p.shape), scales)

@@ -50,8 +50,9 @@ def transpose_conv_call(str dtype, shape, *, inputs, has_bias, int32_t input_off
 
 
 def transpose_conv_f32_call(shape, *, inputs, has_bias, float activation_min, float activation_max,
-                            filter_scale=None) -> KernelCall:
-    """TRANSPOSE_CONV on float32; with `filter_scale` (one per channel) the hybrid form, whose filter is int8."""
+                            filter_scale=None, bint fma=False) -> KernelCall:
+    """TRANSPOSE_CONV on float32; with `filter_scale` (one per channel) the hybrid form, whose filter is int8, with
+    `fma` as XNNPACK does it."""
     cdef qc_transpose_conv_f32_params p
     p.layout = make_layout(shape, inputs, has_bias)
     p.activation_min = activation_min
@@ -61,4 +62,5 @@ def transpose_conv_f32_call(shape, *, inputs, has_bias, float activation_min, fl
         return make_call("transpose_conv_f32", &p, sizeof(p))
     scales = np.ascontiguousarray(filter_scale, dtype=np.float32)
     p.filter_scale = <const float *>address(scales)
-    return make_call("transpose_conv_hybrid", &p, sizeof(p), qc_conv_image_size(&p.layout.shape), scales)
+    name = "transpose_conv_hybrid_fma" if fma else "transpose_conv_hybrid"
+    return make_call(name, &p, sizeof(p), qc_conv_image_size(&p.layout.shape), scales)

@@ -123,9 +123,11 @@ def lower_hybrid(node: Node, geometry: MatmulShape) -> KernelCall:
             f"the weights have {w.scales.size} scales; expected one, or one per column ({columns}), positive"
         )
     asymmetric = bool(node.options.get("asymmetric_quantize_inputs", False))
-    if asymmetric and math.prod(w.shape[:-2]) != 1:
+    if asymmetric and node.rule.form != "fma" and math.prod(w.shape[:-2]) != 1:
         raise node.refuse(
             f"asymmetric_quantize_inputs is set, and the weights have shape {w.shape}; expected a single "
             "matrix (TFLite takes the sums of another one)"
         )
-    return kernels.batch_matmul_hybrid_call(geometry, asymmetric=asymmetric, weight_scale=w.scales)
+    return kernels.batch_matmul_hybrid_call(
+        geometry, asymmetric=asymmetric, weight_scale=w.scales, fma=node.rule.form == "fma"
+    )

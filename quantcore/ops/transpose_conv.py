@@ -191,7 +191,7 @@ def lower_transpose_conv(node: Node) -> KernelCall:
     shape = transpose_conv_shape(node)
     w, x, bias, y = node.input(1), node.input(2), node.optional_input(3), node.output
     channels = shape.output_channels
-    if form != "s16_wide" and node.rule.form in ("col2im", "summed"):
+    if form != "s16_wide" and node.rule.form in ("col2im", "summed", "fma"):
         check_implied_input(node, shape)
     check_bias(node, form, bias, channels)
     y.shape = (shape.batches, shape.output_height, shape.output_width, channels)
@@ -236,5 +236,10 @@ def lower_float(
         check_filter_scales(node, shape.output_channels, axes=(0, 1, 2, 3))
         scales = np.broadcast_to(node.input(1).scales, (shape.output_channels,))
     return kernels.transpose_conv_f32_call(
-        shape, **layout, activation_min=low, activation_max=high, filter_scale=scales
+        shape,
+        **layout,
+        activation_min=low,
+        activation_max=high,
+        filter_scale=scales,
+        fma=node.rule.form == "fma",
     )

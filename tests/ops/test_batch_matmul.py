@@ -97,9 +97,7 @@ def random_case(
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("form", FORMS)
 def test_forms(form: str, profile: str) -> None:
-    if (profile == "tflm" and form in FORMS[3:] and form != "float32") or (
-        profile == "xnnpack" and form.startswith("hybrid")
-    ):
+    if profile == "tflm" and form in FORMS[3:] and form != "float32":
         pytest.skip("the profile does not have it")
     rng = np.random.default_rng(0)
     for number in range(28):

@@ -43,8 +43,6 @@ NOT_IN = {
     ("int16, int32 bias", "tflm"),
     ("hybrid", "tflm"),
     ("hybrid per channel", "tflm"),
-    ("hybrid", "xnnpack"),
-    ("hybrid per channel", "xnnpack"),
 }
 # input (height, width), filter, stride, padding, channels in and out
 GEOMETRIES: list[tuple[Any, ...]] = [

@@ -76,4 +76,8 @@ static inline int64_t qc_matmul_hybrid_scratch_size(const qc_matmul_shape *s) {
 qc_status qc_batch_matmul_hybrid_ref(const qc_matmul_hybrid_params *, const float *lhs, const int8_t *rhs,
                                      float *output, void *scratch);
 
+/* As XNNPACK computes it (hybrid_xnnpack.h): every row quantized by qc_xnnpack_quantize, whatever `asymmetric`. */
+qc_status qc_batch_matmul_hybrid_fma_ref(const qc_matmul_hybrid_params *params, const float *lhs, const int8_t *rhs,
+                                         float *output, void *scratch);
+
 #endif

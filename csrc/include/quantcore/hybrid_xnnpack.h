@@ -41,4 +41,10 @@ static inline qc_xnnpack_scale qc_xnnpack_quantize(const float *input, int64_t c
     return (qc_xnnpack_scale){qc_flush_denormal(1.0f / scale), zero_point};
 }
 
+/* From a sum of (q - zero_point) * filter to an output, before the activation. */
+static inline float qc_xnnpack_output(int32_t sum, qc_xnnpack_scale q, float filter_scale, float bias) {
+    const float product = qc_flush_denormal((float)sum * q.inverse_scale);
+    return qc_flush_denormal(fmaf(product, qc_flush_denormal(filter_scale), qc_flush_denormal(bias)));
+}
+
 #endif

@@ -58,4 +58,8 @@ typedef struct {
 qc_status qc_transpose_conv_f32_ref(const qc_transpose_conv_f32_params *, void *const *tensors, void *scratch);
 qc_status qc_transpose_conv_hybrid_ref(const qc_transpose_conv_f32_params *, void *const *tensors, void *scratch);
 
+/* The hybrid form as XNNPACK computes it (hybrid_xnnpack.h): the products of integers are summed. */
+qc_status qc_transpose_conv_hybrid_fma_ref(const qc_transpose_conv_f32_params *, void *const *tensors,
+                                           void *scratch);
+
 #endif
