@@ -266,7 +266,7 @@ PROFILES: dict[str, Profile] = {
             **rows(TO_8_BITS + " float32_to_int16", "QUANTIZE", rule=Rule(form="reciprocal", block=8)),
             **rows(BETWEEN_8_BITS, "QUANTIZE", rule=Rule("ruy", block=16)),
             **rows(BETWEEN_WIDE, "QUANTIZE"),
-            **rows(FROM_8_BITS, "DEQUANTIZE", rule=Rule(form="terms", block=8)),
+            **rows(FROM_8_BITS + " int4_to_float32", "DEQUANTIZE", rule=Rule(form="terms", block=8)),
             **rows("int16_to_float32 float16_to_float32", "DEQUANTIZE"),
             ("TRANSPOSE_CONV", "float32"): SUMMED,
             ("TRANSPOSE_CONV", "hybrid"): Rule(),

@@ -72,6 +72,30 @@ static int32_t quantize_saturating_one(float x, float reciprocal, int32_t zero_p
 DEFINE_QUANTIZE_SATURATING(s8, int8_t)
 DEFINE_QUANTIZE_SATURATING(u8, uint8_t)
 
+/* Element i of packed 4-bit numbers, with its sign. */
+static int32_t four_bits(const uint8_t *packed, int64_t i) {
+    const int32_t bits = packed[i / 2] >> (i % 2 ? 4 : 0) & 15;
+    return bits < 8 ? bits : bits - 16;
+}
+
+qc_status qc_dequantize_s4_f32_ref(const qc_affine_params *p, const uint8_t *input, float *output, void *scratch) {
+    (void)scratch;
+    FOR_EACH(p, i, c) { output[i] = qc_dequantize_one(four_bits(input, i), p->scale[c], p->zero_point[c]); }
+    return QC_OK;
+}
+
+qc_status qc_dequantize_terms_s4_f32_ref(const qc_affine_body_params *p, const uint8_t *input, float *output,
+                                         void *scratch) {
+    (void)scratch;
+    const float zero = (float)(-(double)p->zero_point * (double)p->scale);
+    for (int64_t i = 0; i < p->count; ++i) {
+        const int32_t q = four_bits(input, i);
+        const float scaled = (float)q * p->scale;
+        output[i] = i < p->body ? scaled + zero : qc_dequantize_one(q, p->scale, p->zero_point);
+    }
+    return QC_OK;
+}
+
 #define DEFINE_DEQUANTIZE_TERMS(suffix, T)                                                         \
     qc_status qc_dequantize_terms_##suffix##_f32_ref(const qc_affine_body_params *p, const T *input, float *output, \
                                                      void *scratch) {                              \

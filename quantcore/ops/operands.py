@@ -10,7 +10,14 @@ import numpy as np
 
 from quantcore.ops.registry import Node, Operand
 
-__all__ = ["check_dtypes", "check_operands", "check_variable", "check_zero_points", "per_tensor"]
+__all__ = [
+    "check_dtypes",
+    "check_operands",
+    "check_packed",
+    "check_variable",
+    "check_zero_points",
+    "per_tensor",
+]
 
 
 def check_operands(node: Node, inputs: int, outputs: int = 1) -> None:
@@ -43,6 +50,15 @@ def per_tensor(node: Node, *operands: Operand) -> None:
                 f"the scale of tensor {operand.index} is {operand.scale}; expected a positive number"
             )
     check_zero_points(node, *operands)
+
+
+def check_packed(node: Node, operand: Operand) -> None:
+    """Refuse 4-bit numbers that are not a constant of the file, two in a byte."""
+    data = operand.tensor.data
+    if data is None or data.dtype != np.uint8 or data.size != (operand.count + 1) // 2:
+        raise node.refuse(
+            f"tensor {operand.index} is {operand.dtype} and computed at run time; expected a constant"
+        )
 
 
 def check_variable(node: Node, *operands: Operand) -> None:

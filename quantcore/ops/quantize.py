@@ -7,6 +7,7 @@ import numpy as np
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.delegate import delegable
+from quantcore.ops.operands import check_packed
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import make_requant, type_bounds
 from quantcore.requantization import requantize_delegated, requantize_multiplier
@@ -142,8 +143,13 @@ def lower_quantize(node: Node) -> KernelCall:
     )
 
 
-@operator("DEQUANTIZE", dtypes=("int8", "uint8", "int16", "float16"), max_version=9, page="dequantize",
-          xnnpack=dequantize_delegated)  # fmt: skip
+@operator(
+    "DEQUANTIZE",
+    dtypes=("int4", "int8", "uint8", "int16", "float16"),
+    max_version=9,
+    page="dequantize",
+    xnnpack=dequantize_delegated,
+)
 def lower_dequantize(node: Node) -> KernelCall:
     """Lower a quantized dtype (per tensor or per channel), or float16, to float32."""
     x, y = node.input(0), node.output
@@ -152,8 +158,10 @@ def lower_dequantize(node: Node) -> KernelCall:
         raise node.refuse(f"output dtype is {y.dtype}; expected float32")
     if x.dtype == "float16":
         return kernels.dequantize_f16_call(count=x.count)
-    if x.dtype not in ("int8", "uint8", "int16"):
-        raise node.refuse(f"input dtype is {x.dtype}; supported: int8, uint8, int16, float16")
+    if x.dtype not in ("int4", "int8", "uint8", "int16"):
+        raise node.refuse(f"input dtype is {x.dtype}; supported: int4, int8, uint8, int16, float16")
+    if x.dtype == "int4":
+        check_packed(node, x)
     zero_point = zero_points(node, x)
     if x.dtype == "int16":
         if zero_point.any():

@@ -8,9 +8,11 @@ from quantcore.errors import QuantizationError, UnsupportedOperatorError
 from quantcore.kernels import _core
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
+    Op,
     assert_same_bits,
     check,
     covers,
+    graph_model,
     op_model,
     random_floats,
     random_values,
@@ -119,6 +121,46 @@ def test_dequantize(dtype, profile):
         assert_same_bits(page(q, scale, zero_point, profile=profile), x)
         if profile == "reference":
             assert_same_bits(qc.dequantize(q, qc.QuantParams(scale, zero_point, dtype)), x)
+
+
+def packed(q):
+    """Two 4-bit numbers in a byte, the low half first."""
+    bits = np.append(q.reshape(-1), np.zeros(q.size % 2, np.int8)).astype(np.uint8) & 15
+    return bits[::2] | bits[1::2] << 4
+
+
+def int4_model(op, q, scale, zero_point, axis=0):
+    """A constant, as it is in models, and an addition that uses it."""
+    constant = tensor(q.shape, "int4", scale, zero_point, axis=axis, data=packed(q))
+    others = {name: tensor(q.shape, "float32") for name in "dxy"}
+    nodes = [Op(op, ["c"], ["d"], version=6), Op("ADD", ["x", "d"], ["y"])]
+    return graph_model({"c": constant, **others}, nodes, ["x"], ["d"])
+
+
+@pytest.mark.parametrize("profile", PROFILES[:3])
+def test_four_bits(profile):
+    """Every value, sizes around the blocks of 8, per tensor and per channel; and CAST."""
+    rng = np.random.default_rng(9)
+    page = run_page("dequantize")["dequantize"]
+    for size in (1, 2, 7, 8, 9, 16, 37, 160):
+        q = np.resize(np.arange(-8, 8, dtype=np.int8), size)
+        scale, zero_point = np.float32(rng.uniform(0.01, 1)), int(rng.integers(-8, 8))
+        x = np.zeros(size, np.float32)
+        (y,) = check(int4_model("DEQUANTIZE", q, scale, zero_point), [x], numerics=profile)
+        like = "reference" if profile == "reference" else "optimized"
+        assert_same_bits(page(q, scale, zero_point, profile=like), y)
+        if profile == "reference":
+            (y,) = check(int4_model("CAST", q, scale, 0), [x])
+            assert_same_bits(q.astype(np.float32), y)
+    q = rng.integers(-8, 8, (3, 5, 3)).astype(np.int8)
+    scale = rng.uniform(0.01, 1, 5).astype(np.float32)
+    check(int4_model("DEQUANTIZE", q, scale, 0, axis=1), [np.zeros(q.shape, np.float32)], numerics=profile)
+
+
+def test_four_bits_at_run_time_are_refused():
+    model = dequantize_model((4,), "int4", 0.5)
+    with pytest.raises(UnsupportedOperatorError, match="expected a constant"):
+        Interpreter(model).allocate_tensors()
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])

@@ -105,6 +105,10 @@ QC_DECLARE_AFFINE_BODY(qc_quantize_saturating_f32_u8_ref, float, uint8_t)
 QC_DECLARE_AFFINE_BODY(qc_dequantize_terms_s8_f32_ref, int8_t, float)
 QC_DECLARE_AFFINE_BODY(qc_dequantize_terms_u8_f32_ref, uint8_t, float)
 
+/* DEQUANTIZE of 4-bit numbers, two per byte, the low half first: input holds half as many bytes, rounded up. */
+QC_DECLARE_AFFINE(qc_dequantize_s4_f32_ref, uint8_t, float)
+QC_DECLARE_AFFINE_BODY(qc_dequantize_terms_s4_f32_ref, uint8_t, float)
+
 /* QUANTIZE from a quantized type: y = clamp(rule(q - input_zero_point) + output_offset), per tensor.
  * The difference wraps. The bounds are requant.activation_min/max; requant.body counts elements. */
 typedef struct {
