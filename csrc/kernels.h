@@ -31,6 +31,7 @@
 #include "quantcore/reduce.h"
 #include "quantcore/resize.h"
 #include "quantcore/scan.h"
+#include "quantcore/scatter.h"
 #include "quantcore/softmax.h"
 #include "quantcore/svdf.h"
 #include "quantcore/topk.h"

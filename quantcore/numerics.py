@@ -97,7 +97,7 @@ class Profile:
         return next((row for row in rows if row is not None), self.default)
 
 
-# Operators that move data without computing on it: alike in every backend.
+# Operators that move data without computing on it: alike in all of TensorFlow Lite's backends.
 MOVEMENT = {
     (op, "any"): Rule()
     for op in (
@@ -198,6 +198,8 @@ PROFILES: dict[str, Profile] = {
             **rows("float32", "COMPLEX_ABS", "IMAG", "REAL"),
             **rows("float32 int32 int64", "CUMSUM"),
             **rows("bool", *COMPARISONS),
+            **rows("float32 int8 uint8 int32 int64", "SCATTER_ND"),
+            **rows("float32 int8 int16 int32 int64 bool", "DYNAMIC_UPDATE_SLICE"),
             **rows("float32", "CEIL", "COS", "FLOOR", "ROUND", "SIN", "SQUARE"),
             **rows("float32 int8 int16", "EXP", "LOG", "SQRT"),
             **rows("float32 int32", "ABS"),
@@ -330,11 +332,18 @@ PROFILES: dict[str, Profile] = {
         resolver="TFLM",
         confirmed_on={"tflite-micro": "0.dev20261023182759"},
         rules={
-            **MOVEMENT,
             **rows("float32 int8 int16 int32", "MUL"),
             **rows("float32 int8 int32", "ADD", "SUB"),
             **rows("int16", "ADD", "SUB", rule=Rule(form="general")),
             ("ADD", "int32"): Rule(form="unbounded"),
+            **rows("any", "RESHAPE", "SHAPE", "SQUEEZE"),
+            **rows("float32 int8 int16 int32 int64 bool", "CONCATENATION"),
+            **rows("float32 int8 int16 int32 int64", "PACK"),
+            **rows("float32 int8 int16 int32 bool", "SLICE", "STRIDED_SLICE"),
+            **rows("float32 int8 int16 int32", "DYNAMIC_UPDATE_SLICE", "PAD", "PADV2"),
+            **rows("float32 int8 int16 int32", "SPLIT", "SPLIT_V", "UNPACK"),
+            **rows("float32 int8 int16", "EXPAND_DIMS", "TRANSPOSE"),
+            **rows("float32 int8", "GATHER"),
             **rows("float32", "CEIL", "COS", "EXP", "FLOOR", "FLOOR_DIV", "FLOOR_MOD", "LOG", "NEG"),
             **rows("float32", "ROUND", "SIN", "SQRT", "SQUARE"),
             **rows("float32 int8", "BATCH_TO_SPACE_ND", "DEPTH_TO_SPACE", "MIRROR_PAD", "SPACE_TO_DEPTH"),

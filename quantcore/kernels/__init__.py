@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quantcore.kernels.api_arithmetic import add, average_pool2d, max_pool2d, mul, softmax
     from quantcore.kernels.api_convolution import conv2d, depthwise_conv2d
+    from quantcore.kernels.api_movement import pad, transpose
     from quantcore.kernels.api_products import batch_matmul, fully_connected, transpose_conv
     from quantcore.kernels.api_recurrent import LstmGate, lstm, svdf
 
@@ -26,8 +27,10 @@ __all__ = [
     "lstm",
     "max_pool2d",
     "mul",
+    "pad",
     "softmax",
     "svdf",
+    "transpose",
     "transpose_conv",
 ]
 
@@ -42,8 +45,10 @@ _MODULE_OF = {
     "lstm": "api_recurrent",
     "max_pool2d": "api_arithmetic",
     "mul": "api_arithmetic",
+    "pad": "api_movement",
     "softmax": "api_arithmetic",
     "svdf": "api_recurrent",
+    "transpose": "api_movement",
     "transpose_conv": "api_products",
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, int_values, row_major_strides
+from quantcore.ops.movement import element_bytes, int_values, row_major_strides, same_parameters_if_delegated
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import zero_value
 from quantcore.ops.registry import Node, operator
@@ -30,6 +30,7 @@ def permute(node: Node, split: tuple[int, ...], order: tuple[int, ...], shape: t
     """See the input as an array of shape `split`, and copy it with its dimensions in another `order`."""
     x, y = node.input(0), node.output
     check_dtypes(node, DTYPES, x, y)
+    same_parameters_if_delegated(node, x, y)
     y.shape = shape
     steps = row_major_strides(split)
     return movement.strided_copy_call(

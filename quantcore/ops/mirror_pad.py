@@ -6,7 +6,7 @@ import numpy as np
 
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, row_major_strides
+from quantcore.ops.movement import element_bytes, row_major_strides, same_parameters
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import read_paddings
 from quantcore.ops.registry import Node, operator
@@ -32,6 +32,7 @@ def lower_mirror_pad(node: Node) -> KernelCall:
     check_operands(node, 2)
     x, y = node.input(0), node.output
     check_dtypes(node, DTYPES, x, y)
+    same_parameters(node, x, y)
     mode = node.options.get("mode", "REFLECT")
     edge = mode == "SYMMETRIC"
     paddings = read_paddings(node)

@@ -9,7 +9,7 @@ import numpy as np
 from quantcore.ops.registry import Node, Operand
 
 __all__ = ["element_bytes", "int_values", "known_axis", "resolve_axis", "row_major_strides", "same_dtype",
-           "same_parameters"]  # fmt: skip
+           "same_parameters", "same_parameters_if_delegated", "single_scales"]  # fmt: skip
 
 
 def element_bytes(node: Node, operand: Operand) -> int:
@@ -37,6 +37,20 @@ def same_parameters(node: Node, *operands: Operand) -> None:
         raise node.refuse(
             f"quantization parameters differ ({listed}); the operator copies, so they must be equal"
         )
+
+
+def single_scales(x: Operand, y: Operand) -> bool:
+    """Whether both operands have one scale each."""
+    return x.quantized and y.quantized and x.scales.size == y.scales.size == 1
+
+
+def same_parameters_if_delegated(node: Node, x: Operand, y: Operand) -> None:
+    """Refuse 8-bit operands whose parameters differ under a profile with a delegate.
+
+    XNNPACK takes the copy, finds that it would have to rescale, and TFLite does not fall back.
+    """
+    if node.profile.fallback is not None and x.dtype in ("int8", "uint8") and single_scales(x, y):
+        same_parameters(node, x, y)
 
 
 def resolve_axis(node: Node, axis: int, rank: int) -> int:

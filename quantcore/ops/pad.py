@@ -6,7 +6,7 @@ import numpy as np
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, same_dtype, same_parameters
+from quantcore.ops.movement import element_bytes, same_dtype, same_parameters, same_parameters_if_delegated
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import type_bounds
 
@@ -61,6 +61,8 @@ def lower_pad(node: Node) -> KernelCall:
     """Lower PAD and PADV2; the paddings, and the value of PADV2, must be known before running."""
     x, y = node.input(0), node.output
     same_dtype(node, x, y)
+    if node.op.op == "PAD":
+        same_parameters_if_delegated(node, x, y)
     element_bytes(node, x)
     paddings = read_paddings(node)
     y.shape = tuple(int(n) for n in np.array(x.shape, np.int64) + paddings.sum(axis=1))

@@ -8,7 +8,14 @@ import numpy as np
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, int_values, resolve_axis, same_dtype
+from quantcore.ops.movement import (
+    element_bytes,
+    int_values,
+    resolve_axis,
+    same_dtype,
+    same_parameters,
+    single_scales,
+)
 from quantcore.ops.registry import Node, operator
 
 
@@ -68,7 +75,10 @@ def lower_squeeze(node: Node) -> KernelCall:
 @operator("EXPAND_DIMS", dtypes=("any",), max_version=1, page="reshape")
 def lower_expand_dims(node: Node) -> KernelCall:
     """Lower EXPAND_DIMS: a dimension of size 1 at the axis that the second input gives."""
-    shape = node.input(0).shape
+    x, y = node.input(0), node.output
+    if single_scales(x, y):
+        same_parameters(node, x, y)
+    shape = x.shape
     value = node.known_value(1)
     if value.size != 1 or value.dtype not in (np.int32, np.int64):
         raise node.refuse(f"axis is {value.dtype} of shape {value.shape}; expected one int32 or int64")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, int_values, resolve_axis, row_major_strides, same_dtype
+from quantcore.ops.movement import (
+    element_bytes,
+    int_values,
+    resolve_axis,
+    row_major_strides,
+    same_dtype,
+    same_parameters_if_delegated,
+)
 from quantcore.ops.registry import Node, operator
 
 
@@ -13,6 +20,7 @@ def lower_slice(node: Node) -> KernelCall:
     """Lower SLICE; begin and size must be known before running. A size of -1 reaches to the end."""
     x, y = node.input(0), node.output
     same_dtype(node, x, y)
+    same_parameters_if_delegated(node, x, y)
     begin = int_values(node, 1, len(x.shape))
     size = int_values(node, 2, len(x.shape))
     shape = tuple(n - b if s == -1 else s for n, b, s in zip(x.shape, begin, size, strict=True))
@@ -35,6 +43,7 @@ def lower_transpose(node: Node) -> KernelCall:
     """Lower TRANSPOSE; the permutation must be known before running."""
     x, y = node.input(0), node.output
     same_dtype(node, x, y)
+    same_parameters_if_delegated(node, x, y)
     rank = len(x.shape)
     permutation = [resolve_axis(node, axis, rank) for axis in int_values(node, 1, rank)]
     if len(set(permutation)) != rank:

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, int_values, row_major_strides, same_dtype
+from quantcore.ops.movement import (
+    element_bytes,
+    int_values,
+    row_major_strides,
+    same_dtype,
+    same_parameters_if_delegated,
+)
 from quantcore.ops.registry import Node, operator
 
 
@@ -117,6 +123,8 @@ def lower_strided_slice(node: Node) -> KernelCall:
     x, y = node.input(0), node.output
     same_dtype(node, x, y)
     axes = slice_axes(node, read_spec(node), x.shape)
+    if all(a.stride == 1 and not a.new and not a.shrink for a in axes):
+        same_parameters_if_delegated(node, x, y)
     y.shape = tuple(a.count for a in axes if not a.shrink)
     taken = [a for a in axes if not a.new]
     steps = row_major_strides(x.shape)

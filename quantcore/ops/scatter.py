@@ -1,0 +1,73 @@
+"""SCATTER_ND and DYNAMIC_UPDATE_SLICE."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.kernels import scatter as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.movement import MAX_RANK
+from quantcore.ops.movement import element_bytes, int_values
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, Operand, operator
+
+SCATTER_DTYPES = ("float32", "int8", "uint8", "int32", "int64")
+UPDATE_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
+
+
+def index_bytes(node: Node, indices: Operand) -> int:
+    """Return the size of an index."""
+    if indices.dtype not in ("int32", "int64"):
+        raise node.refuse(f"indices are {indices.dtype}; expected int32 or int64")
+    return np.dtype(indices.dtype).itemsize
+
+
+@operator("SCATTER_ND", dtypes=SCATTER_DTYPES, max_version=1, page="scatter_nd")
+def lower_scatter_nd(node: Node) -> KernelCall:
+    """Lower SCATTER_ND; the shape must be known before running, the indices may be data."""
+    check_operands(node, 3)
+    indices, updates, y = node.input(0), node.input(1), node.output
+    check_dtypes(node, SCATTER_DTYPES, updates, y)
+    size = index_bytes(node, indices)
+    shape = int_values(node, 2)
+    if any(not 0 <= n <= np.iinfo(np.int32).max for n in shape):
+        raise node.refuse(f"the shape is {shape}; expected sizes of at least 0")
+    depth = indices.shape[-1] if indices.shape else 0
+    if not 1 <= depth <= min(len(shape), MAX_RANK):
+        raise node.refuse(f"indices have shape {indices.shape} for an output of shape {tuple(shape)}")
+    wanted = (*indices.shape[:-1], *shape[depth:])
+    if updates.shape != wanted:
+        raise node.refuse(f"updates have shape {updates.shape}; expected {wanted}")
+    y.shape = tuple(shape)
+    return kernels.scatter_nd_call(
+        updates.dtype,
+        count=math.prod(indices.shape[:-1]),
+        slice_elements=math.prod(shape[depth:]),
+        total=math.prod(shape),
+        sizes=shape[:depth],
+        index_bytes=size,
+    )
+
+
+@operator("DYNAMIC_UPDATE_SLICE", dtypes=UPDATE_DTYPES, max_version=1, page="scatter_nd")
+def lower_dynamic_update_slice(node: Node) -> KernelCall:
+    """Lower DYNAMIC_UPDATE_SLICE; the indices may be data."""
+    check_operands(node, 3)
+    x, update, indices, y = node.input(0), node.input(1), node.input(2), node.output
+    check_dtypes(node, UPDATE_DTYPES, x, update, y)
+    rank = len(x.shape)
+    if not 1 <= rank <= MAX_RANK or len(update.shape) != rank:
+        raise node.refuse(f"shapes are {x.shape} and {update.shape}; expected one rank from 1 to {MAX_RANK}")
+    if any(m > n for m, n in zip(update.shape, x.shape, strict=True)):
+        raise node.refuse(f"an update of shape {update.shape} does not fit into {x.shape}")
+    if indices.shape != (rank,):
+        raise node.refuse(f"indices have shape {indices.shape}; expected ({rank},)")
+    y.shape = x.shape
+    return kernels.update_slice_call(
+        shape=x.shape,
+        update=update.shape,
+        element_bytes=element_bytes(node, x),
+        index_bytes=index_bytes(node, indices),
+    )
