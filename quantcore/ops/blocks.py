@@ -7,7 +7,13 @@ import numpy as np
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, int_values, row_major_strides, same_parameters_if_delegated
+from quantcore.ops.movement import (
+    element_bytes,
+    empty_call,
+    int_values,
+    row_major_strides,
+    same_parameters_if_delegated,
+)
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import zero_value
 from quantcore.ops.registry import Node, operator
@@ -103,6 +109,8 @@ def lower_space_to_batch(node: Node) -> KernelCall:
     grid = [n // size for n, size in zip(padded, block, strict=True)]
     batch, depth = x.shape[0], x.shape[-1]
     y.shape = (batch * block[0] * block[1], *grid[:spatial], depth)
+    if y.count == 0:
+        return empty_call()
     return kernels.blocks_call(
         to_batch=True,
         batch=batch,
@@ -129,6 +137,8 @@ def lower_batch_to_space(node: Node) -> KernelCall:
         raise node.refuse(f"crops {crops[:spatial].tolist()} leave {space[:spatial]} rows and columns")
     batch, depth = x.shape[0] // (block[0] * block[1]), x.shape[-1]
     y.shape = (batch, *space[:spatial], depth)
+    if y.count == 0:
+        return empty_call()
     return kernels.blocks_call(
         to_batch=False,
         batch=batch,

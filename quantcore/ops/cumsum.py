@@ -6,7 +6,7 @@ import math
 
 from quantcore.kernels import scan as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import known_axis
+from quantcore.ops.movement import empty_call, known_axis
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.registry import Node, operator
 
@@ -21,6 +21,8 @@ def lower_cumsum(node: Node) -> KernelCall:
     check_dtypes(node, DTYPES, x, y)
     axis = known_axis(node, 1, len(x.shape))
     y.shape = x.shape
+    if y.count == 0:
+        return empty_call()
     return kernels.cumsum_call(
         x.dtype,
         outer=math.prod(x.shape[:axis]),

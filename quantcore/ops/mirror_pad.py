@@ -6,7 +6,7 @@ import numpy as np
 
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, row_major_strides, same_parameters
+from quantcore.ops.movement import element_bytes, empty_call, row_major_strides, same_parameters
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import read_paddings
 from quantcore.ops.registry import Node, operator
@@ -43,6 +43,8 @@ def lower_mirror_pad(node: Node) -> KernelCall:
                 f"pads dimension {d} by {pads.tolist()}; {mode} mirrors at most {most} of its {size} elements"
             )
     y.shape = tuple(int(n) for n in np.array(x.shape, np.int64) + paddings.sum(axis=1))
+    if y.count == 0:
+        return empty_call()
     offsets = [
         mirrored(size, int(before), int(after), edge=edge) * step
         for size, (before, after), step in zip(x.shape, paddings, row_major_strides(x.shape), strict=True)

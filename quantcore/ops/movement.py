@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from quantcore.kernels import movement as kernels
+from quantcore.kernels._core import KernelCall
 from quantcore.ops.registry import Node, Operand
 
-__all__ = ["element_bytes", "int_values", "known_axis", "resolve_axis", "row_major_strides", "same_dtype",
-           "same_parameters", "same_parameters_if_delegated", "single_scales"]  # fmt: skip
+__all__ = ["element_bytes", "empty_call", "int_values", "known_axis", "resolve_axis", "row_major_strides",
+           "same_dtype", "same_parameters", "same_parameters_if_delegated", "single_scales"]  # fmt: skip
 
 
 def element_bytes(node: Node, operand: Operand) -> int:
@@ -20,6 +22,14 @@ def element_bytes(node: Node, operand: Operand) -> int:
         raise node.refuse(
             f"tensor {operand.index} has dtype {operand.dtype}, which cannot be copied"
         ) from None
+
+
+def empty_call() -> KernelCall:
+    """Return a call that does nothing, for an output without elements.
+
+    Kernels loop over outer dimensions, which may be of any size where another one is 0.
+    """
+    return kernels.copy_call(size_bytes=0)
 
 
 def same_dtype(node: Node, *operands: Operand) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, int_values, resolve_axis
+from quantcore.ops.movement import element_bytes, empty_call, int_values, resolve_axis
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.registry import Node, operator
 
@@ -30,6 +30,8 @@ def lower_one_hot(node: Node) -> KernelCall:
         raise node.refuse(f"depth is {depth}; expected an int32 that is not negative")
     axis = resolve_axis(node, int(node.options.get("axis", -1)), len(indices.shape) + 1)
     y.shape = (*indices.shape[:axis], depth, *indices.shape[axis:])
+    if y.count == 0:
+        return empty_call()
     return kernels.one_hot_call(
         outer=math.prod(indices.shape[:axis]),
         depth=depth,

@@ -9,7 +9,7 @@ import numpy as np
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.movement import element_bytes, int_values, resolve_axis, row_major_strides
+from quantcore.ops.movement import element_bytes, empty_call, int_values, resolve_axis, row_major_strides
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.registry import Node, operator
 
@@ -54,6 +54,8 @@ def lower_reverse_sequence(node: Node) -> KernelCall:
             f"expected int32 or int64, ({x.shape[batch]},)"
         )
     y.shape = x.shape
+    if y.count == 0:
+        return empty_call()
     low, high = sorted((sequence, batch))
     return kernels.reverse_sequence_call(
         outer=math.prod(x.shape[:low]),

@@ -315,3 +315,32 @@ def test_topk_refuses_more_than_there_are() -> None:
         )
         with pytest.raises(UnsupportedOperatorError, match="takes"):
             Interpreter(model).allocate_tensors()
+
+
+HUGE = 2**20
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "constants", "options"),
+    [
+        ("MIRROR_PAD", (HUGE, HUGE, 0), (i32((0, 0), (0, 0), (0, 0)),), {"mode": "SYMMETRIC"}),
+        ("REVERSE_SEQUENCE", (1, HUGE, HUGE, 0), (i32(1),), {"seq_dim": 1, "batch_dim": 0}),
+        ("SPACE_TO_BATCH_ND", (1, HUGE, HUGE, 0), (i32(1, 1), i32((0, 0), (0, 0))), {}),
+        ("SPACE_TO_BATCH_ND", (1, 0, 0, 1), (i32(HUGE, HUGE), i32((0, 0), (0, 0))), {}),
+        ("BATCH_TO_SPACE_ND", (1, HUGE, HUGE, 0), (i32(1, 1), i32((0, 0), (0, 0))), {}),
+        ("CUMSUM", (HUGE, 0, HUGE), (i32(1),), {}),
+        ("TILE", (HUGE, 0, HUGE), (i32(1, 1, 1),), {}),
+        ("REVERSE_V2", (HUGE, 0, HUGE), (i32(0, 2),), {}),
+    ],
+)
+def test_no_elements_take_no_time(op: str, shape: Any, constants: Any, options: Mapping[str, Any]) -> None:
+    model = op_model(op, [tensor(shape, "float32"), *constants], [tensor((), "float32")], options)
+    (y,) = run_ours(model, [np.zeros(shape, np.float32)])
+    assert y.size == 0
+
+
+def test_one_hot_of_nothing() -> None:
+    values = [const(np.array(v, np.float32)) for v in (1, 0)]
+    inputs = [tensor((HUGE, 0, HUGE), "int32"), const(np.array(HUGE, np.int32)), *values]
+    model = op_model("ONE_HOT", inputs, [tensor((), "float32")], {"axis": 0})
+    assert run_ours(model, [np.zeros((HUGE, 0, HUGE), np.int32)])[0].size == 0
