@@ -124,8 +124,9 @@ def _legend(rows: Sequence[Divergence]) -> list[str]:
     """Say in words what the rules are, and where they are derived."""
     from quantcore.verification.rules import ROUNDINGS
 
-    shown = " ".join(side for row in rows for parting in row.partings for side in parting.rules)
-    words = set(shown.replace(",", " ").split())
+    sides = [side for row in rows for parting in row.partings for side in parting.rules]
+    parts = [part for side in sides for part in side.split(", ") if not part.startswith("product")]
+    words = {word for part in parts for word in part.split()}
     pages = dict.fromkeys(f"{row.page}.md" for row in rows if row.page and row.partings)
     lines = [f"{name}: {meaning}" for name, meaning in ROUNDINGS.items() if name in words]
     if any(parting.expected for row in rows for parting in row.partings):

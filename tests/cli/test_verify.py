@@ -88,11 +88,11 @@ def test_rules_that_part_are_explained() -> None:
     row = Divergence(0, 0, "y", "int8", 0, "CONV_2D", "conv_2d")
     row.add({"reference": np.zeros(4, np.int8), "xnnpack": np.ones(4, np.int8), "tflm": np.zeros(4, np.int8)})
     assert len(row.partings) == 1
-    row.partings[0].rules = describe_rules(Rule(), Rule("float32", "float32"))
+    row.partings[0].rules = describe_rules(Rule(), Rule("ruy", "float32"))
     row.partings[0].expected = 0.1
     lines = _legend([row])
     assert [line.split(":")[0] for line in lines] == [
-        "double_rounding", "float32", "expected", "the rules are derived in docs/numerics",
+        "double_rounding", "ruy", "expected", "the rules are derived in docs/numerics",
     ]  # fmt: skip
     assert lines[-1].endswith(" conv_2d.md")
     assert set(ROUNDINGS) == set(core.ROUNDINGS)
