@@ -17,6 +17,7 @@ from quantcore.ops.softmax import FRACTION_BITS, softmax_scaling
 DTYPES = ("int8", "uint8", "float32")
 OUTPUT_SCALE = 1 / 16
 MAX_DEPTH = 4095  # as many exps of 1 fit the sum of Q12.19
+MAX_SCALE = 1e34  # times 255 and 16 it is still a float32
 LEAST_MULTIPLIER = 2.0  # TFLite forms its inverse as a fixed-point number below 1
 
 
@@ -49,6 +50,8 @@ def lower_log_softmax(node: Node) -> KernelCall:
             f"output has scale {y.scale} and zero point {y.zero_point}; {dtype} expects 1/16 and {highest}"
         )
     if node.rule.form == "table":
+        if not x.scale < MAX_SCALE:
+            raise node.refuse(f"the input's scale is {x.scale}; expected less than {MAX_SCALE:g}")
         return kernels.log_softmax_table_call(
             dtype, **layout, input_scale=x.scale, output_scale=y.scale, output_zero_point=y.zero_point
         )

@@ -113,6 +113,7 @@ def test_refused() -> None:
         assert "was not true" in refusal(model, [x]) or "!=" in refusal(model, [x])
     refuse(log_softmax((), "float32"), np.zeros((), np.float32), "scalar")
     refuse(log_softmax(x.shape, "int8", 2.0**-26), x, "2\\*\\*-25")
+    refuse(log_softmax(x.shape, "int8", 3e38), x, "1e\\+34", "optimized")
     refuse(log_softmax(x.shape, "int8"), x, "without a scale")
     refuse(log_softmax((1, 4096), "int8", 0.1), np.zeros((1, 4096), np.int8), "4095")
     refuse(log_softmax(x.shape, "int16", 0.1), x.astype(np.int16), "int16")
