@@ -118,6 +118,8 @@ COMPARISONS = (
 )  # fmt: skip
 FLOAT32_QUOTIENT = Rule(product="float32")
 FLOAT_PRODUCT = Rule(product="float_product")
+# Of int16 activations with int64 sums
+INT16_MULTIPLIER = Rule("int16_multiplier")
 # XNNPACK's, for integer sums
 FLOAT32_STORE = Rule("float32", "float32", bounds="xnnpack")
 # Float sums in an order that depends on the CPU: not exact
@@ -145,6 +147,9 @@ PROFILES: dict[str, Profile] = {
         default=Rule(),
         rules={
             **rows("int8 int16", "BATCH_MATMUL", rule=FLOAT_PRODUCT),
+            **rows("int16", "CONV_2D", "DEPTHWISE_CONV_2D", rule=INT16_MULTIPLIER),
+            ("CONV_2D", "int16 int32_bias"): Rule(),
+            ("CONV_2D", "int16 int32_bias_grouped"): Rule(),
             ("CONV_2D", "uint8"): Rule("double_rounding", "float_product"),
             ("DEPTHWISE_CONV_2D", "uint8"): Rule("double_rounding", "float_product"),
             ("FULLY_CONNECTED", "int16"): Rule("float64"),
@@ -239,6 +244,9 @@ PROFILES: dict[str, Profile] = {
             ("CONV_2D", "float32 grouped"): Rule(),
             ("CONV_2D", "int8"): Rule("ruy"),
             ("CONV_2D", "int8 grouped"): Rule(),
+            **rows("int16", "CONV_2D", "DEPTHWISE_CONV_2D", rule=INT16_MULTIPLIER),
+            ("CONV_2D", "int16 int32_bias"): Rule("ruy"),
+            ("CONV_2D", "int16 int32_bias_grouped"): Rule(),
             ("CONV_2D", "uint8"): Rule("ruy", "float_product"),
             ("CONV_2D", "uint8 grouped"): FLOAT_PRODUCT,
             ("DEPTHWISE_CONV_2D", "float32"): SUMMED,
@@ -387,6 +395,9 @@ PROFILES: dict[str, Profile] = {
             **rows("float32 int8", "EMBEDDING_LOOKUP"),
             **rows("float32 int8", "FULLY_CONNECTED", "TRANSPOSE_CONV"),
             **rows("float32 int8", "CONV_2D", "DEPTHWISE_CONV_2D"),
+            **rows("int16", "CONV_2D", "DEPTHWISE_CONV_2D", rule=INT16_MULTIPLIER),
+            ("CONV_2D", "int16 int32_bias"): Rule(),
+            ("CONV_2D", "int16 int32_bias_grouped"): Rule(),
             **rows("float32 int8 int16", "BATCH_MATMUL"),
             ("FULLY_CONNECTED", "int16"): Rule(),
             ("TRANSPOSE_CONV", "int16"): Rule("int16_multiplier"),

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 EIGHT_BITS = ("int8", "uint8")
+WIDE_ROUNDINGS = ("double_rounding", "int16_multiplier", "float64")  # that int64 sums have
 INT32_MAX = np.iinfo(np.int32).max
 ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
 # largest shift where it is not 31
@@ -62,10 +63,12 @@ def conv2d(
 
     Parameters
     ----------
-    input : array_like of int8 or uint8, shape (batch, height, width, channels)
+    input : array_like of int8, uint8 or int16, shape (batch, height, width, channels)
     filter : array_like, shape (output channels, height, width, channels // groups)
-        Of the dtype of `input`.
+        Of the dtype of `input`, or int8 where that is int16. Weights of 4 bits are int8 in [-8, 7].
     bias : array_like of int32, shape (output channels,), optional
+        With an int16 input also of int64: the sum is then int64, and its rule ``int16_multiplier`` (for which
+        ``double_rounding`` stands too, as in TFLite) or ``float64``.
     input_offset, filter_offset : int
         Minus a value of the dtype, such as the zero point.
     output_offset : int
@@ -83,7 +86,7 @@ def conv2d(
         Bounds of the output; default: those of the dtype.
     rounding : str
         Requantization rule: ``double_rounding`` (TFLite's reference kernels), ``ruy``, ``single_rounding``,
-        ``float32`` or ``float64``.
+        ``float32``, ``float64`` or ``int16_multiplier`` (16x8 with int64 sums; shifts of at most 7).
     real_multiplier : float or array_like of float64, shape (output channels,), optional
         For the two float rules.
 
@@ -98,7 +101,8 @@ def conv2d(
 
     Notes
     -----
-    TFLite ``kernels/internal/reference/integer_ops/conv.h``, CMSIS-NN ``arm_convolve_s8``.
+    TFLite ``kernels/internal/reference/integer_ops/conv.h``, CMSIS-NN ``arm_convolve_s8`` and
+    ``arm_convolve_s16``.
     """
     x, w = _operands(input, filter)
     units, depth = w.shape[0], w.shape[3]
@@ -109,18 +113,20 @@ def conv2d(
             "filter.shape[3] * groups channels and filter.shape[0] a multiple of groups"
         )
     shape = _conv_shape(x.shape, w.shape[1:3], units, stride, padding, dilation)
+    biases = checked_bias(bias, units, _bias_dtype(x.dtype, bias))
+    form, rounding = _form(x.dtype, biases, rounding)
     call = conv_call(
-        x.dtype.name,
+        form,
         shape,
         groups=groups,
         input_offset=checked_offset("input_offset", input_offset, x.dtype),
-        filter_offset=checked_offset("filter_offset", filter_offset, x.dtype),
+        filter_offset=checked_offset("filter_offset", filter_offset, w.dtype),
         requant=channel_requant(
             x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,
         ),
     )  # fmt: skip
-    return _run(call, x, w, checked_bias(bias, units), _output_shape(shape))
+    return _run(call, x, w, biases, _output_shape(shape))
 
 
 def depthwise_conv2d(
@@ -148,10 +154,11 @@ def depthwise_conv2d(
 
     Parameters
     ----------
-    input : array_like of int8 or uint8, shape (batch, height, width, channels)
+    input : array_like of int8, uint8 or int16, shape (batch, height, width, channels)
     filter : array_like, shape (1, height, width, channels * depth_multiplier)
-        Of the dtype of `input`. Output channel c reads input channel ``c // depth_multiplier``.
-    bias : array_like of int32, shape (channels * depth_multiplier,), optional
+        Of the dtype of `input`, or int8 where that is int16. Output channel c reads input channel
+        ``c // depth_multiplier``.
+    bias : array_like of int32, or with an int16 input int64, shape (channels * depth_multiplier,), optional
     depth_multiplier : int
         Output channels per input channel.
 
@@ -178,23 +185,25 @@ def depthwise_conv2d(
             f"{depth_multiplier}; expected a filter of shape (1, height, width, channels * depth_multiplier)"
         )
     shape = _conv_shape(x.shape, w.shape[1:3], channels, stride, padding, dilation)
+    biases = checked_bias(bias, channels, _bias_dtype(x.dtype, bias))
+    form, rounding = _form(x.dtype, biases, rounding)
     call = depthwise_conv_call(
-        x.dtype.name,
+        form,
         shape,
         input_offset=checked_offset("input_offset", input_offset, x.dtype),
-        filter_offset=checked_offset("filter_offset", filter_offset, x.dtype),
+        filter_offset=checked_offset("filter_offset", filter_offset, w.dtype),
         requant=channel_requant(
             x.dtype, channels, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,
         ),
     )  # fmt: skip
-    return _run(call, x, w, checked_bias(bias, channels), _output_shape(shape))
+    return _run(call, x, w, biases, _output_shape(shape))
 
 
 def _operands(input: Any, filter: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return input and filter of a convolution; only the batch may be empty."""
-    x = contiguous_input("input", input, EIGHT_BITS, 4)
-    w = contiguous_input("filter", filter, (x.dtype.name,), 4)
+    x = contiguous_input("input", input, (*EIGHT_BITS, "int16"), 4)
+    w = contiguous_input("filter", filter, ("int8" if x.dtype == "int16" else x.dtype.name,), 4)
     if 0 in x.shape[1:] or 0 in w.shape:
         raise KernelError(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
     return x, w
@@ -214,6 +223,23 @@ def checked_bias(bias: Any, channels: int, dtype: str = "int32") -> np.ndarray |
     if values.size != channels:
         raise KernelError(f"bias has {values.size} elements; expected one per output channel, {channels}")
     return values
+
+
+def _bias_dtype(dtype: np.dtype, bias: Any) -> str:
+    """Return the dtype that a bias must have: int32, or int64 where that is given for an int16 input."""
+    return "int64" if dtype == "int16" and np.asarray(bias).dtype == "int64" else "int32"
+
+
+def _form(dtype: np.dtype, bias: np.ndarray | None, rounding: str) -> tuple[str, str]:
+    """Return the form of the kernel, and the rule: int64 sums have one of their own for double rounding."""
+    wide = bias.dtype == "int64" if bias is not None else rounding == "int16_multiplier"
+    if dtype != "int16" or not wide:
+        return dtype.name, rounding
+    if rounding not in WIDE_ROUNDINGS:
+        raise KernelError(
+            f"rounding is {rounding!r}; expected one of {', '.join(WIDE_ROUNDINGS)} for an int64 bias"
+        )
+    return "int16_wide", "float64" if rounding == "float64" else "int16_multiplier"
 
 
 def _conv_shape(

@@ -10,6 +10,10 @@ from quantcore.kernels.pack_filter import pack_filter
 from quantcore.kernels._core cimport KernelCall, Requant, make_call
 
 
+# how kernel names spell what is computed with
+SUFFIX = {**DTYPE_SUFFIX, "int16_wide": "s16_wide"}
+
+
 cdef qc_conv_shape c_shape(object shape):
     """Convert a `ConvShape`; a value outside int32 raises OverflowError."""
     cdef qc_conv_shape s
@@ -32,9 +36,12 @@ cdef void *address(object array):
 
 def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_offset, int32_t filter_offset,
               Requant requant) -> KernelCall:
-    """Quantized CONV_2D; `dtype` is int8 or uint8, `filter` a constant one. See ``qc_conv_params``."""
+    """Quantized CONV_2D. See ``qc_conv_params``.
+
+    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one.
+    """
     cdef qc_conv_params p
-    packed = pack(dtype, filter, shape, groups)
+    packed = pack(dtype, filter, shape, groups) if dtype in ("int8", "uint8") else None
     p.shape = c_shape(shape)
     p.groups = groups
     p.input_offset = input_offset
@@ -42,7 +49,7 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     p.requant = requant.c
     p.packed = address(packed)
     scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
-    return make_call(f"conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+    return make_call(f"conv_{SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
 
 
 def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,

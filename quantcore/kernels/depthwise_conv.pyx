@@ -4,7 +4,7 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels.conv import SUFFIX
 from quantcore.kernels.pack_filter import pack_depthwise_filter
 
 from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
@@ -40,17 +40,19 @@ cdef object pack(str dtype, filter, shape):
 
 def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, int32_t filter_offset,
                         Requant requant) -> KernelCall:
-    """Quantized DEPTHWISE_CONV_2D; `dtype` is int8 or uint8, `filter` a constant one. See
-    ``qc_depthwise_params``."""
+    """Quantized DEPTHWISE_CONV_2D. See ``qc_depthwise_params``.
+
+    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one.
+    """
     cdef qc_depthwise_params p
-    packed = pack(dtype, filter, shape)
+    packed = pack(dtype, filter, shape) if dtype in ("int8", "uint8") else None
     p.shape = c_shape(shape)
     p.input_offset = input_offset
     p.filter_offset = filter_offset
     p.requant = requant.c
     p.packed = address(packed)
     scratch = qc_depthwise_scratch_size(&p.shape, packed is not None)
-    return make_call(f"depthwise_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+    return make_call(f"depthwise_conv_{SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
 
 
 def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max) -> KernelCall:

@@ -10,8 +10,10 @@ from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.ops.convolution import (
+    CONVOLUTION_FORMS,
     check_bias_scale,
     check_filter_scales,
+    check_int16,
     check_quantization,
     check_symmetric_filter,
     conv_form,
@@ -96,9 +98,14 @@ def conv_groups(node: Node) -> int:
 
 
 def conv_variant(node: Node) -> str:
-    """Return ``grouped``, or "" for one group: TFLite's optimized code does not group."""
-    x, w = node.input(0), node.input(1)
-    return "grouped" if x.shape[-1:] != w.shape[-1:] else ""
+    """Return ``grouped``, ``int32_bias`` (of int16), both, or "".
+
+    TFLite's optimized code does not group, and int16 activations have int64 sums by default.
+    """
+    x, w, bias = node.input(0), node.input(1), node.optional_input(2)
+    narrow = x.dtype == "int16" and bias is not None and bias.dtype == "int32"
+    grouped = x.shape[-1:] != w.shape[-1:]
+    return "_".join(("int32_bias",) * narrow + ("grouped",) * grouped)
 
 
 def delegated_convolution(node: Node, axis: int) -> bool:
@@ -150,7 +157,7 @@ def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
 
 @operator(
     "CONV_2D",
-    dtypes=("int8", "uint8", "float32", "hybrid"),
+    dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=8,
     page="conv_2d",
     macs=conv_macs,
@@ -160,13 +167,15 @@ def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
 )
 def lower_conv_2d(node: Node) -> KernelCall:
     """Lower CONV_2D: one filter per output channel, of ``shape[0]`` of the filter."""
-    form = conv_form(node)
+    form = conv_form(node, CONVOLUTION_FORMS)
+    if form == "int16" and node.rule.rounding == "int16_multiplier":
+        form = "int16_wide"
     x, w, y = node.input(0), node.input(1), node.output
     shape = conv_shape(node, w.shape[0] if w.shape else 0)
     groups = conv_groups(node)
     bias = optional_bias(node, form, shape.output_channels)
-    if bias is None and node.profile.name != "tflm":
-        raise node.refuse("there is no bias; TFLite's CONV_2D requires one")
+    if bias is None and (node.profile.name != "tflm" or x.dtype == "int16"):
+        raise node.refuse("there is no bias; expected one")
     activation = node.options.get("fused_activation_function", "NONE")
     y.shape = (shape.batches, shape.output_height, shape.output_width, shape.output_channels)
     if form == "float32":
@@ -179,6 +188,8 @@ def lower_conv_2d(node: Node) -> KernelCall:
     check_quantization(node, shape.output_channels, axes=(0, 1, 2, 3))
     if form == "uint8":
         check_bias_scale(node, bias)
+    elif x.dtype == "int16":
+        check_int16(node, bias)
     else:
         check_symmetric_filter(node)
     multiplier = output_multipliers(node)["output"]

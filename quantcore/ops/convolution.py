@@ -15,9 +15,11 @@ from quantcore.ops.registry import Node, Operand
 from quantcore.ops.requant import product_multiplier
 
 __all__ = [
+    "CONVOLUTION_FORMS",
     "FORMS",
     "check_bias_scale",
     "check_filter_scales",
+    "check_int16",
     "check_quantization",
     "check_symmetric_filter",
     "conv_form",
@@ -45,6 +47,10 @@ FORMS = {
     ("float32", "float32"): "float32",
     ("float32", "int8"): "hybrid",
 }
+
+
+# those of the convolutions
+CONVOLUTION_FORMS = {**FORMS, ("int16", "int8"): "int16"}
 
 
 def conv_form(node: Node, forms: Mapping[tuple[str, str], str] = FORMS) -> str:
@@ -124,6 +130,20 @@ def check_symmetric_filter(node: Node) -> None:
     quantization = node.input(1).tensor.quantization
     if quantization is not None and np.any(quantization.zero_point != 0):
         raise node.refuse(f"int8 filter has zero points {quantization.zero_point}; expected 0")
+
+
+def check_int16(node: Node, bias: Operand | None) -> None:
+    """Check zero points of a 16x8 form, and that TFLite takes the bias for what it is."""
+    x, y = node.input(0), node.output
+    if x.zero_point or y.zero_point:
+        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+    check_symmetric_filter(node)
+    named = str(node.options.get("quantized_bias_type", "FLOAT32"))
+    if bias is not None and node.profile.name != "tflm" and (named == "INT32") != (bias.dtype == "int32"):
+        raise node.refuse(
+            f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}; expected INT32 for "
+            "int32 alone"
+        )
 
 
 def check_bias_scale(node: Node, bias: Operand | None, x: Operand | None = None) -> None:

@@ -9,8 +9,10 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.ops.conv import conv_shape, delegated_convolution
 from quantcore.ops.convolution import (
+    CONVOLUTION_FORMS,
     check_bias_scale,
     check_filter_scales,
+    check_int16,
     check_quantization,
     conv_form,
     optional_bias,
@@ -82,7 +84,7 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
 
 @operator(
     "DEPTHWISE_CONV_2D",
-    dtypes=("int8", "uint8", "float32", "hybrid"),
+    dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=7,
     page="depthwise_conv_2d",
     macs=depthwise_macs,
@@ -91,7 +93,9 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
 )
 def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     """Lower DEPTHWISE_CONV_2D; the depth multiplier follows from the shapes, as in TFLite."""
-    form = conv_form(node)
+    form = conv_form(node, CONVOLUTION_FORMS)
+    if form == "int16":
+        form = "int16_wide"
     x, w, y = node.input(0), node.input(1), node.output
     channels = w.shape[-1] if w.shape else 0
     shape = conv_shape(node, channels)
@@ -112,6 +116,8 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     check_quantization(node, channels, axes=(3, 2, 1, 0))
     if form == "uint8":
         check_bias_scale(node, bias)
+    if x.dtype == "int16":
+        check_int16(node, bias)
     multiplier = output_multipliers(node)["output"]
     check_requantization_scale(node, multiplier)
     return kernels.depthwise_conv_call(

@@ -29,6 +29,9 @@ __all__ = [
 # makes 3.4e38 of an infinity. (The unfused RELU does not; RELU_0_TO_1 exists unfused only.)
 _FLOAT_MAX = float(np.finfo(np.float32).max)
 
+# Largest left shift of int64 sums
+WIDE_SHIFT_LIMIT = 7
+
 FLOAT_BOUNDS = {
     "NONE": (-_FLOAT_MAX, _FLOAT_MAX),
     "RELU": (0.0, _FLOAT_MAX),
@@ -142,6 +145,11 @@ def make_requant(
     multiplier, shift = checked_multiplier(node, real_multiplier)
     low, high = quantized_bounds(node, activation, output)
     rule = node.rule
+    if (rounding or rule.rounding) == "int16_multiplier" and np.max(shift) > WIDE_SHIFT_LIMIT:
+        raise node.refuse(
+            f"the scales give the multiplier {real_multiplier.max():g}; expected less than "
+            f"{2**WIDE_SHIFT_LIMIT}, beyond which TFLite's 64-bit arithmetic is undefined"
+        )
     body = length // rule.block * rule.block if rule.block and length is not None else None
     return Requant(
         rounding or rule.rounding,

@@ -342,3 +342,61 @@ def test_bad_arguments_of_the_others() -> None:
     for shape in ((3,), (3, 5), (3, 0), (3, 2, 2)):
         with pytest.raises(KernelError):
             qc.kernels.fully_connected(X, np.zeros(shape, np.int8), **PLAIN)
+
+
+# 16x8 -----------------------------------------------------------------------------------------------
+
+
+def by_the_formula(sums: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray, wide: bool) -> list[int]:
+    """Outputs of sums, channels last."""
+    return [
+        int16_output(int(acc), int(multipliers[i % multipliers.size]), int(shifts[i % shifts.size]), wide)
+        for i, acc in enumerate(sums.ravel())
+    ]
+
+
+def int16_output(acc: int, multiplier: int, shift: int, wide: bool) -> int:
+    """One output of a sum: by a multiplier of 16 bits for int64 sums, else by double rounding."""
+    if wide:
+        reduced = (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
+        scaled = (acc * reduced + (1 << (14 - shift))) >> (15 - shift)
+    else:
+        high = (acc * 2 ** max(shift, 0) * multiplier + (1 << 30)) >> 31
+        n = max(-shift, 0)
+        scaled = (1 if high >= 0 else -1) * ((abs(high) + ((1 << n) >> 1)) >> n)
+    return min(max(scaled, -32768), 32767)
+
+
+@pytest.mark.parametrize("bias_dtype", ["int64", "int32"])
+def test_int16_activations(bias_dtype: str) -> None:
+    rng = np.random.default_rng(8)
+    wide = bias_dtype == "int64"
+    x, w = values(rng, (2, 4, 3, 6), "int16"), values(rng, (5, 1, 1, 6), "int8")
+    bias = rng.integers(-(2**22), 2**22, 5).astype(bias_dtype)
+    multiplier, shift = rng.integers(1 << 30, 1 << 31, 5), rng.integers(-12, -7, 5)
+    acc = x.astype(np.int64) @ w[:, 0, 0].T.astype(np.int64) + bias
+    expected = by_the_formula(acc, multiplier, shift, wide)
+    given: dict[str, Any] = {"input_offset": 0, "output_offset": 0, "multiplier": multiplier, "shift": shift}
+    y = qc.kernels.conv2d(x, w, bias, **given)
+    assert y.dtype == np.int16
+    assert y.ravel().tolist() == expected
+    assert len(set(expected)) > 20
+    if wide:
+        np.testing.assert_array_equal(qc.kernels.conv2d(x, w, bias, **given, rounding="int16_multiplier"), y)
+    depthwise = qc.kernels.depthwise_conv2d(x[..., :5], w[:, 0, 0, 0].reshape(1, 1, 1, 5), bias, **given)
+    sums = x[..., :5].astype(np.int64) * w[:, 0, 0, 0] + bias
+    assert depthwise.ravel().tolist() == by_the_formula(sums, multiplier, shift, wide)
+
+
+def test_int16_arguments_out_of_range() -> None:
+    x, w = np.zeros((1, 2, 2, 3), np.int16), np.zeros((4, 1, 1, 3), np.int8)
+    for arguments, reason in (
+        ({"rounding": "ruy", "bias": np.zeros(4, np.int64)}, "expected one of double_rounding"),
+        ({"rounding": "int16_multiplier", "shift": 8}, "shift"),
+        ({"filter": w.astype(np.int16)}, "filter has dtype int16"),
+        ({"bias": np.zeros(4, np.int16)}, "bias has dtype"),
+    ):
+        with pytest.raises(KernelError, match=reason):
+            qc.kernels.conv2d(**({"input": x, "filter": w, **PLAIN} | arguments))
+    with pytest.raises(KernelError, match="bias has dtype int64"):
+        qc.kernels.conv2d(x.astype(np.int8), w, np.zeros(4, np.int64), **PLAIN)

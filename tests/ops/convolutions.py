@@ -29,12 +29,14 @@ from tests.ops.harness import (
 
 # form: dtypes of input and filter, scale of the filter
 FORMS = ("int8", "int8 per tensor", "uint8", "float32", "hybrid", "hybrid per tensor")
+# int16 activations, by the dtype of the sum: CONV_2D has both, DEPTHWISE_CONV_2D the first
+INT16_FORMS = ("int16", "int16 int32_bias")
 # forms of the convolutions by profile
 FORMS_OF = {
-    "reference": FORMS,
-    "optimized": FORMS[:4],
-    "xnnpack": FORMS[:4],
-    "tflm": ("int8", "int8 per tensor", "float32"),
+    "reference": FORMS + INT16_FORMS,
+    "optimized": FORMS[:4] + INT16_FORMS,
+    "xnnpack": FORMS[:4] + INT16_FORMS,
+    "tflm": ("int8", "int8 per tensor", "float32", *INT16_FORMS),
 }
 PAIRS = [(numerics, form) for numerics, forms in FORMS_OF.items() for form in forms]
 INTEGER_PAIRS = [(numerics, form) for numerics, form in PAIRS if form.split()[0] in ("int8", "uint8")]
@@ -155,6 +157,10 @@ def build(
     channels = filter_shape[CHANNEL_AXIS[op]]
     dtype = form.split()[0]
     z = zero_points or tuple(int(v) for v in rng.integers(-128, 128, 3))
+    if form in INT16_FORMS:
+        z = (0, 0, 0)
+    if form == "int16 int32_bias":
+        options = options | {"quantized_bias_type": "INT32"}
     x, w, y = _operands(op, form, input_shape, filter_shape, z, rng, low)
     inputs: list[Tensor | None] = [x, w]
     if bias is not False:
@@ -162,7 +168,7 @@ def build(
         if dtype in ("float32", "hybrid"):
             inputs.append(const(random_floats(rng, (channels,)) if bias is True else bias))
         else:
-            inputs.append(const(value, bias_scale(x, w)))
+            inputs.append(const(value.astype("int64" if form == "int16" else "int32"), bias_scale(x, w)))
     if not constant_filter:
         w.data = None
     return op_model(op, inputs, [y], options, version=VERSION[op])
@@ -189,8 +195,9 @@ def _operands(
     dtype = form.split()[0]
     input_scale = random_scale(rng)
     terms = np.prod(filter_shape) / channels
-    spread = np.sqrt(terms) * 75 * 75 * float(input_scale) * float(np.median(scales))
-    output_scale = np.float32(spread / rng.uniform(40, 120))
+    largest = 75 * 256 if dtype == "int16" else 75
+    spread = np.sqrt(terms) * largest * 75 * float(input_scale) * float(np.median(scales))
+    output_scale = np.float32(spread / rng.uniform(40, 120) / (256 if dtype == "int16" else 1))
     return (
         tensor(input_shape, dtype, input_scale, z[0] + shift),
         w,

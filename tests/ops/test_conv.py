@@ -392,6 +392,43 @@ def test_tflite_micro_needs_no_bias() -> None:
     check(small(b=None), [rng.integers(-128, 128, (1, 4, 4, 2)).astype(np.int8)], numerics="tflm")
 
 
+@pytest.mark.parametrize("numerics", ["reference", "optimized", "tflm"])
+@pytest.mark.parametrize("bias_dtype", ["int64", "int32"])
+def test_int16_sums_on_rounding_boundaries(bias_dtype: str, numerics: str) -> None:
+    rng = np.random.default_rng(16)
+    options = PLAIN | ({"quantized_bias_type": "INT32"} if bias_dtype == "int32" else {})
+    for exponent in (-20, -12, -6, -1, 2):
+        channels = 512
+        scales = (2.0 ** rng.uniform(-1, 1, channels)).astype(np.float32)
+        scales[::2] = 1.0  # a power of two: true ties
+        steps = rng.integers(-33000, 33000, channels) + 0.5
+        bias = np.round(steps / (scales.astype(np.float64) * 2.0**exponent)) + rng.integers(-1, 2, channels)
+        if bias_dtype == "int32":
+            bias = np.clip(bias, -(2**31), 2**31 - 1)
+        x = tensor((1, 1, 1, 1), "int16", 2.0**exponent)
+        w = const(np.ones((channels, 1, 1, 1), np.int8), scales)
+        operands = [x, w, const(bias.astype(bias_dtype), bias_scale(x, w))]
+        model = op_model(OP, operands, [tensor((), "int16", 1.0)], options, version=8)
+        (y,) = check(model, [np.zeros((1, 1, 1, 1), np.int16)], numerics=numerics)
+        assert np.unique(y).size > 200
+
+
+@pytest.mark.parametrize(
+    ("bias", "options"),
+    [
+        (np.zeros(3, np.int32), {}),  # TFLite reads it as int64
+        (np.zeros(3, np.int64), {"quantized_bias_type": "INT32"}),
+        (np.zeros(3, np.float32), {}),
+    ],
+)
+def test_int16_with_another_bias_than_the_option_says(bias: Any, options: dict[str, str]) -> None:
+    w = const(np.ones((3, 2, 2, 2), np.int8), 0.5)
+    operands = [tensor((1, 4, 4, 2), "int16", 0.5), w, const(bias, 0.25)]
+    model = op_model(OP, operands, [tensor((), "int16", 1.0)], PLAIN | options, version=8)
+    with pytest.raises(UnsupportedOperatorError):
+        run_ours(model, [np.zeros((1, 4, 4, 2), np.int16)])
+
+
 def test_ties_by_profile() -> None:
     """A multiplier of 1/8 and negative ties: away from zero, up, to even; groups as in the reference."""
     rows = {}

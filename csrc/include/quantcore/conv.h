@@ -83,6 +83,13 @@ typedef qc_status qc_conv_u8_kernel(const qc_conv_params *params, const uint8_t 
                                     void *scratch);
 qc_conv_u8_kernel qc_conv_u8_ref;
 
+/* 16x8: int16 activations, int8 filter. The zero points are 0 in TFLite. s16 has int32 accumulators, which wrap,
+ * and bias; s16_wide int64 ones, and the rules of qc_requantize_wide. scratch: none. */
+qc_status qc_conv_s16_ref(const qc_conv_params *params, const int16_t *input, const int8_t *filter,
+                          const int32_t *bias, int16_t *output, void *scratch);
+qc_status qc_conv_s16_wide_ref(const qc_conv_params *params, const int16_t *input, const int8_t *filter,
+                               const int64_t *bias, int16_t *output, void *scratch);
+
 /* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
  * the order filter row, filter column, channel; places outside the input are left out. bias may be NULL
  * (then 0 is added). packed: the filter as qc_pack_filter_f32 lays it out, or NULL.

@@ -41,6 +41,14 @@ typedef qc_status qc_depthwise_conv_u8_kernel(const qc_depthwise_params *params,
                                               void *scratch);
 qc_depthwise_conv_u8_kernel qc_depthwise_conv_u8_ref;
 
+/* 16x8, as qc_conv_s16_ref and qc_conv_s16_wide_ref. */
+qc_status qc_depthwise_conv_s16_ref(const qc_depthwise_params *params, const int16_t *input,
+                                    const int8_t *filter, const int32_t *bias, int16_t *output,
+                                    void *scratch);
+qc_status qc_depthwise_conv_s16_wide_ref(const qc_depthwise_params *params, const int16_t *input,
+                                         const int8_t *filter, const int64_t *bias, int16_t *output,
+                                         void *scratch);
+
 /* float32: as qc_conv_f32_params. scratch: qc_depthwise_f32_scratch_size bytes. */
 typedef struct {
     qc_conv_shape shape;
