@@ -107,6 +107,20 @@ static uint32_t conv_sign_overflow(const qc_conv_shape *s, const int8_t *image, 
     return sum;
 }
 
+static qc_hybrid_scale quantize_image(const qc_conv_hybrid_params *p, const float *input, int64_t count,
+                                      int8_t *image) {
+    if (p->per_channel) return qc_hybrid_quantize_asymmetric(&qc_hybrid_ref, input, count, image);
+    return qc_hybrid_quantize_symmetric(&qc_hybrid_ref, input, count, image);
+}
+
+/* The output for a sum, before the activation. */
+static float hybrid_output(const qc_conv_hybrid_params *p, float acc, float scale, int32_t channel, float bias) {
+    const float filter_scale = p->filter_scale[p->per_channel ? channel : 0];
+    /* The single-scale form accumulates into an output of zeros, which turns -0 into 0. */
+    if (!p->per_channel) return 0.0f + acc * (scale * filter_scale) + bias;
+    return (p->form == QC_HYBRID_OPTIMIZED ? acc * (filter_scale * scale) : acc * filter_scale * scale) + bias;
+}
+
 qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *p, const float *input, const int8_t *filter,
                              const float *bias, float *output, void *scratch) {
     const qc_conv_shape *s = &p->shape;
@@ -114,10 +128,7 @@ qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *p, const float *input,
     const int sign_overflow = p->sign_overflow && !p->per_channel && s->output_channels % 4 != 0;
     int8_t *image = scratch;
     for (int32_t b = 0; b < s->batches; ++b) {
-        const qc_hybrid_scale q =
-            p->per_channel
-                ? qc_hybrid_quantize_asymmetric(&qc_hybrid_ref, input + b * image_size, image_size, image)
-                : qc_hybrid_quantize_symmetric(&qc_hybrid_ref, input + b * image_size, image_size, image);
+        const qc_hybrid_scale q = quantize_image(p, input + b * image_size, image_size, image);
         for (int32_t oy = 0; oy < s->output_height; ++oy) {
             for (int32_t ox = 0; ox < s->output_width; ++ox) {
                 for (int32_t channel = 0; channel < s->output_channels; ++channel) {
@@ -125,11 +136,8 @@ qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *p, const float *input,
                         conv_sum_s8(s, p->groups, image, filter, -q.zero_point, 0, oy, ox, channel);
                     if (sign_overflow) sum += conv_sign_overflow(s, image, filter, oy, ox, channel);
                     const float acc = (float)(int32_t)sum;
-                    /* The single-scale form accumulates into an output of zeros, which turns -0 into 0. */
-                    const float real = p->per_channel ? acc * p->filter_scale[channel] * q.scale
-                                                      : 0.0f + acc * (q.scale * p->filter_scale[0]);
-                    *output++ = qc_clamp_f32(real + (bias != NULL ? bias[channel] : 0.0f),
-                                             p->activation_min, p->activation_max);
+                    const float real = hybrid_output(p, acc, q.scale, channel, bias != NULL ? bias[channel] : 0.0f);
+                    *output++ = qc_clamp_f32(real, p->activation_min, p->activation_max);
                 }
             }
         }

@@ -82,6 +82,14 @@ qc_status qc_depthwise_conv_f32_ref(const qc_depthwise_f32_params *p, const floa
     return QC_OK;
 }
 
+/* A sum times the scales of image and channel. */
+static float hybrid_product(const qc_depthwise_hybrid_params *p, float acc, float scale, int32_t channel) {
+    const float filter_scale = p->filter_scale[channel];
+    if (p->form == QC_HYBRID_REFERENCE) return acc * (filter_scale * scale);
+    const int in_block = channel < p->shape.output_channels / 4 * 4;
+    return in_block ? acc * filter_scale * scale : acc * scale * filter_scale;
+}
+
 qc_status qc_depthwise_conv_hybrid_ref(const qc_depthwise_hybrid_params *p, const float *input,
                                        const int8_t *filter, const float *bias, float *output,
                                        void *scratch) {
@@ -96,7 +104,7 @@ qc_status qc_depthwise_conv_hybrid_ref(const qc_depthwise_hybrid_params *p, cons
                 for (int32_t channel = 0; channel < s->output_channels; ++channel) {
                     const uint32_t sum =
                         depthwise_sum_s8(s, image, filter, -q.zero_point, 0, oy, ox, channel);
-                    float real = (float)(int32_t)sum * (p->filter_scale[channel] * q.scale);
+                    float real = hybrid_product(p, (float)(int32_t)sum, q.scale, channel);
                     if (bias != NULL) real += bias[channel];
                     *output++ = qc_clamp_f32(real, p->activation_min, p->activation_max);
                 }

@@ -140,7 +140,8 @@ static void store_hybrid(const void *context, const int32_t *acc, int64_t row, i
 static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params *p, const float *input,
                              const int8_t *filter, const float *bias, float *output, void *scratch) {
     const qc_conv_shape *s = &p->shape;
-    if (bias == NULL || (p->sign_overflow && !p->per_channel && s->output_channels % 4 != 0))
+    if (bias == NULL || p->form != QC_HYBRID_REFERENCE ||
+        (p->sign_overflow && !p->per_channel && s->output_channels % 4 != 0))
         return qc_conv_hybrid_ref(p, input, filter, bias, output, scratch);
     const qc_pack_filter_params pack = filter_shape(s, p->groups);
     const int64_t pixels = (int64_t)s->output_height * s->output_width;

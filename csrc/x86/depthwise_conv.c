@@ -165,6 +165,8 @@ static void store_hybrid(const void *context, const int32_t *acc, int64_t row, i
 static qc_status depthwise_hybrid(const qc_gemm_isa *isa, const qc_depthwise_hybrid_params *p,
                                   const float *input, const int8_t *filter, const float *bias,
                                   float *output, void *scratch) {
+    if (p->form != QC_HYBRID_REFERENCE)
+        return qc_depthwise_conv_hybrid_ref(p, input, filter, bias, output, scratch);
     const qc_conv_shape *s = &p->shape;
     const int64_t image_size = qc_conv_image_size(s);
     uint8_t *memory = scratch;

@@ -2,6 +2,11 @@ from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core cimport qc_requant
 
+cdef extern from "quantcore/hybrid.h" nogil:
+    ctypedef enum qc_hybrid_form:
+        QC_HYBRID_REFERENCE
+        QC_HYBRID_OPTIMIZED
+
 cdef extern from "quantcore/conv.h" nogil:
     ctypedef struct qc_conv_shape:
         int32_t batches
@@ -37,6 +42,7 @@ cdef extern from "quantcore/conv.h" nogil:
         int32_t groups
         int32_t per_channel
         int32_t sign_overflow
+        qc_hybrid_form form
         const float *filter_scale
         float activation_min
         float activation_max

@@ -14,6 +14,9 @@ from quantcore.kernels._core cimport KernelCall, Requant, make_call
 SUFFIX = {**DTYPE_SUFFIX, "int16_wide": "s16_wide"}
 
 
+HYBRID_FORMS = {"reference": QC_HYBRID_REFERENCE, "optimized": QC_HYBRID_OPTIMIZED}
+
+
 cdef qc_conv_shape c_shape(object shape):
     """Convert a `ConvShape`; a value outside int32 raises OverflowError."""
     cdef qc_conv_shape s
@@ -67,8 +70,11 @@ def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,
 
 
 def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, filter_scale,
-                     float activation_min, float activation_max) -> KernelCall:
-    """CONV_2D on float32 with an int8 filter, of one scale or many; see ``qc_conv_hybrid_params``."""
+                     float activation_min, float activation_max, str form="reference") -> KernelCall:
+    """CONV_2D on float32 with an int8 filter, of one scale or many; see ``qc_conv_hybrid_params``.
+
+    `form` is one of ``HYBRID_FORMS``.
+    """
     cdef qc_conv_hybrid_params p
     packed = pack("int8", filter, shape, groups)
     scales = np.array(filter_scale, dtype=np.float32)
@@ -76,6 +82,7 @@ def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, 
     p.groups = groups
     p.per_channel = scales.size > 1
     p.sign_overflow = sign_overflow
+    p.form = <qc_hybrid_form><int>HYBRID_FORMS[form]
     p.filter_scale = <const float *>address(scales)
     p.activation_min = activation_min
     p.activation_max = activation_max

@@ -4,11 +4,11 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels.conv import SUFFIX
+from quantcore.kernels.conv import HYBRID_FORMS, SUFFIX
 from quantcore.kernels.pack_filter import pack_depthwise_filter
 
 from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
-from quantcore.kernels.conv cimport address, c_shape, qc_conv_shape
+from quantcore.kernels.conv cimport address, c_shape, qc_conv_shape, qc_hybrid_form
 
 cdef extern from "quantcore/depthwise_conv.h" nogil:
     ctypedef struct qc_depthwise_params:
@@ -23,6 +23,7 @@ cdef extern from "quantcore/depthwise_conv.h" nogil:
         float activation_max
     ctypedef struct qc_depthwise_hybrid_params:
         qc_conv_shape shape
+        qc_hybrid_form form
         const float *filter_scale
         float activation_min
         float activation_max
@@ -65,12 +66,16 @@ def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max
 
 
 def depthwise_conv_hybrid_call(shape, *, filter=None, filter_scale, float activation_min,
-                               float activation_max) -> KernelCall:
-    """DEPTHWISE_CONV_2D on float32 with an int8 filter; see ``qc_depthwise_hybrid_params``."""
+                               float activation_max, str form="reference") -> KernelCall:
+    """DEPTHWISE_CONV_2D on float32 with an int8 filter; see ``qc_depthwise_hybrid_params``.
+
+    `form` is one of ``HYBRID_FORMS``.
+    """
     cdef qc_depthwise_hybrid_params p
     packed = pack("int8", filter, shape)
     scales = np.array(filter_scale, dtype=np.float32)
     p.shape = c_shape(shape)
+    p.form = <qc_hybrid_form><int>HYBRID_FORMS[form]
     p.filter_scale = <const float *>address(scales)
     p.activation_min = activation_min
     p.activation_max = activation_max

@@ -152,6 +152,7 @@ def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
         filter_scale=scales,
         activation_min=low,
         activation_max=high,
+        form=node.rule.form or "reference",
     )
 
 

@@ -79,6 +79,7 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
         filter_scale=node.input(1).scales,
         activation_min=low,
         activation_max=high,
+        form=node.rule.form or "reference",
     )
 
 

@@ -34,7 +34,7 @@ INT16_FORMS = ("int16", "int16 int32_bias")
 # forms of the convolutions by profile
 FORMS_OF = {
     "reference": FORMS + INT16_FORMS,
-    "optimized": FORMS[:4] + INT16_FORMS,
+    "optimized": FORMS + INT16_FORMS,
     "xnnpack": FORMS[:4] + INT16_FORMS,
     "tflm": ("int8", "int8 per tensor", "float32", *INT16_FORMS),
 }

@@ -6,6 +6,7 @@
 #ifndef QUANTCORE_CONV_H
 #define QUANTCORE_CONV_H
 
+#include "quantcore/hybrid.h"
 #include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
 #include "quantcore/status.h"
@@ -125,12 +126,14 @@ qc_conv_f32_kernel qc_conv_f32_ref;
  * asymmetric, otherwise symmetric. filter_scale: [output_channels] or [1].
  * sign_overflow: whether the filter may contain -128 (see qc_hybrid_sign_overflow); it matters where there
  * is one scale, and output_channels is no multiple of 4.
+ * form: how the product per channel is formed; the line above is the reference.
  * scratch: qc_conv_hybrid_scratch_size bytes. */
 typedef struct {
     qc_conv_shape shape;
     int32_t groups;
     int32_t per_channel;
     int32_t sign_overflow;
+    qc_hybrid_form form;
     const float *filter_scale;
     float activation_min;
     float activation_max;

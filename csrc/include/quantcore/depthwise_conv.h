@@ -72,10 +72,12 @@ qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_ref;
 
 /* Hybrid: float32 activations, int8 filter with a scale per channel. Each image is quantized on the fly,
  * asymmetrically, then output = clamp(f32(sum * f32(filter_scale[channel] * scale)) + bias) with
- * sum = sum (q - zero_point) * filter in int32, converted to float32. bias may be NULL.
+ * sum = sum (q - zero_point) * filter in int32, converted to float32. bias may be NULL. form: that product
+ * may be formed otherwise.
  * packed: as in qc_depthwise_params. scratch: qc_depthwise_hybrid_scratch_size bytes. */
 typedef struct {
     qc_conv_shape shape;
+    qc_hybrid_form form;
     const float *filter_scale;
     float activation_min;
     float activation_max;

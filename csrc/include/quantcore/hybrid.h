@@ -37,6 +37,14 @@ qc_hybrid_scale qc_hybrid_quantize_symmetric(const qc_hybrid_loops *loops, const
 qc_hybrid_scale qc_hybrid_quantize_asymmetric(const qc_hybrid_loops *loops, const float *input,
                                               int64_t count, int8_t *output);
 
+/* How a hybrid convolution of a filter with a scale per channel makes a float of its sum; with q the scale of the
+ * image and w that of the channel, products and sums rounded to float32. */
+typedef enum {
+    QC_HYBRID_REFERENCE = 0,  /* CONV_2D: sum * w * q + bias; DEPTHWISE_CONV_2D: sum * (w * q) + bias */
+    QC_HYBRID_OPTIMIZED = 1,  /* CONV_2D: sum * (w * q) + bias; DEPTHWISE_CONV_2D: sum * w * q + bias in
+                                 blocks of 4 channels, sum * q * w + bias in the rest */
+} qc_hybrid_form;
+
 /* What TFLite's x86 code for dot products adds to the sum of q[i] * w[i]: it multiplies |q| by w with
  * the sign of q, which for w = -128 and q < 0 has no int8 value and stays -128. Only whole blocks of 16
  * are affected; `position` is the place of q[0] in the row, `depth` the length of the row. */
