@@ -1,10 +1,10 @@
-"""WHILE and IF."""
+"""WHILE, IF and STABLEHLO_COMPOSITE."""
 
 from __future__ import annotations
 
 from quantcore.ops.registry import CallSubgraph, Node, Operand, UnknownValueError, control_flow
 
-__all__ = ["expand_if", "expand_while"]
+__all__ = ["expand_composite", "expand_if", "expand_while"]
 
 COUNTERS = ("bool", "int32", "int64")
 
@@ -25,6 +25,12 @@ def expand_if(node: Node, call: CallSubgraph) -> list[Operand]:
     condition, *arguments = all_inputs(node)
     branch = "then" if is_true(node, [condition]) else "else"
     return call(int(node.options.get(f"{branch}_subgraph_index", -1)), arguments)
+
+
+@control_flow("STABLEHLO_COMPOSITE", max_version=1, page="control_flow")
+def expand_composite(node: Node, call: CallSubgraph) -> list[Operand]:
+    """Write out the decomposition that the model gives for a composite operator."""
+    return call(int(node.options.get("decomposition_subgraph_index", -1)), all_inputs(node))
 
 
 def all_inputs(node: Node) -> list[Operand]:

@@ -291,6 +291,23 @@ def test_a_condition_computed_from_data() -> None:
     )
 
 
+@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack"])
+def test_composite(numerics: str) -> None:
+    x = values()
+    part = {"x": x, "y": values(), "z": values()}
+    composed = graph_model(part, [Op("ADD", ["x", "y"], ["z"], version=2)], ["x", "y"], ["z"])
+
+    def composite(subgraph: int) -> Model:
+        options = {"name": "example.add", "decomposition_subgraph_index": subgraph}
+        call = Op("STABLEHLO_COMPOSITE", ["x", "y"], ["z"], options)
+        return graph_model(part, [call], ["x", "y"], ["z"], [composed])
+
+    check(composite(1), sample(), numerics=numerics)
+    for subgraph in (0, -1):
+        with pytest.raises(QuantcoreError):
+            qc.Interpreter(composite(subgraph))
+
+
 def test_hostile_indices_and_counts_do_not_crash() -> None:
     for options in ({"body_subgraph_index": -1}, {"cond_subgraph_index": 2}, {"cond_subgraph_index": 0}):
         with pytest.raises(QuantcoreError):
