@@ -32,6 +32,7 @@
 #include "quantcore/resize.h"
 #include "quantcore/scan.h"
 #include "quantcore/scatter.h"
+#include "quantcore/select.h"
 #include "quantcore/softmax.h"
 #include "quantcore/svdf.h"
 #include "quantcore/topk.h"

@@ -175,6 +175,9 @@ PROFILES: dict[str, Profile] = {
         confirmed_on={"tensorflow": "2.21.0"},
         rules={
             **MOVEMENT,
+            **rows("any", "SELECT", "SELECT_V2"),
+            **rows("float32 int8 int32", "SQUARED_DIFFERENCE"),
+            **rows("any", "MAXIMUM", "MINIMUM"),
             ("ADD", "int8"): Rule(form="combined", block=16),
             ("ADD", "uint8"): Rule(form="truncated", block=8),
             ("ADD", "int16"): Rule(form="combined", block=16),
@@ -296,7 +299,8 @@ PROFILES: dict[str, Profile] = {
         rules={
             **rows("int8 uint8", "ADD", "SUB", rule=Rule(form="weighted_sum", bounds="xnnpack")),
             **rows("int8 uint8", "MUL", rule=Rule("float32", "float32", bounds="xnnpack")),
-            **rows("float32", "ADD", "MUL", "SUB", rule=Rule(form="flushed")),
+            **rows("float32", "ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", rule=Rule(form="flushed")),
+            **rows("float32", "SQUARED_DIFFERENCE", "SUB", rule=Rule(form="flushed")),
             ("BATCH_MATMUL", "float32"): SUMMED,
             ("BATCH_MATMUL", "int8"): Rule("float32", "float32", form="symmetric_rhs"),
             **rows("float32", "CONV_2D", "DEPTHWISE_CONV_2D", rule=SUMMED),
@@ -343,6 +347,9 @@ PROFILES: dict[str, Profile] = {
         resolver="TFLM",
         confirmed_on={"tflite-micro": "0.dev20261023182759"},
         rules={
+            **rows("float32 int8 int16", "SELECT_V2"),
+            **rows("float32 int8 int32", "SQUARED_DIFFERENCE"),
+            **rows("float32 int8 int16 int32 int64", "MAXIMUM", "MINIMUM"),
             **rows("float32 int8 int16 int32", "MUL"),
             **rows("float32 int8 int32", "ADD", "SUB"),
             **rows("int16", "ADD", "SUB", rule=Rule(form="general")),

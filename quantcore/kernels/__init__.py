@@ -10,7 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantcore.kernels.api_arithmetic import add, average_pool2d, max_pool2d, mul, softmax
+    from quantcore.kernels.api_arithmetic import (
+        add,
+        average_pool2d,
+        max_pool2d,
+        maximum,
+        minimum,
+        mul,
+        softmax,
+        sub,
+    )
     from quantcore.kernels.api_convolution import conv2d, depthwise_conv2d
     from quantcore.kernels.api_movement import pad, transpose
     from quantcore.kernels.api_products import batch_matmul, fully_connected, transpose_conv
@@ -26,9 +35,12 @@ __all__ = [
     "fully_connected",
     "lstm",
     "max_pool2d",
+    "maximum",
+    "minimum",
     "mul",
     "pad",
     "softmax",
+    "sub",
     "svdf",
     "transpose",
     "transpose_conv",
@@ -44,9 +56,12 @@ _MODULE_OF = {
     "fully_connected": "api_products",
     "lstm": "api_recurrent",
     "max_pool2d": "api_arithmetic",
+    "maximum": "api_arithmetic",
+    "minimum": "api_arithmetic",
     "mul": "api_arithmetic",
     "pad": "api_movement",
     "softmax": "api_arithmetic",
+    "sub": "api_arithmetic",
     "svdf": "api_recurrent",
     "transpose": "api_movement",
     "transpose_conv": "api_products",

@@ -1,4 +1,4 @@
-"""ADD, MUL, pools and SOFTMAX on arrays."""
+"""ADD, SUB, MUL, MAXIMUM, MINIMUM, pools and SOFTMAX on arrays."""
 
 from __future__ import annotations
 
@@ -11,25 +11,51 @@ from quantcore.errors import KernelError
 from quantcore.kernels._core import Requant
 from quantcore.kernels._softmax import softmax_call, softmax_s16_call
 from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input, fixed_point
-from quantcore.kernels.elementwise import add_call, broadcast_shape, mul_call
+from quantcore.kernels.elementwise import add_call, broadcast_shape, mul_call, selection_call
 from quantcore.kernels.pool import pool_call
 from quantcore.ops.knots import softmax_tables
 from quantcore.ops.padding import Padding, conv_geometry
 
-__all__ = ["add", "average_pool2d", "max_pool2d", "mul", "softmax"]
+__all__ = ["add", "average_pool2d", "max_pool2d", "maximum", "minimum", "mul", "softmax", "sub"]
 
 EIGHT_BITS = ("int8", "uint8")
 KNOTS = 513
 MAX_SUMMANDS = {"int8": 8191, "uint8": 8191, "int16": 65535}  # exps of 1 that sums for an int16 output hold
+QUANTIZED = (*EIGHT_BITS, "int16")
 POOLED = (*EIGHT_BITS, "int16")
 MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
 
 
 def _two_inputs(input1: Any, input2: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return both inputs, contiguous and of one dtype, and the uninitialized output."""
-    a = contiguous_input("input1", input1, EIGHT_BITS)
+    a = contiguous_input("input1", input1, QUANTIZED)
     b = contiguous_input("input2", input2, (a.dtype.name,))
     return a, b, np.empty(broadcast_shape(a.shape, b.shape), a.dtype)
+
+
+def _sum(op: str, input1: Any, input2: Any, arguments: dict[str, Any]) -> np.ndarray:
+    a, b, output = _two_inputs(input1, input2)
+    left_shift, limit = (15, 32768) if a.dtype == np.int16 else (20, 255)
+    if arguments["left_shift"] is not None:
+        left_shift = check_range("left_shift", arguments["left_shift"], 0, left_shift)
+    checked = {}
+    for role in ("input1", "input2", "output"):
+        checked[f"{role}_offset"] = check_range(f"{role}_offset", arguments[f"{role}_offset"], -limit, limit)
+        checked[f"{role}_multiplier"], checked[f"{role}_shift"] = fixed_point(
+            f"{role}_", arguments[f"{role}_multiplier"], arguments[f"{role}_shift"], 0
+        )
+    low, high = activation_bounds(a.dtype, arguments["activation_min"], arguments["activation_max"])
+    add_call(
+        op,
+        a.dtype.name,
+        shape1=a.shape,
+        shape2=b.shape,
+        left_shift=left_shift,
+        activation_min=low,
+        activation_max=high,
+        **checked,
+    )([a, b], [output])
+    return output
 
 
 def add(
@@ -45,7 +71,7 @@ def add(
     output_offset: int,
     output_multiplier: int,
     output_shift: int,
-    left_shift: int = 20,
+    left_shift: int | None = None,
     activation_min: int | None = None,
     activation_max: int | None = None,
 ) -> np.ndarray:
@@ -57,17 +83,17 @@ def add(
 
     Parameters
     ----------
-    input1, input2 : array_like of int8 or uint8
+    input1, input2 : array_like of int8, uint8 or int16
         Of one dtype.
     input1_offset, input2_offset : int
-        In [-255, 255].
+        In [-255, 255]; int16: [-32768, 32768].
     input1_multiplier, input2_multiplier, output_multiplier : int
         0, or in [2**30, 2**31).
     input1_shift, input2_shift, output_shift : int
         In [-31, 0].
     output_offset : int
-    left_shift : int
-        In [0, 20].
+    left_shift : int, optional
+        In [0, 20], by default 20; int16: in [0, 15], by default 15.
     activation_min, activation_max : int, optional
         Bounds of the output; default: those of the dtype.
 
@@ -82,32 +108,36 @@ def add(
 
     Notes
     -----
-    TFLite ``kernels/internal/reference/integer_ops/add.h``, CMSIS-NN ``arm_elementwise_add_s8``.
+    TFLite ``kernels/internal/reference/integer_ops/add.h``, CMSIS-NN ``arm_elementwise_add_s8``
+    and ``arm_elementwise_add_s16``.
     """
-    a, b, output = _two_inputs(input1, input2)
-    first = fixed_point("input1_", input1_multiplier, input1_shift, 0)
-    second = fixed_point("input2_", input2_multiplier, input2_shift, 0)
-    last = fixed_point("output_", output_multiplier, output_shift, 0)
-    low, high = activation_bounds(a.dtype, activation_min, activation_max)
-    add_call(
-        "add",
-        a.dtype.name,
-        shape1=a.shape,
-        shape2=b.shape,
-        left_shift=check_range("left_shift", left_shift, 0, 20),
-        input1_offset=check_range("input1_offset", input1_offset, -255, 255),
-        input1_multiplier=first[0],
-        input1_shift=first[1],
-        input2_offset=check_range("input2_offset", input2_offset, -255, 255),
-        input2_multiplier=second[0],
-        input2_shift=second[1],
-        output_offset=check_range("output_offset", output_offset, -255, 255),
-        output_multiplier=last[0],
-        output_shift=last[1],
-        activation_min=low,
-        activation_max=high,
-    )([a, b], [output])
-    return output
+    arguments = dict(locals())
+    return _sum("add", arguments.pop("input1"), arguments.pop("input2"), arguments)
+
+
+def sub(
+    input1: Any,
+    input2: Any,
+    *,
+    input1_offset: int,
+    input1_multiplier: int,
+    input1_shift: int,
+    input2_offset: int,
+    input2_multiplier: int,
+    input2_shift: int,
+    output_offset: int,
+    output_multiplier: int,
+    output_shift: int,
+    left_shift: int | None = None,
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+) -> np.ndarray:
+    """Subtract the second of two quantized arrays, which broadcast, from the first.
+
+    Parameters, results and errors are those of `add`. TFLite ``kernels/internal/reference/sub.h``.
+    """
+    arguments = dict(locals())
+    return _sum("sub", arguments.pop("input1"), arguments.pop("input2"), arguments)
 
 
 def mul(
@@ -129,10 +159,10 @@ def mul(
 
     Parameters
     ----------
-    input1, input2 : array_like of int8 or uint8
+    input1, input2 : array_like of int8, uint8 or int16
         Of one dtype.
     input1_offset, input2_offset, output_offset : int
-        In [-255, 255].
+        In [-255, 255]; int16: 0.
     multiplier, shift : int
         Of ``s1 * s2 / s``: 0 or in [2**30, 2**31); in [-31, 31].
     activation_min, activation_max : int, optional
@@ -151,16 +181,18 @@ def mul(
 
     Notes
     -----
-    TFLite ``kernels/internal/reference/integer_ops/mul.h``, CMSIS-NN ``arm_elementwise_mul_s8``.
+    TFLite ``kernels/internal/reference/integer_ops/mul.h``, CMSIS-NN ``arm_elementwise_mul_s8``
+    and ``arm_elementwise_mul_s16``.
     """
     a, b, output = _two_inputs(input1, input2)
+    limit = 0 if a.dtype == np.int16 else 255
     m, s = fixed_point("", multiplier, shift, 30 if rounding == "single_rounding" else 31)
     low, high = activation_bounds(a.dtype, activation_min, activation_max)
     requant = Requant(
         rounding,
         m,
         s,
-        output_offset=check_range("output_offset", output_offset, -255, 255),
+        output_offset=check_range("output_offset", output_offset, -limit, limit),
         activation_min=low,
         activation_max=high,
     )
@@ -168,11 +200,49 @@ def mul(
         a.dtype.name,
         shape1=a.shape,
         shape2=b.shape,
-        input1_offset=check_range("input1_offset", input1_offset, -255, 255),
-        input2_offset=check_range("input2_offset", input2_offset, -255, 255),
+        input1_offset=check_range("input1_offset", input1_offset, -limit, limit),
+        input2_offset=check_range("input2_offset", input2_offset, -limit, limit),
         requant=requant,
     )([a, b], [output])
     return output
+
+
+def _select(op: str, input1: Any, input2: Any) -> np.ndarray:
+    a, b, output = _two_inputs(input1, input2)
+    selection_call(op, a.dtype.name, shape1=a.shape, shape2=b.shape)([a, b], [output])
+    return output
+
+
+def maximum(input1: Any, input2: Any) -> np.ndarray:
+    """Return the greater of two quantized arrays of the same scale, which broadcast, element by element.
+
+    Parameters
+    ----------
+    input1, input2 : array_like of int8, uint8 or int16
+        Of one dtype.
+
+    Returns
+    -------
+    ndarray of the inputs' dtype
+
+    Raises
+    ------
+    KernelError
+        Another dtype, or shapes that do not broadcast.
+
+    Notes
+    -----
+    TFLite ``kernels/maximum_minimum.cc``, CMSIS-NN ``arm_maximum_s8``.
+    """
+    return _select("maximum", input1, input2)
+
+
+def minimum(input1: Any, input2: Any) -> np.ndarray:
+    """Return the lesser of two quantized arrays of the same scale, which broadcast, element by element.
+
+    Parameters, results and errors are those of `maximum`. CMSIS-NN ``arm_minimum_s8``.
+    """
+    return _select("minimum", input1, input2)
 
 
 def _pool(

@@ -199,7 +199,10 @@ def mul_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_off
 
 def arithmetic_f32_call(op, *, shape1, shape2, float activation_min, float activation_max,
                         bint flushed=False) -> KernelCall:
-    """``"add"``, ``"sub"`` or ``"mul"`` on float32; flushed: subnormal numbers are zeros."""
+    """``"add"``, ``"sub"``, ``"mul"``, ``"squared_difference"`` on float32.
+
+    flushed: subnormal numbers are zeros; ``"div"`` is allowed too.
+    """
     cdef qc_arithmetic_f32_params p
     fill_broadcast(&p.broadcast, shape1, shape2)
     p.activation_min = activation_min
@@ -225,8 +228,8 @@ def arithmetic_s64_call(op, *, shape1, shape2, int64_t activation_min, int64_t a
     return make_call(f"{op}_s64", &p, sizeof(p))
 
 
-def selection_call(op, dtype, *, shape1, shape2) -> KernelCall:
-    """``"maximum"`` or ``"minimum"`` of stored values."""
+def selection_call(op, dtype, *, shape1, shape2, bint flushed=False) -> KernelCall:
+    """``"maximum"`` or ``"minimum"`` of stored values; flushed: subnormal float32 numbers are zeros."""
     cdef qc_selection_params p
     fill_broadcast(&p.broadcast, shape1, shape2)
-    return make_call(f"{op}_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return make_call(f"{op}_{DTYPE_SUFFIX[dtype]}" + ("_flushed" if flushed else ""), &p, sizeof(p))

@@ -7,7 +7,12 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import division as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.elementwise import broadcast_operands, fused_activation
+from quantcore.ops.elementwise import (
+    broadcast_operands,
+    delegated_float,
+    fused_activation,
+    lower_flushed,
+)
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import float_bounds, quantized_bounds, quotient, type_bounds
@@ -26,13 +31,20 @@ def div_multipliers(node: Node) -> dict[str, np.ndarray]:
 
 
 @operator(
-    "DIV", dtypes=(*QUANTIZED, "float32", "int32"), max_version=2, page="div", multipliers=div_multipliers
+    "DIV",
+    dtypes=(*QUANTIZED, "float32", "int32"),
+    max_version=2,
+    page="div",
+    multipliers=div_multipliers,
+    xnnpack=delegated_float,
 )
 def lower_div(node: Node) -> KernelCall:
     """Lower DIV."""
     a, b, y, dtype = broadcast_operands(node, (*QUANTIZED, "float32", "int32"), 5)
     activation = fused_activation(node)
     if dtype == "float32":
+        if node.rule.form == "flushed":
+            return lower_flushed(node, "div", a, b)
         low, high = float_bounds(node, activation)
         return kernels.div_f32_call(shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high)
     if dtype == "int32":

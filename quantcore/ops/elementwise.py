@@ -14,7 +14,15 @@ from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, type_bounds
 
-__all__ = ["broadcast_operands", "delegable_pair", "fused_activation", "lower_arithmetic", "walked_in_rows"]
+__all__ = [
+    "broadcast_operands",
+    "delegable_pair",
+    "delegated_float",
+    "fused_activation",
+    "lower_arithmetic",
+    "lower_flushed",
+    "walked_in_rows",
+]
 
 DTYPES = ("int8", "uint8", "float32", "int32", "int64")
 SELECTED = (*DTYPES, "int16")
@@ -61,11 +69,10 @@ def lower_arithmetic(node: Node, op: str, a: Operand, b: Operand, dtype: str) ->
     """Lower the form without scales: float32, int32, int64."""
     low, high = float_bounds(node, fused_activation(node))
     if dtype == "float32":
-        flushed = node.rule.form == "flushed"
-        if flushed:  # XNNPACK has no bound where the activation has none
-            low, high = (-math.inf if low == FLOAT_MIN else low), (math.inf if high == FLOAT_MAX else high)
+        if node.rule.form == "flushed":
+            return lower_flushed(node, op, a, b)
         return kernels.arithmetic_f32_call(
-            op, shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high, flushed=flushed
+            op, shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high
         )
     if node.rule.form == "unbounded":
         low, high = float_bounds(node, "NONE")
@@ -78,6 +85,19 @@ def lower_arithmetic(node: Node, op: str, a: Operand, b: Operand, dtype: str) ->
         shape2=b.shape,
         activation_min=tmin if low < tmin else int(low),
         activation_max=tmax if high > tmax else int(high),
+    )
+
+
+def lower_flushed(node: Node, op: str, a: Operand, b: Operand) -> KernelCall:
+    """Lower XNNPACK's float32: subnormals are zeros, and there is no bound where the activation has none."""
+    low, high = float_bounds(node, fused_activation(node))
+    return kernels.arithmetic_f32_call(
+        op,
+        shape1=a.shape,
+        shape2=b.shape,
+        activation_min=-math.inf if low == FLOAT_MIN else low,
+        activation_max=math.inf if high == FLOAT_MAX else high,
+        flushed=True,
     )
 
 
@@ -122,8 +142,14 @@ def delegable_pair(node: Node, dtypes: tuple[str, ...]) -> bool:
     )
 
 
-@operator("MAXIMUM", "MINIMUM", dtypes=SELECTED, max_version=4, page="maximum")
+def delegated_float(node: Node) -> bool:
+    """Whether XNNPACK takes an operator that it has for float32 alone."""
+    return delegable_pair(node, ("float32",))
+
+
+@operator("MAXIMUM", "MINIMUM", dtypes=SELECTED, max_version=4, page="maximum", xnnpack=delegated_float)
 def lower_selection(node: Node) -> KernelCall:
     """Lower MAXIMUM and MINIMUM. Stored values are compared: TFLite, too, ignores scales that differ."""
     a, b, _, dtype = broadcast_operands(node, SELECTED, MAX_SELECTION_RANK)
-    return kernels.selection_call(node.op.op.lower(), dtype, shape1=a.shape, shape2=b.shape)
+    flushed = node.rule.form == "flushed"
+    return kernels.selection_call(node.op.op.lower(), dtype, shape1=a.shape, shape2=b.shape, flushed=flushed)

@@ -1,4 +1,4 @@
-"""The public functions add, mul, average_pool2d, max_pool2d, softmax: operators' results, clear errors."""
+"""The public functions add, sub, mul, maximum, minimum, pools, softmax: operators' results, clear errors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import quantcore as qc
 from quantcore.ops.knots import softmax_tables
 from tests.ops.harness import assert_same_bits, check, op_model, random_values, tensor
 from tests.ops.test_add import binary
+from tests.ops.test_maximum import selection
 from tests.ops.test_pool import pool
 from tests.ops.test_softmax import softmax
 
@@ -56,6 +57,41 @@ def test_add_and_mul_are_the_operators(dtype: str) -> None:
     (expected,) = check(binary("MUL", (s1, 3, s2, -5, s, 7), a.shape, b.shape, dtype), [a, b])
     y = qc.kernels.mul(a, b, **offsets, **multipliers("", np.float32(s1) * np.float32(s2) / np.float32(s)))
     assert_same_bits(y, expected)
+
+
+def test_int16_and_sub_are_the_operators() -> None:
+    rng = np.random.default_rng(4)
+    for dtype, bits, shift in (("int16", 15, 0), ("int8", 20, 0), ("uint8", 20, 128)):
+        a, b = random_values(rng, (7, 1, 9), dtype), random_values(rng, (5, 9), dtype)
+        s1, s2, s = (float(np.float32(v)) for v in (0.04, 0.03, 0.05))
+        common = 2 * max(s1, s2)
+        for op in ("ADD", "SUB"):
+            y = getattr(qc.kernels, op.lower())(
+                a,
+                b,
+                input1_offset=-shift,
+                input2_offset=-shift,
+                output_offset=shift,
+                **multipliers("input1_", s1 / common),
+                **multipliers("input2_", s2 / common),
+                **multipliers("output_", common / (2**bits * s)),
+            )
+            (expected,) = check(binary(op, (s1, 0, s2, 0, s, 0), a.shape, b.shape, dtype), [a, b])
+            assert_same_bits(y, expected, f"{op} {dtype}")
+    a, b = random_values(rng, (7, 1, 9), "int16"), random_values(rng, (5, 9), "int16")
+    (expected,) = check(binary("MUL", (1e-4, 0, 3e-5, 0, 1.2e-4, 0), a.shape, b.shape, "int16"), [a, b])
+    real = np.float32(1e-4) * np.float32(3e-5) / np.float32(1.2e-4)
+    zeros = {"input1_offset": 0, "input2_offset": 0, "output_offset": 0}
+    assert_same_bits(qc.kernels.mul(a, b, **zeros, **multipliers("", real)), expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_maximum_and_minimum_are_the_operators(dtype: str) -> None:
+    rng = np.random.default_rng(5)
+    a, b = random_values(rng, (7, 1, 9), dtype), random_values(rng, (5, 9), dtype)
+    for name in ("maximum", "minimum"):
+        (expected,) = check(selection(name.upper(), a.shape, b.shape, dtype), [a, b])
+        assert_same_bits(getattr(qc.kernels, name)(a, b), expected)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
@@ -133,14 +169,19 @@ def test_inputs_may_be_strided_read_only_empty_or_scalar() -> None:
 
 
 INT8 = np.zeros((1, 4, 4, 1), np.int8)
+INT16 = INT8.astype(np.int16)
 BAD_CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
-    ("add", (INT8, INT8.astype(np.int16)), ADD, "input2 has dtype int16"),
+    ("add", (INT8, INT16), ADD, "input2 has dtype int16"),
     ("add", (INT8.astype(np.float32), INT8), ADD, "input1 has dtype float32"),
     ("add", (np.zeros(3, np.int8), np.zeros(4, np.int8)), ADD, "do not broadcast"),
     ("add", (INT8, INT8), ADD | {"input1_shift": 1}, "input1_shift is 1"),
     ("add", (INT8, INT8), ADD | {"input2_multiplier": 5}, "at least 2\\*\\*30"),
     ("add", (INT8, INT8), ADD | {"output_offset": 256}, "output_offset is 256"),
     ("add", (INT8, INT8), ADD | {"left_shift": 21}, "left_shift is 21"),
+    ("sub", (INT8, INT8), ADD | {"input1_offset": 256}, "input1_offset is 256"),
+    ("add", (INT16, INT16), ADD | {"left_shift": 16}, "left_shift is 16"),
+    ("mul", (INT16, INT16), MUL, "output_offset is 7"),
+    ("maximum", (INT8, INT16), {}, "input2 has dtype int16"),
     ("add", (INT8, INT8), ADD | {"activation_min": 5, "activation_max": 4}, "above"),
     ("mul", (INT8, INT8), MUL | {"shift": 32}, "shift is 32"),
     ("mul", (INT8, INT8), MUL | {"multiplier": 2**31}, "multiplier is"),

@@ -111,8 +111,18 @@ def test_without_scales(op: str, dtype: str) -> None:
             check(divide(op, dtype, shapes), [x, d], numerics=profile)
 
 
+@pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
+def test_special_floats_in_every_profile(activation: str) -> None:
+    """Infinities, NaN, zeros; subnormal numbers, which XNNPACK takes for zeros; division by zero."""
+    rng = np.random.default_rng(4)
+    for shapes in (((40, 20), (40, 20)), ((40, 20), (20,)), ((40, 1), (1, 20))):
+        x, d = (random_values(rng, shape, "float32", special=True) for shape in shapes)
+        x.reshape(-1)[:10], d.reshape(-1)[:10] = rng.uniform(-3e-38, 3e-38, (2, 10))
+        for profile in PROFILES:
+            check(divide("DIV", "float32", shapes, None, activation), [x, d], numerics=profile)
+
+
 def test_float_profiles() -> None:
-    """XNNPACK flushes subnormal numbers; on others its division is exact."""
     rng = np.random.default_rng(2)
     x, d = (rng.normal(0, 9, (50, 20)).astype(np.float32) for _ in range(2))
     for op in ("DIV", "FLOOR_DIV", "FLOOR_MOD"):

@@ -19,7 +19,7 @@ from tests.ops.harness import (
     run_page,
     tensor,
 )
-from tests.ops.test_add import SHAPES, all_pairs
+from tests.ops.test_add import PROFILES, SHAPES, all_pairs
 
 OPS = ("MAXIMUM", "MINIMUM")
 DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32")
@@ -29,14 +29,20 @@ def selection(op: str, shape1: Any, shape2: Any, dtype: str) -> Model:
     return op_model(op, [tensor(shape1, dtype), tensor(shape2, dtype)], [tensor((), dtype)], version=4)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("op", OPS)
-def test_broadcasting(op: str, dtype: str) -> None:
+def test_broadcasting(op: str, profile: str) -> None:
     rng = np.random.default_rng(81)
-    for shape1, shape2 in SHAPES:
-        if shape1 == shape2 or max(len(shape1), len(shape2)) <= 5:
-            data = [random_values(rng, shape, dtype) for shape in (shape1, shape2)]
-            check(selection(op, shape1, shape2, dtype), data)
+    for dtype in DTYPES:
+        if (dtype, profile) == ("uint8", "tflm"):
+            continue
+        for shape1, shape2 in SHAPES:
+            rank = max(len(shape1), len(shape2))
+            if profile != "reference" and (0 in shape1 or (profile == "tflm" and rank > 4)):
+                continue
+            if shape1 == shape2 or rank <= 5:
+                data = [random_values(rng, shape, dtype) for shape in (shape1, shape2)]
+                check(selection(op, shape1, shape2, dtype), data, numerics=profile)
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -45,6 +51,23 @@ def test_every_pair_whatever_the_scales(op: str) -> None:
     inputs = [tensor((65536,), "int8", 0.1, 3), tensor((65536,), "int8", 0.7, -5)]
     (y,) = check(op_model(op, inputs, [tensor((), "int8", 0.2, 9)], version=2), all_pairs("int8"))
     covers(y)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("op", OPS)
+def test_which_input_wins(op: str, profile: str) -> None:
+    """Zeros of both signs, NaN and subnormal numbers, in rows of every kind."""
+    rng = np.random.default_rng(84)
+    values = np.array([0.0, -0.0, np.nan, 1e-40, -1e-40, 1.0, -np.inf], np.float32)
+    for shapes in (
+        ((300,), (300,)),
+        ((29, 57), (57,)),
+        ((29, 1), (29, 57)),
+        ((29, 57), (29, 1)),
+        ((), (64,)),
+    ):
+        data = [rng.choice(values, shape) for shape in shapes]
+        check(selection(op, *shapes, "float32"), [np.asarray(x, np.float32) for x in data], numerics=profile)
 
 
 @pytest.mark.parametrize("op", OPS)

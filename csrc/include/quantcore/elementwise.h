@@ -178,9 +178,16 @@ typedef struct {
 
 QC_DECLARE_BINARY(add_shifted_s16_ref, qc_shifted_sum_params, int16_t)
 QC_DECLARE_BINARY(sub_shifted_s16_ref, qc_shifted_sum_params, int16_t)
+/* SQUARED_DIFFERENCE; on 8 bits with left_shift 7: d = A - B as in SUB, y = clamp(double_rounding(d * d) + offset).
+ * Source: TFLite kernels/squared_difference.cc. */
+QC_DECLARE_BINARY(squared_difference_s8_ref, qc_add_params, int8_t)
+QC_DECLARE_BINARY(squared_difference_s32_ref, qc_arithmetic_s32_params, int32_t)
+QC_DECLARE_BINARY(squared_difference_f32_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(squared_difference_f32_flushed_ref, qc_arithmetic_f32_params, float)
 QC_DECLARE_BINARY(add_f32_flushed_ref, qc_arithmetic_f32_params, float)
 QC_DECLARE_BINARY(sub_f32_flushed_ref, qc_arithmetic_f32_params, float)
 QC_DECLARE_BINARY(mul_f32_flushed_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(div_f32_flushed_ref, qc_arithmetic_f32_params, float)
 
 QC_DECLARE_QUANTIZED_BINARY(ref)
 QC_DECLARE_ARITHMETIC(f32, ref, float)

@@ -1,0 +1,73 @@
+"""SELECT, SELECT_V2: one of two inputs, by a condition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.kernels import select as kernels
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.elementwise import broadcast_shape
+from quantcore.ops.elementwise import MAX_MICRO_RANK
+from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.registry import Node, Operand, operator
+
+MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
+MAX_DIMENSIONS = 8
+SELECTED = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
+
+
+def set_broadcast_shape(node: Node, *inputs: Operand) -> None:
+    """Set the output's shape to the one that those of `inputs` broadcast to."""
+    shape: tuple[int, ...] = ()
+    try:
+        for operand in inputs:
+            shape = broadcast_shape(shape, operand.shape)
+    except KernelError as error:
+        raise node.refuse(str(error)) from None
+    max_rank = MAX_RANK if node.profile.name != "tflm" else MAX_MICRO_RANK
+    if len({o.shape for o in inputs}) > 1 and len(shape) > max_rank:
+        listed = ", ".join(str(o.shape) for o in inputs)
+        raise node.refuse(f"shapes {listed} broadcast over {len(shape)} dimensions; the limit is {max_rank}")
+    if math.prod(shape) > np.iinfo(np.int32).max:
+        raise node.refuse(f"the inputs broadcast to {shape}, more than 2**31 - 1 elements")
+    node.output.shape = shape
+
+
+@operator("SELECT", "SELECT_V2", dtypes=SELECTED, max_version=4, page="select")
+def lower_select(node: Node) -> KernelCall:
+    """Lower SELECT, whose condition is of the inputs' shape or picks whole rows, and SELECT_V2."""
+    check_operands(node, 3)
+    condition, a, b = (node.input(k) for k in range(3))
+    check_dtypes(node, ("bool",), condition)
+    dtype = check_dtypes(node, SELECTED, a, b, node.output)
+    shape = condition.shape
+    if node.op.op == "SELECT":
+        if a.shape != b.shape:
+            raise node.refuse(f"inputs have shapes {a.shape} and {b.shape}; expected one shape")
+        if shape not in ((), a.shape[:1], a.shape):
+            raise node.refuse(
+                f"the condition has shape {shape}; expected {a.shape}, its first dimension or a scalar"
+            )
+        if shape != a.shape and len(shape) == 1:
+            shape = (*shape, *(1 for _ in a.shape[1:]))
+        node.output.shape = a.shape
+    else:
+        set_broadcast_shape(node, condition, a, b)
+    full = node.output.shape or (1,)
+    if len(full) > MAX_DIMENSIONS:
+        raise node.refuse(f"the output has {len(full)} dimensions; the limit is {MAX_DIMENSIONS}")
+    strides = [broadcast_strides(s, full) for s in (shape, a.shape, b.shape)]
+    return kernels.select_call(np.dtype(dtype).itemsize, full, *strides)
+
+
+def broadcast_strides(shape: tuple[int, ...], full: tuple[int, ...]) -> list[int]:
+    """Return the distance between neighbours, in elements; 0 in dimensions where `shape` repeats."""
+    sizes = (1,) * (len(full) - len(shape)) + tuple(shape)
+    strides, step = [], 1
+    for size, size_full in zip(reversed(sizes), reversed(full), strict=True):
+        strides.append(step if size == size_full else 0)
+        step *= size
+    return strides[::-1]
