@@ -340,6 +340,30 @@ def test_progress_reaches_the_total() -> None:
     assert calls[2][2] == "operator 1 CONV_2D"
 
 
+@pytest.mark.parametrize("kind", ["int8", "float16"])
+def test_filters_that_a_delegate_dequantizes_while_it_prepares(kind: str) -> None:
+    rng = np.random.default_rng(3)
+    filters = rng.integers(-127, 128, (4, 8)).astype(kind)
+    model = graph_model(
+        {
+            "x": tensor((1, 8), "float32"),
+            "w": const(filters, np.full(4, 0.01) if kind == "int8" else None),
+            "wf": tensor((4, 8), "float32"),
+            "b": const(np.zeros(4, np.float32)),
+            "y": tensor((1, 4), "float32"),
+        },
+        [
+            Op("DEQUANTIZE", ["w"], ["wf"], version=5 if kind == "int8" else 3),
+            Op("FULLY_CONNECTED", ["x", "wf", "b"], ["y"]),
+        ],
+        ["x"],
+        ["y"],
+    )
+    result = verify(model, samples=2, numerics="xnnpack", oracle=get_oracle("xnnpack"))
+    assert [row.status for row in result.operators] == ["exact", "close"]
+    assert result.agrees
+
+
 def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch, "RELU", lambda node: replace(node, op=replace(node.op, op="RELU6")))
     model = op_model("RELU", [tensor((1, 3), "float32")], [tensor((), "float32")])

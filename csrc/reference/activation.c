@@ -93,7 +93,8 @@ static int32_t hard_swish_one(const qc_hard_swish_params *p, int32_t q) {
 HARD_SWISH_KERNEL(s8, int8_t, INT8_MIN, INT8_MAX)
 HARD_SWISH_KERNEL(u8, uint8_t, 0, UINT8_MAX)
 
-static float hard_swish_float(qc_hard_swish_form form, float x) {
+/* `tail`: x stands after the last whole vector of four. */
+static float hard_swish_float(qc_hard_swish_form form, float x, int tail) {
     const float sixth = 0x1.555556p-3f;
     if (form == QC_HARD_SWISH_FUSED) {
         const float factor = fmaf(x, sixth, 0.5f);
@@ -103,11 +104,13 @@ static float hard_swish_float(qc_hard_swish_form form, float x) {
     const float shifted = x + 3.0f;
     const float positive = 0.0f < shifted ? shifted : 0.0f;
     const float factor = positive < 6.0f ? positive : 6.0f;
+    if (tail && form == QC_HARD_SWISH_PRODUCT) return x * factor * sixth;
     return form == QC_HARD_SWISH_PRODUCT ? x * sixth * factor : x * factor / 6.0f;
 }
 
 qc_status qc_hard_swish_f32_ref(const qc_hard_swish_f32_params *p, const float *input, float *output, void *scratch) {
     (void)scratch;
-    for (int64_t i = 0; i < p->count; ++i) output[i] = hard_swish_float(p->form, input[i]);
+    const int64_t body = p->count / 4 * 4;
+    for (int64_t i = 0; i < p->count; ++i) output[i] = hard_swish_float(p->form, input[i], i >= body);
     return QC_OK;
 }

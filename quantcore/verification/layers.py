@@ -9,6 +9,7 @@ import numpy as np
 from quantcore.differences import differing
 from quantcore.errors import QuantcoreError
 from quantcore.graph import Model, Tensor
+from quantcore.numerics import get_profile
 from quantcore.oracle import Oracle
 from quantcore.oracle.arguments import ModelLike
 from quantcore.oracle.rewrite import intermediate_tensors
@@ -142,11 +143,14 @@ def compare_layers(check: SubgraphCheck, samples: Sequence[Sample]) -> list[str]
     wanted = list(dict.fromkeys([*subgraph.inputs, *intermediate_tensors(subgraph), *subgraph.outputs]))
     whole = _Whole(check)
     notes: list[str] = []
+    prepared: Values | None = None
     for first, chunk in check.chunks(samples, wanted):
         outputs = check.ask(check.source, chunk, subgraph=check.index)
         tensors = check.ask(check.model, chunk, wanted, check.index)
+        if prepared is None:
+            prepared = _computed_while_preparing(check, chunk[0])
         for number, (sample, expected, result) in enumerate(zip(chunk, outputs, tensors, strict=True), first):
-            values = dict(zip(wanted, result, strict=True))
+            values = dict(zip(wanted, result, strict=True)) | prepared
             for i, op in enumerate(check.operators):
                 _compare_operator(check, i, values, number)
                 check.step(f"operator {i} {op.op}")
@@ -157,6 +161,26 @@ def compare_layers(check: SubgraphCheck, samples: Sequence[Sample]) -> list[str]
                     "the layers above may not be what it computes otherwise"
                 )
     return notes + whole.notes()
+
+
+def _computed_while_preparing(check: SubgraphCheck, sample: Sample) -> Values:
+    """Return the tensors that follow from constants alone, where the profile has a delegate.
+
+    A delegate computes them once, while it prepares, and hands out unwritten memory for them (XNNPACK, the
+    DEQUANTIZE of int8 filters): they are taken from the kernels that it delegates for.
+    """
+    fallback = get_profile(check.numerics).fallback
+    known = {t for t, tensor in enumerate(check.subgraph.tensors) if tensor.data is not None}
+    found: list[int] = []
+    for op in check.operators:
+        if op.inputs and known.issuperset(t for t in op.inputs if t >= 0):
+            known.update(op.outputs)
+            found += [t for t in op.outputs if t >= 0]
+    if fallback is None or not found:
+        return {}
+    kernels = check.oracle.sibling(get_profile(fallback).resolver)
+    (values,) = kernels.run_batch(check.model, [sample], found, subgraph=check.index)
+    return dict(zip(found, values, strict=True))
 
 
 def _agree(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:

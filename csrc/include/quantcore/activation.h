@@ -77,7 +77,8 @@ qc_status qc_hard_swish_u8_ref(const qc_hard_swish_params *, const uint8_t *inpu
 
 typedef enum {
     QC_HARD_SWISH_QUOTIENT = 0, /* x * min(6, max(0, x + 3)) / 6 */
-    QC_HARD_SWISH_PRODUCT = 1,  /* x * float32(1/6) * min(6, max(0, x + 3)): TFLite's optimized kernel */
+    QC_HARD_SWISH_PRODUCT = 1,  /* x * float32(1/6) * min(6, max(0, x + 3)): TFLite's optimized kernel; after the
+                                   last four, x * min(6, max(0, x + 3)) * float32(1/6) */
     QC_HARD_SWISH_FUSED = 2,    /* x * min(1, max(0, fma(x, float32(1/6), 1/2))): XNNPACK */
 } qc_hard_swish_form;
 
