@@ -40,6 +40,16 @@ _FITTING: dict[tuple[str, int], Callable[[Shape, Shape], object]] = {
     ("TRANSPOSE_CONV", 0): lambda x, y: y,
 }
 
+# What is valid whatever the data, where the stored shapes do not say: the first element, then the others.
+_NEUTRAL = {
+    ("RESHAPE", 1): (-1, 1),
+    ("RESIZE_BILINEAR", 1): (1, 1),
+    ("RESIZE_NEAREST_NEIGHBOR", 1): (1, 1),
+    ("SLICE", 2): (-1, -1),
+    ("STRIDED_SLICE", 3): (1, 1),
+    ("TILE", 1): (1, 1),
+}
+
 # Operand that holds the data, where it is not the first.
 _DATA = {"TRANSPOSE_CONV": 2}
 
@@ -52,7 +62,7 @@ def _paddings(x: Shape, y: Shape) -> list[list[int]]:
 
 
 def fitting_value(subgraph: Subgraph, t: int) -> np.ndarray | None:
-    """Return a value for integer tensor `t` that gives the stored shapes; None where it says no shape.
+    """Return a value for integer tensor `t` that fits the stored shapes; None where it says no shape.
 
     Parameters
     ----------
@@ -73,6 +83,11 @@ def fitting_value(subgraph: Subgraph, t: int) -> np.ndarray | None:
         value = np.asarray(fit(subgraph.tensors[data].shape, subgraph.tensors[op.outputs[0]].shape))
         if value.shape == tensor.shape:
             return value.astype(tensor.dtype)
+        if (op.op, position) in _NEUTRAL:
+            first, others = _NEUTRAL[op.op, position]
+            neutral = np.full(tensor.shape, others, tensor.dtype)
+            neutral[:1] = first
+            return neutral
     return None
 
 

@@ -98,8 +98,8 @@ def test_tflite_refuses_a_stride_of_zero_too():
     assert "stride" in refusal(slice_model((4,), [0], [1], [0]), [np.zeros(4, np.int32)])
 
 
-def test_bounds_that_are_data_are_refused():
+def test_bounds_that_are_inputs():
     indices = [tensor((1,), "int32") for _ in range(3)]
     model = op_model("STRIDED_SLICE", [tensor((4,), "int8"), *indices], [tensor((), "int8")])
-    with pytest.raises(UnsupportedOperatorError, match="computed from data"):
-        Interpreter(model).allocate_tensors()
+    bounds = [np.array([value], np.int32) for value in (3, 0, -2)]
+    check(model, [np.arange(4, dtype=np.int8), *bounds])
