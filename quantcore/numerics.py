@@ -319,6 +319,7 @@ PROFILES: dict[str, Profile] = {
             ("EXP", "float32"): APPROXIMATE,
             ("FULLY_CONNECTED", "float32"): SUMMED,
             **rows("hybrid", "BATCH_MATMUL", "FULLY_CONNECTED", "TRANSPOSE_CONV", rule=Rule(form="fma")),
+            ("CONV_2D", "hybrid"): Rule(form="fma"),
             ("FULLY_CONNECTED", "int8"): Rule("float32", "float32", "symmetric_filter", bounds="xnnpack"),
             ("FULLY_CONNECTED", "uint8"): Rule("float32", "float32", bounds="xnnpack"),
             **rows("int8 uint8", "MAX_POOL_2D", rule=Rule(bounds="xnnpack")),

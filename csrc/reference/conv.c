@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "quantcore/hybrid.h"
+#include "quantcore/hybrid_xnnpack.h"
 
 /* 32-bit accumulators wrap; 64-bit ones, of int16 activations, have room. */
 #define REQUANTIZE_NARROW(r, acc, channel) qc_requantize(r, (int32_t)(acc), channel)
@@ -138,6 +139,29 @@ qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *p, const float *input,
                     const float acc = (float)(int32_t)sum;
                     const float real = hybrid_output(p, acc, q.scale, channel, bias != NULL ? bias[channel] : 0.0f);
                     *output++ = qc_clamp_f32(real, p->activation_min, p->activation_max);
+                }
+            }
+        }
+    }
+    return QC_OK;
+}
+
+qc_status qc_conv_hybrid_fma_ref(const qc_conv_hybrid_params *p, const float *input, const int8_t *filter,
+                                 const float *bias, float *output, void *scratch) {
+    const qc_conv_shape *s = &p->shape;
+    const int64_t image_size = qc_conv_image_size(s);
+    int8_t *image = scratch;
+    for (int32_t b = 0; b < s->batches; ++b) {
+        const qc_xnnpack_scale q = qc_xnnpack_quantize(input + b * image_size, image_size, image);
+        for (int32_t oy = 0; oy < s->output_height; ++oy) {
+            for (int32_t ox = 0; ox < s->output_width; ++ox) {
+                for (int32_t channel = 0; channel < s->output_channels; ++channel) {
+                    const uint32_t sum =
+                        conv_sum_s8(s, p->groups, image, filter, -q.zero_point, 0, oy, ox, channel);
+                    const float real =
+                        qc_xnnpack_output((int32_t)sum, q, p->filter_scale[p->per_channel ? channel : 0],
+                                          bias != NULL ? bias[channel] : 0.0f);
+                    *output++ = qc_xnnpack_clamp(real, p->activation_min, p->activation_max);
                 }
             }
         }

@@ -126,9 +126,9 @@ typedef struct {
 
 TRANSPOSE_CONV_KERNEL(transpose_conv_hybrid_fma, qc_transpose_conv_f32_params, int8_t, int8_t, float, uint32_t, float,
                       const fma_image *q, ((int32_t)X - q->scale.zero_point) * (int32_t)F,
-                      qc_clamp_f32(qc_xnnpack_output((int32_t)acc, q->scale, p->filter_scale[channel],
-                                                     q->bias != NULL ? q->bias[channel] : 0.0f),
-                                   p->activation_min, p->activation_max))
+                      qc_xnnpack_clamp(qc_xnnpack_output((int32_t)acc, q->scale, p->filter_scale[channel],
+                                                         q->bias != NULL ? q->bias[channel] : 0.0f),
+                                       p->activation_min, p->activation_max))
 
 qc_status qc_transpose_conv_hybrid_fma_ref(const qc_transpose_conv_f32_params *p, void *const *tensors,
                                            void *scratch) {

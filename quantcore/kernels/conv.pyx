@@ -73,19 +73,20 @@ def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, 
                      float activation_min, float activation_max, str form="reference") -> KernelCall:
     """CONV_2D on float32 with an int8 filter, of one scale or many; see ``qc_conv_hybrid_params``.
 
-    `form` is one of ``HYBRID_FORMS``.
+    `form` is one of ``HYBRID_FORMS``, or ``fma`` for XNNPACK's.
     """
     cdef qc_conv_hybrid_params p
-    packed = pack("int8", filter, shape, groups)
+    fma = form == "fma"
+    packed = None if fma else pack("int8", filter, shape, groups)
     scales = np.array(filter_scale, dtype=np.float32)
     p.shape = c_shape(shape)
     p.groups = groups
     p.per_channel = scales.size > 1
     p.sign_overflow = sign_overflow
-    p.form = <qc_hybrid_form><int>HYBRID_FORMS[form]
+    p.form = QC_HYBRID_REFERENCE if fma else <qc_hybrid_form><int>HYBRID_FORMS[form]
     p.filter_scale = <const float *>address(scales)
     p.activation_min = activation_min
     p.activation_max = activation_max
     p.packed = address(packed)
     scratch = qc_conv_hybrid_scratch_size(&p.shape, groups, packed is not None)
-    return make_call("conv_hybrid", &p, sizeof(p), scratch, (scales, packed))
+    return make_call("conv_hybrid_fma" if fma else "conv_hybrid", &p, sizeof(p), scratch, (scales, packed))

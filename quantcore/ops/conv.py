@@ -8,6 +8,7 @@ import numpy as np
 
 from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.kernels._fully_connected import fully_connected_hybrid_call
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.ops.convolution import (
     CONVOLUTION_FORMS,
@@ -29,7 +30,7 @@ from quantcore.ops.delegate import (
 )
 from quantcore.ops.padding import Window, window_geometry
 from quantcore.ops.registry import Node, operator
-from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant
+from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant, open_float_bounds
 
 __all__ = ["conv_shape", "delegated_convolution", "lower_conv_2d"]
 
@@ -130,19 +131,29 @@ def delegated(node: Node) -> bool:
     return delegated_convolution(node, 0)
 
 
+def is_fully_connected(shape: ConvShape, groups: int) -> bool:
+    """Whether XNNPACK makes a FULLY_CONNECTED of the convolution, whose rows are the pixels."""
+    ones = (shape.filter_height, shape.filter_width, shape.stride_height, shape.stride_width, groups)
+    return set(ones) == {1} and shape.input_channels + shape.output_channels > 2
+
+
 def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
-    """Lower the hybrid form; scales that are all equal count as one, as in TFLite."""
+    """Lower the hybrid form."""
     check_filter_scales(node, shape.output_channels, axes=(0, 1, 2, 3))
+    if node.profile.fallback is not None and node.input(1).scales.size > 1:
+        check_symmetric_filter(node)  # XNNPACK neither takes nor declines other zero points: it fails
+    if shape.batches == 0:
+        raise node.refuse("the batch is empty; the hybrid form needs at least one image")
+    if node.rule.form == "fma":
+        return lower_hybrid_fma(node, shape, groups)
     scales = node.input(1).scales
-    if (scales == scales[0]).all():
+    if (scales == scales[0]).all():  # they count as one, as in TFLite
         scales = scales[:1]
         if groups != 1:
             raise node.refuse(
                 f"float32 input, int8 filter with one scale and {groups} groups; expected a scale per "
                 "channel (TFLite reads past the scale)"
             )
-    if shape.batches == 0:
-        raise node.refuse("the batch is empty; the hybrid form needs at least one image")
     low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
     return kernels.conv_hybrid_call(
         shape,
@@ -154,6 +165,27 @@ def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
         activation_max=high,
         form=node.rule.form or "reference",
     )
+
+
+def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
+    """Lower the hybrid form as XNNPACK has it: images are quantized, or pixels where they are rows."""
+    low, high = open_float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+    common = {
+        "filter_scale": node.input(1).scales,
+        "sign_overflow": False,
+        "activation_min": low,
+        "activation_max": high,
+    }
+    if is_fully_connected(shape, groups):
+        return fully_connected_hybrid_call(
+            batches=shape.batches * shape.input_height * shape.input_width,
+            depth=shape.input_channels,
+            units=shape.output_channels,
+            asymmetric=True,
+            fma=True,
+            **common,
+        )
+    return kernels.conv_hybrid_call(shape, groups=groups, form="fma", **common)
 
 
 @operator(

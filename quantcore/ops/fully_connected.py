@@ -19,7 +19,7 @@ from quantcore.ops.convolution import (
 from quantcore.ops.delegate import constant, delegable
 from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.registry import Node, Operand, operator
-from quantcore.ops.requant import float_bounds, make_requant
+from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds
 
 __all__ = ["lower_fully_connected"]
 
@@ -152,12 +152,7 @@ def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
             f"units and depth {size['depth']}, for which TFLite's optimized kernels have code of their own"
         )
     check_filter_scales(node, size["units"], axes=(0, 1))
-    activation = node.options.get("fused_activation_function", "NONE")
-    low, high = float_bounds(node, activation)
-    if activation == "NONE":
-        low = -np.inf
-    if activation in ("NONE", "RELU"):
-        high = np.inf
+    low, high = open_float_bounds(node, node.options.get("fused_activation_function", "NONE"))
     return kernels.fully_connected_hybrid_call(
         filter=node.input(1).value,
         **size,

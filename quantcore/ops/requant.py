@@ -6,6 +6,7 @@ CalculateActivationRangeQuantized) and ``kernels/internal/quantization_util.cc``
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "checked_multiplier",
     "float_bounds",
     "make_requant",
+    "open_float_bounds",
     "product_multiplier",
     "quantized_bounds",
     "quotient",
@@ -58,6 +60,18 @@ def float_bounds(node: Node, activation: str) -> tuple[float, float]:
     if activation not in FLOAT_BOUNDS:
         raise node.refuse(f"fused activation {activation} is not supported; known: {', '.join(FLOAT_BOUNDS)}")
     return FLOAT_BOUNDS[activation]
+
+
+def open_float_bounds(node: Node, activation: str) -> tuple[float, float]:
+    """Return the bounds of a fused activation that lets infinities pass where it has no bound of its own.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        As `float_bounds`.
+    """
+    low, high = float_bounds(node, activation)
+    return (-math.inf if low == -_FLOAT_MAX else low), (math.inf if high == _FLOAT_MAX else high)
 
 
 def quantized_bounds(node: Node, activation: str, output: Operand) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from quantcore.ops.movement import int_values
 from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.padding import conv_geometry
 from quantcore.ops.registry import Node, Operand, operator
-from quantcore.ops.requant import float_bounds, make_requant, product_multiplier
+from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds, product_multiplier
 
 # dtypes of input, filter and bias
 FORMS = {
@@ -228,7 +228,8 @@ def lower_float(
     node: Node, form: str, shape: ConvShape, activation: str, layout: dict[str, int]
 ) -> KernelCall:
     """Lower the form on float32, or the hybrid one (float32 input, int8 filter)."""
-    low, high = float_bounds(node, activation)
+    fma = node.rule.form == "fma"
+    low, high = open_float_bounds(node, activation) if fma else float_bounds(node, activation)
     scales = None
     if form == "hybrid":
         if shape.batches == 0:
@@ -241,5 +242,5 @@ def lower_float(
         activation_min=low,
         activation_max=high,
         filter_scale=scales,
-        fma=node.rule.form == "fma",
+        fma=fma,
     )

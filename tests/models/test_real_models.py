@@ -36,15 +36,11 @@ REFUSED: dict[str, dict[str, str]] = {
 CRASHES = {"tflm_keyword_scrambled_8bit": LITE}
 
 # Operators without a confirmed rule yet, with the dtypes of their outputs. Delete what has one.
-VECTORISED = """
-    CONV_2D float32
-    DEPTHWISE_CONV_2D float32
-"""
 PENDING = {
     "reference": "",
-    "optimized": VECTORISED,
-    "xnnpack": VECTORISED,
-    "tflm": VECTORISED + "GATHER_ND int8",  # whose indices are random while nothing computes them
+    "optimized": "",
+    "xnnpack": "",
+    "tflm": "GATHER_ND int8",  # whose indices are random while nothing computes them
 }
 
 

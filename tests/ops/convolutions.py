@@ -35,7 +35,7 @@ INT16_FORMS = ("int16", "int16 int32_bias")
 FORMS_OF = {
     "reference": FORMS + INT16_FORMS,
     "optimized": FORMS + INT16_FORMS,
-    "xnnpack": FORMS[:4] + INT16_FORMS,
+    "xnnpack": FORMS + INT16_FORMS,
     "tflm": ("int8", "int8 per tensor", "float32", *INT16_FORMS),
 }
 PAIRS = [(numerics, form) for numerics, forms in FORMS_OF.items() for form in forms]

@@ -173,6 +173,68 @@ def test_hybrid_ranges(form: str) -> None:
         check_every_isa(model, [[s.astype(np.float32)] for s in samples])
 
 
+@pytest.mark.parametrize("form", ["hybrid", "hybrid per tensor"])
+def test_hybrid_by_xnnpack(form: str) -> None:
+    """What is quantized with one scale, ranges whose scale is infinite or 0, and each activation."""
+    rng = np.random.default_rng(17)
+    shapes: list[tuple[Any, ...]] = [  # window, stride, dilation, padding, depth, filters, groups
+        ((1, 1), (1, 1), (1, 1), "SAME", 5, 17, 1),  # by pixel
+        ((1, 1), (1, 1), (2, 3), "VALID", 1, 2, 1),
+        ((1, 1), (1, 1), (1, 1), "VALID", 2, 1, 1),
+        ((1, 1), (1, 1), (1, 1), "VALID", 1, 1, 1),  # by image
+        ((1, 1), (2, 1), (1, 1), "SAME", 5, 17, 1),
+        ((1, 1), (1, 1), (1, 1), "VALID", 6, 6, 2),
+        ((2, 3), (1, 2), (1, 1), "SAME", 3, 9, 1),
+        ((3, 2), (1, 1), (2, 1), "SAME", 8, 8, 8),
+    ]
+    for number, (window, stride, dilation, padding, depth, filters, groups) in enumerate(shapes):
+        for activation in ACTIVATIONS[number % 2 :: 2]:
+            options = conv_options(stride, dilation, padding, activation)
+            shape, filter_shape = (4, 5, 6, depth), (filters, *window, depth // groups)
+            model = build(OP, form, shape, filter_shape, options, rng=rng, low=-128)
+            (x,) = sample(model, rng)
+            output = model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]]
+            # stored, as the optimized kernels, which would be asked for it, refuse some of the groups
+            output.shape = run_ours(model, [x], "xnnpack")[0].shape
+            normal = rng.normal(size=shape).astype(np.float32)
+            mixed = normal.copy()
+            mixed[0], mixed[1], mixed[2] = 0, np.maximum(mixed[1], 0), -np.abs(mixed[2]) - 1
+            mixed[3] = (rng.integers(-128, 127, mixed[3].shape) + 0.5) / 128
+            mixed[3, 0, 0, 0] = 127 / 128
+            tiny = normal * np.float32(1e-37)
+            tiny[0] = np.maximum(tiny[0], 0)
+            huge = np.clip(normal, -3, 3) * np.float32(1e38)
+            for values in (x, mixed, tiny, -np.abs(tiny), normal * np.float32(1e-36), huge):
+                check(model, [values], numerics="xnnpack")
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_page_of_the_hybrid_form_by_xnnpack(stride: int) -> None:
+    rng = np.random.default_rng(18)
+    options = conv_options((stride, stride), (1, 1), "VALID")
+    for form in ("hybrid", "hybrid per tensor"):
+        model = build(OP, form, (2, 5, 7, 6), (9, 1, 1, 6), options, rng=rng)
+        x = rng.normal(0.5, 1, (2, 5, 7, 6)).astype(np.float32)
+        (y,) = check(model, [x], numerics="xnnpack")
+        w, bias = model.subgraphs[0].tensors[1:3]
+        assert w.quantization is not None
+        assert w.data is not None
+        ours = run_page("hybrid")["xnnpack_pointwise"](
+            x, w.data.reshape(9, 6), bias.data, w.quantization.scale, stride
+        )
+        assert_same_bits(ours, y)
+
+
+def test_hybrid_zero_points_by_channel_are_refused_by_xnnpack() -> None:
+    w = const(np.ones((3, 2, 2, 2), np.int8), [0.5, 0.25, 1.0], [0, 1, 0])
+    model = op_model(OP, [tensor((1, 4, 4, 2), "float32"), w, const(np.zeros(3, np.float32))],
+                     [tensor((1, 4, 4, 3), "float32")], PLAIN, version=5)  # fmt: skip
+    inputs = [np.ones((1, 4, 4, 2), np.float32)]
+    assert "XNNPACK" in refusal(model, inputs, numerics="xnnpack")
+    with pytest.raises(UnsupportedOperatorError, match="zero points"):
+        run_ours(model, inputs, "xnnpack")
+
+
 def test_hybrid_scales_that_are_equal_count_as_one() -> None:
     rng = np.random.default_rng(10)
     w = rng.integers(-128, 128, (6, 3, 3, 4)).astype(np.int8)

@@ -334,6 +334,7 @@ def test_hybrid_ranges(form: str, profile: str, asymmetric: bool) -> None:
                 special,
                 -np.abs(x) - 1,
                 x * np.float32(1e-39),
+                np.clip(x, -10, 10) * np.float32(1e-37),
                 x / np.abs(x).max() * np.float32(3e38),
             ]
             check_every_isa(model, [[s.astype(np.float32)] for s in [*samples, np.zeros_like(x)]], profile)

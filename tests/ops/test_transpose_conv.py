@@ -176,6 +176,16 @@ def test_random_geometries(data: st.DataObject) -> None:
     compare(model, x, profile)
 
 
+@pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6"])
+def test_hybrid_ranges_by_xnnpack(activation: str) -> None:
+    """Ranges whose scale is infinite or 0: zeros of both signs, infinities, NaN."""
+    rng = np.random.default_rng(6)
+    for geometry in GEOMETRIES[:2]:
+        model, x = random_model(rng, "hybrid per channel", geometry, activation)
+        for scale in (1e-38, 1e-37, 1e-36, 1e38):
+            check(model, [np.clip(x, -3, 3) * np.float32(scale)], numerics="xnnpack")
+
+
 def test_output_shapes_that_the_input_does_not_imply() -> None:
     """TFLite's reference kernel crops and fills; the others count the input's rows by the output."""
     rng = np.random.default_rng(2)

@@ -150,6 +150,14 @@ typedef qc_status qc_conv_hybrid_kernel(const qc_conv_hybrid_params *params, con
                                         void *scratch);
 qc_conv_hybrid_kernel qc_conv_hybrid_ref;
 
+/* The hybrid form as XNNPACK computes it: each image is quantized by qc_xnnpack_quantize, then
+ *
+ *   output = clamp(fma(f32(sum * inverse_scale), filter_scale, bias))
+ *
+ * where denormals are 0. Same params and scratch; sign_overflow, form and packed are not used, the bounds may be
+ * infinite. A convolution that XNNPACK makes a FULLY_CONNECTED of is quantized by pixel: not this kernel's. */
+qc_conv_hybrid_kernel qc_conv_hybrid_fma_ref;
+
 /* Vector versions: the same bits. */
 #if defined(__x86_64__)
 qc_conv_s8_kernel qc_conv_s8_avx2, qc_conv_s8_vnni;

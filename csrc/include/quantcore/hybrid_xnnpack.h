@@ -21,7 +21,19 @@ static inline float qc_flush_denormal(float v) {
     return fabsf(v) < FLT_MIN ? copysignf(0.0f, v) : v;
 }
 
-/* Quantize `count` floats to [-128, 127] over the range of the data widened to contain 0. All zero: scale 1. */
+/* The zero point within the bounds of int8, an element within those of int16. A NaN becomes the lower bound of the
+ * first, the upper one of the second. */
+static inline float qc_xnnpack_bound_zero_point(float v) {
+    const float bounded = v > -128.0f ? v : -128.0f;
+    return bounded > 127.0f ? 127.0f : bounded;
+}
+static inline float qc_xnnpack_bound_element(float v) {
+    const float bounded = v < 32767.0f ? v : 32767.0f;
+    return bounded < -32768.0f ? -32768.0f : bounded;
+}
+
+/* Quantize `count` floats to [-128, 127] over the range of the data widened to contain 0. All zero: scale 1. A range
+ * below 255 / FLT_MAX makes the scale infinite, and zeros NaN. */
 static inline qc_xnnpack_scale qc_xnnpack_quantize(const float *input, int64_t count, int8_t *output) {
     float low = 0.0f, high = 0.0f;
     for (int64_t i = 0; i < count; ++i) {
@@ -33,12 +45,19 @@ static inline qc_xnnpack_scale qc_xnnpack_quantize(const float *input, int64_t c
     const float scaled_low = low * scale, scaled_high = high * scale;
     const int low_is_nearer = (-128.0f + scaled_low) + (127.0f + scaled_high) > 0.0f;
     const float exact = low_is_nearer ? -128.0f - scaled_low : 127.0f - scaled_high;
-    const int32_t zero_point = (int32_t)nearbyintf(qc_clamp_f32(exact, -128.0f, 127.0f));
+    const int32_t zero_point = (int32_t)nearbyintf(qc_xnnpack_bound_zero_point(exact));
     for (int64_t i = 0; i < count; ++i) {
-        const float q = nearbyintf(qc_clamp_f32(qc_flush_denormal(input[i]) * scale, -32768.0f, 32767.0f));
+        const float q = nearbyintf(qc_xnnpack_bound_element(qc_flush_denormal(input[i]) * scale));
         output[i] = (int8_t)qc_clamp((int32_t)q + zero_point, -128, 127);
     }
     return (qc_xnnpack_scale){qc_flush_denormal(1.0f / scale), zero_point};
+}
+
+/* v within [low, high]; NaN becomes `low`, and so does -0 where `low` is +0. Without an activation the bounds are
+ * infinite, and NaN becomes -infinity. */
+static inline float qc_xnnpack_clamp(float v, float low, float high) {
+    const float bounded = v > low ? v : low;
+    return bounded < high ? bounded : high;
 }
 
 /* From a sum of (q - zero_point) * filter to an output, before the activation. */
