@@ -17,6 +17,7 @@ cdef extern from "quantcore/elementwise.h" nogil:
         QC_ADD_TRUNCATED
         QC_MUL_SATURATED
         QC_MUL_WRAPPED
+        QC_MUL_VANISHED
     ctypedef struct qc_add_rule:
         qc_body body
         qc_body repeated_body
@@ -124,6 +125,7 @@ cdef int fill_broadcast(qc_broadcast *broadcast, shape1, shape2) except -1:
 
 VARIANTS = {
     "combined": QC_ADD_COMBINED, "truncated": QC_ADD_TRUNCATED, "saturated": QC_MUL_SATURATED, "wrapped": QC_MUL_WRAPPED,
+    "vanished": QC_MUL_VANISHED,
 }
 
 
@@ -185,7 +187,7 @@ def mul_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_off
              repeated_body=None) -> KernelCall:
     """MUL of a quantized dtype; see ``qc_mul_params``.
 
-    Bodies: ``(block, "saturated" or "wrapped")``, or None for none.
+    Bodies: ``(block, "saturated", "wrapped" or "vanished")``, or None for none.
     """
     cdef qc_mul_params p
     fill_broadcast(&p.broadcast, shape1, shape2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from quantcore.affine import quantize_multiplier
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.elementwise import (
@@ -54,6 +55,10 @@ def lower_mul(node: Node) -> KernelCall:
         raise node.refuse(
             f"int16 zero points are {a.zero_point}, {b.zero_point} and {y.zero_point}; expected 0"
         )
+    real = mul_multipliers(node)["output"]
+    requant = make_requant(node, real, y, fused_activation(node), modulo=True)
+    # C leaves a shift by 32 or more undefined: scalar x86 code takes it modulo 32, vector code gives 0.
+    vanished = int(quantize_multiplier(real[0])[1]) > 31
     block = node.rule.block if walked_in_rows(a.shape, b.shape) else 0
     return kernels.mul_call(
         dtype,
@@ -61,7 +66,7 @@ def lower_mul(node: Node) -> KernelCall:
         shape2=b.shape,
         input1_offset=-a.zero_point,
         input2_offset=-b.zero_point,
-        requant=make_requant(node, mul_multipliers(node)["output"], y, fused_activation(node)),
-        body=(block, "saturated") if block else None,
-        repeated_body=(block, NARROWED[dtype]) if block else None,
+        requant=requant,
+        body=(block, "vanished" if vanished else "saturated") if block else None,
+        repeated_body=(block, "vanished" if vanished else NARROWED[dtype]) if block else None,
     )

@@ -139,6 +139,7 @@ def make_requant(
     *,
     length: int | None = None,
     rounding: str | None = None,
+    modulo: bool = False,
 ) -> Requant:
     """Return the requantization to `output` by the profile's rule for this operator.
 
@@ -149,6 +150,8 @@ def make_requant(
         last full block is rounded by the rule's ``tail``.
     rounding : str, optional
         In place of the rule's, for int64 accumulators.
+    modulo : bool
+        Take shifts beyond 31 modulo 32, as the x86 instruction does, in place of refusing them.
 
     Raises
     ------
@@ -156,7 +159,7 @@ def make_requant(
         A multiplier that is negative, not finite or too large for a shift of 31.
     """
     real_multiplier = np.atleast_1d(real_multiplier)
-    multiplier, shift = checked_multiplier(node, real_multiplier)
+    multiplier, shift = checked_multiplier(node, real_multiplier, modulo=modulo)
     low, high = quantized_bounds(node, activation, output)
     rule = node.rule
     if (rounding or rule.rounding) == "int16_multiplier" and np.max(shift) > WIDE_SHIFT_LIMIT:
@@ -178,8 +181,10 @@ def make_requant(
     )
 
 
-def checked_multiplier(node: Node, real_multiplier: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``(multiplier, shift)`` of each real multiplier.
+def checked_multiplier(
+    node: Node, real_multiplier: np.ndarray, *, modulo: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``(multiplier, shift)`` of each real multiplier; `modulo` as for `make_requant`.
 
     Raises
     ------
@@ -191,6 +196,8 @@ def checked_multiplier(node: Node, real_multiplier: np.ndarray) -> tuple[np.ndar
             f"the scales give the multiplier {real_multiplier.max()}; expected a finite one, at least 0"
         )
     multiplier, shift = quantize_multiplier(real_multiplier)
+    if modulo:
+        return multiplier, np.where(shift > 31, shift % 32, shift)
     if np.max(shift) > 31:
         raise node.refuse(
             f"the scales give the multiplier {real_multiplier.max():g}; expected less than 2**31, beyond "

@@ -117,6 +117,7 @@ typedef struct {
 enum {
     QC_MUL_SATURATED = 0, /* the requantized product saturates to 16 bits */
     QC_MUL_WRAPPED = 1,   /* it wraps to 16 bits */
+    QC_MUL_VANISHED = 2,  /* it is 0: a vector shift by 32 bits or more leaves nothing */
 };
 
 /* MUL on integers with scales: y = requantize((q1 + input1_offset) * (q2 + input2_offset)).

@@ -159,6 +159,12 @@ static inline int32_t qc_mul_one_wrapped(const qc_mul_rule *r, int32_t q1, int32
     return qc_clamp(qc_wrap16(y + r->output_offset), r->activation_min, r->activation_max);
 }
 
+static inline int32_t qc_mul_one_vanished(const qc_mul_rule *r, int32_t q1, int32_t q2) {
+    (void)q1;
+    (void)q2;
+    return qc_clamp(r->output_offset, r->activation_min, r->activation_max);
+}
+
 static inline qc_mul_rule qc_mul_rule_of(const qc_mul_params *p) {
     const qc_requant *r = &p->requant;
     const qc_mul_rule rule = {p->body,          p->repeated_body,  p->input1_offset,  p->input2_offset, r->multiplier[0],
@@ -196,7 +202,9 @@ static inline qc_mul_rule qc_mul_rule_of(const qc_mul_params *p) {
     QC_BINARY_ROW(mul_##suffix##_plain, target, qc_mul_rule, T, qc_mul_one_double_rounding)                  \
     QC_BINARY_ROW(mul_##suffix##_saturated, target, qc_mul_rule, T, qc_mul_one_saturated)                    \
     QC_BINARY_ROW(mul_##suffix##_wrapped, target, qc_mul_rule, T, qc_mul_one_wrapped)                        \
-    static const qc_binary_row mul_##suffix##_bodies[] = {mul_##suffix##_saturated, mul_##suffix##_wrapped}; \
+    QC_BINARY_ROW(mul_##suffix##_vanished, target, qc_mul_rule, T, qc_mul_one_vanished)                      \
+    static const qc_binary_row mul_##suffix##_bodies[] = {mul_##suffix##_saturated, mul_##suffix##_wrapped,  \
+                                                          mul_##suffix##_vanished};                          \
     QC_BLOCKS_ROW(mul_##suffix##_row, qc_mul_rule, T, mul_##suffix##_plain, mul_##suffix##_bodies)           \
     qc_status qc_mul_##suffix##_##isa(const qc_mul_params *p, const T *input1, const T *input2, T *output,   \
                                       void *scratch) {                                                       \
