@@ -5,6 +5,7 @@
 
 #include "quantcore/hybrid.h"
 #include "quantcore/hybrid_xnnpack.h"
+#include "quantcore/unpack.h"
 
 /* 32-bit accumulators wrap; 64-bit ones, of int16 activations, have room. */
 #define REQUANTIZE_NARROW(r, acc, channel) qc_requantize(r, (int32_t)(acc), channel)
@@ -45,6 +46,13 @@
 #define QC_SUM conv_sum_s16_wide
 #define QC_CONV qc_conv_s16_wide_ref
 #include "conv_quantized.inc"
+
+qc_status qc_conv_s8_s4_ref(const qc_conv_params *p, const int8_t *input, const uint8_t *filter,
+                            const int32_t *bias, int8_t *output, void *scratch) {
+    int8_t *unpacked = scratch;
+    qc_unpack_s4(filter, qc_conv_s4_scratch_size(&p->shape, p->groups), unpacked);
+    return qc_conv_s8_ref(p, input, unpacked, bias, output, NULL);
+}
 
 /* The float sum of output channel `channel` at (oy, ox) of one image. */
 static float conv_sum_f32(const qc_conv_shape *s, int32_t groups, const float *image, const float *filter,

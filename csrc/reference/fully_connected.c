@@ -6,6 +6,7 @@
 
 #include "quantcore/hybrid.h"
 #include "quantcore/hybrid_xnnpack.h"
+#include "quantcore/unpack.h"
 
 #define QC_ELEMENT int8_t
 #define QC_FULLY_CONNECTED qc_fully_connected_s8_ref
@@ -122,20 +123,13 @@ qc_status qc_fully_connected_hybrid_fma_ref(const qc_fully_connected_hybrid_para
     return QC_OK;
 }
 
-static void unpack_s4(const uint8_t *packed, int64_t count, int8_t *values) {
-    for (int64_t i = 0; i < count; ++i) {
-        const int32_t bits = packed[i / 2] >> (i % 2 * 4) & 15;
-        values[i] = (int8_t)((bits ^ 8) - 8);
-    }
-}
-
 /* The kernel of a form with a filter of 4 bits. */
 #define FOUR_BIT_KERNEL(form, P, X, B, Y)                                                                    \
     qc_status qc_fully_connected_##form##_s4_ref(const P *p, const X *input, const uint8_t *filter,          \
                                                  const B *bias, Y *output, void *scratch) {                  \
         const int64_t count = (int64_t)p->units * p->depth;                                                  \
         int8_t *unpacked = scratch;                                                                          \
-        unpack_s4(filter, count, unpacked);                                                                  \
+        qc_unpack_s4(filter, count, unpacked);                                                                  \
         return qc_fully_connected_##form##_ref(p, input, unpacked, bias, output,                             \
                                                unpacked + qc_round_up(count, 64));                           \
     }

@@ -48,6 +48,7 @@ cdef extern from "quantcore/conv.h" nogil:
         float activation_max
         const void *packed
     int64_t qc_conv_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed)
+    int64_t qc_conv_s4_scratch_size(const qc_conv_shape *s, int32_t groups)
     int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed)
     int64_t qc_conv_hybrid_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed)
 

@@ -38,19 +38,22 @@ cdef void *address(object array):
 
 
 def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_offset, int32_t filter_offset,
-              Requant requant) -> KernelCall:
+              Requant requant, bint four_bits=False) -> KernelCall:
     """Quantized CONV_2D. See ``qc_conv_params``.
 
-    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one.
+    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one. `four_bits`:
+    it is packed, two elements in a byte; `dtype` is int8.
     """
     cdef qc_conv_params p
-    packed = pack(dtype, filter, shape, groups) if dtype in ("int8", "uint8") else None
+    packed = pack(dtype, filter, shape, groups) if dtype in ("int8", "uint8") and not four_bits else None
     p.shape = c_shape(shape)
     p.groups = groups
     p.input_offset = input_offset
     p.filter_offset = filter_offset
     p.requant = requant.c
     p.packed = address(packed)
+    if four_bits:
+        return make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)
     scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
     return make_call(f"conv_{SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
 

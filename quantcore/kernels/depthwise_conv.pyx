@@ -28,6 +28,7 @@ cdef extern from "quantcore/depthwise_conv.h" nogil:
         float activation_min
         float activation_max
         const void *packed
+    int64_t qc_depthwise_s4_scratch_size(const qc_conv_shape *s)
     int64_t qc_depthwise_scratch_size(const qc_conv_shape *s, int is_packed)
     int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s)
     int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, int is_packed)
@@ -40,18 +41,21 @@ cdef object pack(str dtype, filter, shape):
 
 
 def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, int32_t filter_offset,
-                        Requant requant) -> KernelCall:
+                        Requant requant, bint four_bits=False) -> KernelCall:
     """Quantized DEPTHWISE_CONV_2D. See ``qc_depthwise_params``.
 
-    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one.
+    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one. `four_bits`:
+    it is packed, two elements in a byte; `dtype` is int8.
     """
     cdef qc_depthwise_params p
-    packed = pack(dtype, filter, shape) if dtype in ("int8", "uint8") else None
+    packed = pack(dtype, filter, shape) if dtype in ("int8", "uint8") and not four_bits else None
     p.shape = c_shape(shape)
     p.input_offset = input_offset
     p.filter_offset = filter_offset
     p.requant = requant.c
     p.packed = address(packed)
+    if four_bits:
+        return make_call("depthwise_conv_s8_s4", &p, sizeof(p), qc_depthwise_s4_scratch_size(&p.shape), requant)
     scratch = qc_depthwise_scratch_size(&p.shape, packed is not None)
     return make_call(f"depthwise_conv_{SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
 

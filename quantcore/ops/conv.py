@@ -231,6 +231,7 @@ def lower_conv_2d(node: Node) -> KernelCall:
         form,
         shape,
         filter=w.value,
+        four_bits=w.dtype == "int4",
         groups=groups,
         input_offset=-x.zero_point,
         filter_offset=-w.zero_point,

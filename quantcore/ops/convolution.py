@@ -20,6 +20,7 @@ __all__ = [
     "check_bias_scale",
     "check_filter_scales",
     "check_int16",
+    "check_packed_filter",
     "check_quantization",
     "check_symmetric_filter",
     "conv_form",
@@ -50,7 +51,7 @@ FORMS = {
 
 
 # those of the convolutions
-CONVOLUTION_FORMS = {**FORMS, ("int16", "int8"): "int16"}
+CONVOLUTION_FORMS = {**FORMS, ("int16", "int8"): "int16", ("int8", "int4"): "int8"}
 
 
 def conv_form(node: Node, forms: Mapping[tuple[str, str], str] = FORMS) -> str:
@@ -104,7 +105,10 @@ def check_quantization(node: Node, channels: int, *, axes: tuple[int, ...]) -> N
         Axes of the filter that may carry the scales.
     """
     per_tensor(node, node.input(0), node.output)
-    check_zero_points(node, node.input(1))
+    if node.input(1).dtype == "int4":
+        check_packed_filter(node)
+    else:
+        check_zero_points(node, node.input(1))
     check_filter_scales(node, channels, axes=axes)
 
 
@@ -125,11 +129,19 @@ def check_filter_scales(node: Node, channels: int, *, axes: tuple[int, ...]) -> 
             )
 
 
+def check_packed_filter(node: Node) -> None:
+    """Refuse a filter of 4 bits that is computed at run time, or has a zero point other than 0."""
+    if node.input(1).value is None:
+        raise node.refuse("the int4 filter is computed at run time; expected a constant")
+    check_symmetric_filter(node)
+
+
 def check_symmetric_filter(node: Node) -> None:
     """Refuse a filter with a zero point other than 0."""
-    quantization = node.input(1).tensor.quantization
+    w = node.input(1)
+    quantization = w.tensor.quantization
     if quantization is not None and np.any(quantization.zero_point != 0):
-        raise node.refuse(f"int8 filter has zero points {quantization.zero_point}; expected 0")
+        raise node.refuse(f"{w.dtype} filter has zero points {quantization.zero_point}; expected 0")
 
 
 def check_int16(node: Node, bias: Operand | None) -> None:

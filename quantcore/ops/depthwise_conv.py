@@ -125,6 +125,7 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
         form,
         shape,
         filter=w.value,
+        four_bits=w.dtype == "int4",
         input_offset=-x.zero_point,
         # An int8 filter's zero point, which should be 0, is ignored by TFLite.
         filter_offset=-w.zero_point if form == "uint8" else 0,

@@ -10,6 +10,7 @@ from quantcore.ops.convolution import (
     FORMS,
     check_bias_scale,
     check_filter_scales,
+    check_packed_filter,
     check_symmetric_filter,
     conv_form,
     may_contain_minimum,
@@ -205,12 +206,10 @@ def check_int16(node: Node) -> None:
         )
 
 
-def check_packed_filter(node: Node) -> None:
+def check_four_bits(node: Node) -> None:
     """Check a filter of 4 bits: constant, with zero points of 0, and a scale per unit only in TFLite."""
     w = node.input(1)
-    if w.value is None:
-        raise node.refuse("the int4 filter is computed at run time; expected a constant")
-    check_symmetric_filter(node)
+    check_packed_filter(node)
     if node.profile.package == "tflite_micro" and (w.scales.size > 1 or node.input(0).dtype != "int8"):
         raise node.refuse(
             f"the int4 filter has {w.scales.size} scales, the input dtype {node.input(0).dtype}; TFLite "
@@ -242,7 +241,7 @@ def lower_fully_connected(node: Node) -> KernelCall:
     if node.profile.fallback is not None and delegated(node):
         check_delegated_shape(node)
     if w.dtype == "int4":
-        check_packed_filter(node)
+        check_four_bits(node)
     if form == "float32":
         low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
         return kernels.fully_connected_f32_call(

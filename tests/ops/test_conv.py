@@ -22,6 +22,7 @@ from tests.ops.convolutions import (
     check_every_isa,
     conv_options,
     sample,
+    with_four_bits,
 )
 from tests.ops.harness import (
     assert_same_bits,
@@ -406,6 +407,26 @@ def test_hybrid_groups_with_one_scale_are_refused() -> None:
                      [tensor((), "float32")], PLAIN, version=5)  # fmt: skip
     with pytest.raises(UnsupportedOperatorError, match="one scale and 2 groups"):
         run_ours(model, [np.zeros((1, 4, 4, 2), np.float32)])
+
+
+@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack", "tflm"])
+def test_int4_filter(numerics: str) -> None:
+    rng = np.random.default_rng(19)
+    for number, (size, window, stride, dilation, padding) in enumerate(GEOMETRIES):
+        form = ("int8", "int8 per tensor")[number % 2]
+        depth, filters, groups = ((3, 17, 1), (4, 6, 2), (1, 8, 1))[number % 3]
+        options = conv_options(stride, dilation, padding, ACTIVATIONS[number % 4])
+        shape, filter_shape = (2, *size, depth), (filters, *window, depth // groups)
+        model = with_four_bits(build(OP, form, shape, filter_shape, options, rng=rng, low=-128))
+        check(model, sample(model, rng), numerics=numerics)
+
+
+def test_int4_filters_that_are_refused() -> None:
+    x, shape = np.zeros((1, 4, 4, 2), np.int8), (3, 2, 2, 2)
+    with pytest.raises(UnsupportedOperatorError, match="int4 filter is computed"):
+        run_ours(small(w=tensor(shape, "int4", 0.5)), [x, np.zeros(shape, np.int8)])
+    with pytest.raises(UnsupportedOperatorError, match="int4 filter has zero points"):
+        run_ours(small(w=tensor(shape, "int4", 0.5, 1, data=np.ones(12, np.uint8))), [x])
 
 
 # What the profiles differ in ----------------------------------------------------------------------------

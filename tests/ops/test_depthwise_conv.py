@@ -22,6 +22,7 @@ from tests.ops.convolutions import (
     check_every_isa,
     conv_options,
     sample,
+    with_four_bits,
 )
 from tests.ops.harness import (
     assert_same_bits,
@@ -168,6 +169,17 @@ def test_hybrid_ranges() -> None:
         special[1] = np.abs(special[1]) + 1
         samples = [x, special, -np.abs(x) - 1, x * np.float32(1e-39), x / np.abs(x).max() * np.float32(3e38)]
         check_every_isa(model, [[s.astype(np.float32)] for s in samples])
+
+
+@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack", "tflm"])
+def test_int4_filter(numerics: str) -> None:
+    rng = np.random.default_rng(19)
+    for number, (size, window, stride, dilation, padding) in enumerate(GEOMETRIES):
+        form = ("int8", "int8 per tensor")[number % 2]
+        channels, multiplier = ((1, 8), (17, 1), (3, 5), (33, 1))[number % 4]
+        options = conv_options(stride, dilation, padding, ACTIVATIONS[number % 4])
+        model = depthwise(form, (2, *size, channels), window, multiplier, options, rng=rng, low=-128)
+        check(with_four_bits(model), sample(model, rng), numerics=numerics)
 
 
 # Pages and properties -------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tests.ops.convolutions import (
     boundary_sums,
     build,
     check_every_isa,
+    packed,
     sample,
 )
 from tests.ops.harness import (
@@ -135,12 +136,6 @@ def test_sums_on_rounding_boundaries(form: str, profile: str) -> None:
         y = tensor((), dtype, output_scale, zero_point)
         model = op_model(OP, inputs, [y], options(), version=4)
         check_every_isa(model, [[np.full((1, 1), zero_point, dtype)]], profile)
-
-
-def packed(values: np.ndarray) -> np.ndarray:
-    """Return 4-bit values two in a byte, the first in the low half."""
-    flat = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
-    return flat[::2] | flat[1::2] << 4
 
 
 def product_model(

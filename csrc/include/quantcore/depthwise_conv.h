@@ -36,6 +36,15 @@ typedef qc_status qc_depthwise_conv_s8_kernel(const qc_depthwise_params *params,
                                               void *scratch);
 qc_depthwise_conv_s8_kernel qc_depthwise_conv_s8_ref;
 
+/* As s8, with a filter of 4 bits (see unpack.h). packed is not used. scratch: qc_depthwise_s4_scratch_size bytes. */
+static inline int64_t qc_depthwise_s4_scratch_size(const qc_conv_shape *s) {
+    return (int64_t)s->filter_height * s->filter_width * s->output_channels;
+}
+
+qc_status qc_depthwise_conv_s8_s4_ref(const qc_depthwise_params *params, const int8_t *input,
+                                      const uint8_t *filter, const int32_t *bias, int8_t *output,
+                                      void *scratch);
+
 typedef qc_status qc_depthwise_conv_u8_kernel(const qc_depthwise_params *params, const uint8_t *input,
                                               const uint8_t *filter, const int32_t *bias, uint8_t *output,
                                               void *scratch);
