@@ -13,6 +13,7 @@ from quantcore.kernels._core import KernelCall
 __all__ = ["RUNNABLE_DTYPES", "Lowered", "Step", "check_shape"]
 
 MAX_ELEMENTS = 2**31 - 1  # TFLite counts elements in int32
+MAX_EXTENT = 2**58  # NumPy counts bytes in 63 bits, and leaves zeros out
 
 RUNNABLE_DTYPES = {
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -74,6 +75,8 @@ def check_shape(shape: tuple[int, ...], what: str) -> None:
         raise KernelError(f"{what} has shape {shape}; dimensions must not be negative")
     if int(np.prod(shape, dtype=object)) > MAX_ELEMENTS:
         raise KernelError(f"{what} has shape {shape}, more than {MAX_ELEMENTS} elements")
+    if int(np.prod([max(d, 1) for d in shape], dtype=object)) > MAX_EXTENT:
+        raise KernelError(f"{what} has shape {shape}; its sizes other than 0 multiply to more than 2**58")
 
 
 def check_constant(tensor: Tensor, index: int) -> None:

@@ -339,8 +339,15 @@ def test_no_elements_take_no_time(op: str, shape: Any, constants: Any, options: 
     assert y.size == 0
 
 
+def test_no_elements_of_an_extent_that_numpy_cannot_hold() -> None:
+    shape = (HUGE, 0, HUGE)
+    model = op_model("TILE", [tensor(shape, "float32"), i32(2**30, 1, 1)], [tensor((), "float32")])
+    with pytest.raises(KernelError, match="multiply to more"):
+        run_ours(model, [np.zeros(shape, np.float32)])
+
+
 def test_one_hot_of_nothing() -> None:
     values = [const(np.array(v, np.float32)) for v in (1, 0)]
-    inputs = [tensor((HUGE, 0, HUGE), "int32"), const(np.array(HUGE, np.int32)), *values]
+    inputs = [tensor((HUGE, 0, HUGE), "int32"), const(np.array(2**18, np.int32)), *values]
     model = op_model("ONE_HOT", inputs, [tensor((), "float32")], {"axis": 0})
     assert run_ours(model, [np.zeros((HUGE, 0, HUGE), np.int32)])[0].size == 0
