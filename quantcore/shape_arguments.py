@@ -77,10 +77,10 @@ def fitting_value(subgraph: Subgraph, t: int) -> np.ndarray | None:
     tensor = subgraph.tensors[t]
     for op, position in _readers(subgraph, t):
         fit = _FITTING.get((op.op, position))
-        data = op.inputs[_DATA.get(op.op, 0)]
-        if fit is None or data < 0:
+        shape = _operand_shape(subgraph, op, _DATA.get(op.op, 0))
+        if fit is None or shape is None or op.outputs[0] < 0:
             continue
-        value = np.asarray(fit(subgraph.tensors[data].shape, subgraph.tensors[op.outputs[0]].shape))
+        value = np.asarray(fit(shape, subgraph.tensors[op.outputs[0]].shape))
         if value.shape == tensor.shape:
             return value.astype(tensor.dtype)
         if (op.op, position) in _NEUTRAL:
@@ -96,9 +96,9 @@ def index_limit(subgraph: Subgraph, t: int) -> int | None:
     limits = []
     for op, position in _readers(subgraph, t):
         table = _INDICES.get((op.op, position))
-        if table is None or op.inputs[table] < 0:
+        shape = None if table is None else _operand_shape(subgraph, op, table)
+        if shape is None:
             continue
-        shape = subgraph.tensors[op.inputs[table]].shape
         if op.op == "GATHER_ND":  # each index is a row of positions along the leading axes
             shape = shape[: subgraph.tensors[t].shape[-1]] if subgraph.tensors[t].shape else shape
             limits.append(min(shape, default=1))
@@ -134,6 +134,12 @@ def _says_a_shape(tensor: Tensor) -> bool:
     scaled = tensor.quantization is not None and tensor.quantization.scale.size > 0
     plain = tensor.dtype in ("bool", "int32", "int64") and not scaled
     return plain and int(np.prod(tensor.shape)) <= MOST_VALUES
+
+
+def _operand_shape(subgraph: Subgraph, op: Operator, position: int) -> Shape | None:
+    """Return the stored shape of an operand; None where the operator, as in a damaged model, lacks it."""
+    t = op.inputs[position] if position < len(op.inputs) else -1
+    return subgraph.tensors[t].shape if t >= 0 else None
 
 
 def _readers(subgraph: Subgraph, t: int) -> list[tuple[Operator, int]]:

@@ -9,6 +9,7 @@ import pytest
 
 from quantcore.errors import KernelError, QuantcoreError, UnsupportedOperatorError
 from quantcore.graph import Model, Quantization, Signature
+from quantcore.runtime import Interpreter
 from quantcore.samples import random_samples, split_samples
 from tests.ops.harness import op_model, tensor
 
@@ -147,3 +148,20 @@ def test_strings_cannot_be_drawn() -> None:
     model.subgraphs[0].tensors[0].dtype = "string"
     with pytest.raises(UnsupportedOperatorError, match="string"):
         random_samples(model, 0, 1, 0)
+
+
+def test_integers_that_say_a_shape_or_an_index_are_valid() -> None:
+    shape, table = tensor((2,), "int32"), tensor((3, 5), "float32")
+    reshape = op_model("RESHAPE", [tensor((6,), "int8"), shape], [tensor((2, 3), "int8")])
+    assert random_samples(reshape, 0, 1, 0)[0][1].tolist() == [2, 3]
+    gather = op_model("GATHER", [table, tensor((100,), "int32")], [tensor((100, 5), "float32")], {"axis": 0})
+    assert set(random_samples(gather, 0, 1, 0)[0][1].tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("op", ["TRANSPOSE_CONV", "EMBEDDING_LOOKUP", "RESHAPE"])
+def test_an_operator_that_lacks_the_other_operands(op: str) -> None:
+    model = op_model(op, [tensor((4,), "int32")], [tensor((), "int32")])
+    (value,) = random_samples(model, 0, 1, 0)[0]
+    assert value.shape == (4,)
+    with pytest.raises(QuantcoreError):
+        Interpreter(model)

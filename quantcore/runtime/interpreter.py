@@ -374,6 +374,8 @@ class Interpreter:
 
     def _take_values(self, arrays: Sequence[np.ndarray]) -> None:
         """Make the plan fit the inputs that shapes follow from."""
+        if not self._input_values:
+            return
         for t, array in zip(self._subgraph.inputs, arrays, strict=True):
             if t in self._input_values:
                 self._set_value(t, array)
