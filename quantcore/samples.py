@@ -108,10 +108,16 @@ def random_samples(model: Model, subgraph_index: int, count: int, seed: int) -> 
     ------
     UnsupportedOperatorError
         An input is of a dtype that has no random values (strings, handles).
+    KernelError
+        An input does not fit in memory.
     """
     subgraph = model.subgraphs[subgraph_index]
     rng = np.random.default_rng([seed, subgraph_index])
-    return [[random_value(rng, subgraph, t, sample) for t in subgraph.inputs] for sample in range(count)]
+    try:
+        return [[random_value(rng, subgraph, t, sample) for t in subgraph.inputs] for sample in range(count)]
+    except (MemoryError, ValueError) as error:  # NumPy's, for what it cannot allocate or count
+        shapes = [subgraph.tensors[t].shape for t in subgraph.inputs]
+        raise KernelError(f"the inputs have shapes {shapes}, too large for random values: {error}") from None
 
 
 def random_value(rng: np.random.Generator, subgraph: Subgraph, t: int, sample: int) -> np.ndarray:

@@ -165,3 +165,10 @@ def test_an_operator_that_lacks_the_other_operands(op: str) -> None:
     assert value.shape == (4,)
     with pytest.raises(QuantcoreError):
         Interpreter(model)
+
+
+@pytest.mark.parametrize("shape", [(2**30, 2**30), (2**31 - 1,) * 4])
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_inputs_that_no_memory_holds(shape: tuple[int, ...], dtype: str) -> None:
+    with pytest.raises(KernelError, match="too large"):
+        random_samples(one_input(shape, dtype), 0, 1, 0)
