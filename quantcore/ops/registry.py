@@ -16,6 +16,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
+from quantcore.ops.quantization_rule import QuantizationRule
 
 __all__ = [
     "OPERATORS",
@@ -254,6 +255,8 @@ class Definition:
     variant : callable or None
         ``variant(node)`` names what kind of the operator it is where a profile computes one dtype by several
         rules, such as ``grouped``; "" for the usual kind.
+    quantization : QuantizationRule
+        How the quantizer treats the operator; by default it stays float.
     """
 
     name: str
@@ -266,6 +269,7 @@ class Definition:
     xnnpack: Callable[[Node], bool] | None = None
     expand: Expand | None = None
     variant: Callable[[Node], str] | None = None
+    quantization: QuantizationRule = field(default_factory=QuantizationRule)
 
 
 OPERATORS: dict[str, Definition] = {}
@@ -280,14 +284,17 @@ def operator(
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None,
     xnnpack: Callable[[Node], bool] | None = None,
     variant: Callable[[Node], str] | None = None,
+    quantization: QuantizationRule | None = None,
 ) -> Callable[[Lower], Lower]:
     """Register the decorated ``lower`` function for the operators called `names`."""
+    rule = quantization or QuantizationRule()
 
     def register(lower: Lower) -> Lower:
         for name in names:
             OPERATORS[name] = Definition(
-                name, lower, dtypes, max_version, page, macs, multipliers, xnnpack, variant=variant
-            )
+                name, lower, dtypes, max_version, page, macs, multipliers, xnnpack,
+                variant=variant, quantization=rule,
+            )  # fmt: skip
         return lower
 
     return register

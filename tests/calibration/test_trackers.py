@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import quantcore as qc
-from quantcore.calibration import BLOCK_ELEMENTS, MinMax, MovingAverage
+from quantcore.calibration import MinMax, MovingAverage
+from quantcore.calibration.trackers import BLOCK_ELEMENTS
 from quantcore.errors import QuantizationError
 from tests.layouts import layouts
 from tests.ops.convolutions import instruction_sets, using

@@ -1,0 +1,10 @@
+"""Calibration: what values the tensors of a float model take on representative data.
+
+Range trackers (`MinMax`, `MovingAverage`, ...) measure one tensor; `Ranges` holds what was found for a whole
+model, to be inspected, edited, saved as JSON and given to `quantcore.quantize_model`.
+"""
+
+from quantcore.calibration.ranges import Ranges, TensorRange
+from quantcore.calibration.trackers import MinMax, MovingAverage
+
+__all__ = ["MinMax", "MovingAverage", "Ranges", "TensorRange"]
