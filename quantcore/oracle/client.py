@@ -239,10 +239,11 @@ class Oracle:
             A ``.keras`` or ``.h5`` file, or a SavedModel folder.
         mode : str
             ``float``, ``dynamic_range``, ``float_fallback`` (int8 with float input and output), ``int8``,
-            ``uint8`` (integer only; the dtype of input and output), or ``float16``.
+            ``uint8`` (integer only; the dtype of input and output), ``float16``, ``int16x8`` (int16 input and
+            output) or ``int16x8_float_io``.
         representative : ndarray or sequence of ndarray, shape (samples, ...), optional
             Data for calibration, one array per model input, in the model's input dtype. Needed by
-            ``float_fallback``, ``int8`` and ``uint8``.
+            ``float_fallback``, ``int8``, ``uint8`` and the int16x8 modes.
 
         Returns
         -------
@@ -265,6 +266,101 @@ class Oracle:
         doing = f"converting {path} ({mode})"
         with self._shared.lock:
             reply, results = self._ask(request, arrays if MODES[mode][1] else [], timeout, doing)
+        _raise_refusal(reply, doing)
+        return results[0].tobytes()
+
+    def calibrate(self, model: ModelLike, samples: Sequence[Inputs], *, timeout: float = 600.0) -> Model:
+        """Run the converter's calibration of a float model.
+
+        Parameters
+        ----------
+        model : Model, bytes or path
+        samples : sequence of inputs
+            As for `run_batch`.
+
+        Returns
+        -------
+        Model
+            The model with the range of each float tensor in `Quantization.min` and `Quantization.max`;
+            tensors for values inside of LSTM operators are added at the end.
+
+        Raises
+        ------
+        OracleRefused
+            The calibrator failed; the message quotes it.
+        """
+        data, flat = self._samples(model, samples)
+        request = {"command": "calibrate", "samples": len(samples)}
+        return read_model(self._make(request, data, flat, timeout, "calibrating a model"))
+
+    def quantize(
+        self,
+        model: ModelLike,
+        samples: Sequence[Inputs],
+        *,
+        mode: str = "int8",
+        io: str = "int8",
+        allow_float: bool = True,
+        per_channel: bool = True,
+        per_channel_dense: bool = True,
+        denylisted_ops: Sequence[str] = (),
+        denylisted_nodes: Sequence[str] = (),
+        timeout: float = 600.0,
+    ) -> bytes:
+        """Quantize a float model by the converter's calibrator and quantizers.
+
+        Parameters
+        ----------
+        model : Model, bytes or path
+        samples : sequence of inputs
+            As for `run_batch`. In mode ``int8`` it may be empty: then the model must hold the ranges, as
+            `calibrate` returns it.
+        mode : {"int8", "int16x8"}
+        io : str
+            Dtype of inputs and outputs: ``float32``, ``int8``, ``uint8``; ``int16`` for ``int16x8``.
+        allow_float : bool
+            Whether operators without a form for int16 stay float, in place of a refusal (``int16x8`` only).
+        per_channel, per_channel_dense : bool
+            The converter's ``_experimental_disable_per_channel...`` switches, the other way round.
+        denylisted_ops, denylisted_nodes : sequence of str
+            Operator names, or names of output tensors, that stay float (``int8`` only).
+
+        Returns
+        -------
+        bytes
+            The ``.tflite`` file.
+
+        Raises
+        ------
+        OracleRefused, OracleCrashed
+            The quantizer failed, or ended the process, as it does on infinite ranges.
+        """
+        data, flat = self._samples(model, samples)
+        options = {
+            "mode": mode,
+            "io": io,
+            "allow_float": allow_float,
+            "per_channel": per_channel,
+            "per_channel_dense": per_channel_dense,
+            "denylisted_ops": list(denylisted_ops),
+            "denylisted_nodes": list(denylisted_nodes),
+        }
+        request = {"command": "quantize", "samples": len(samples), "options": options}
+        return self._make(request, data, flat, timeout, f"quantizing a model ({mode}, {io})")
+
+    def _samples(self, model: ModelLike, samples: Sequence[Inputs]) -> tuple[bytes, list[np.ndarray]]:
+        """Return the file, and the arrays of all samples in turn, in the order of the graph's inputs."""
+        data = to_bytes(model)
+        main = (model if isinstance(model, Model) else read_model(data)).subgraphs[0]
+        return data, [array for sample in samples for array in graph_order(main, sample)]
+
+    def _make(
+        self, request: dict[str, Any], data: bytes, flat: list[np.ndarray], timeout: float, doing: str
+    ) -> bytes:
+        """Have the worker make a file of the file `data`."""
+        request["inputs_per_sample"] = len(flat) // max(1, request["samples"])
+        with self._shared.lock:
+            reply, results = self._ask(request, [np.frombuffer(data, np.uint8), *flat], timeout, doing)
         _raise_refusal(reply, doing)
         return results[0].tobytes()
 

@@ -19,7 +19,10 @@ MODES: dict[str, tuple[bool, bool, str | None, bool]] = {
     "int8": (True, True, "int8", False),
     "uint8": (True, True, "uint8", False),
     "float16": (True, False, None, True),
+    "int16x8": (True, True, "int16", False),
+    "int16x8_float_io": (True, True, "float32", False),
 }
+INT16X8 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
 
 
 def convert_file(path: str, mode: str, representative: list[np.ndarray]) -> bytes:
@@ -45,7 +48,8 @@ def convert_file(path: str, mode: str, representative: list[np.ndarray]) -> byte
     if calibrated:
         converter.representative_dataset = _feed(representative)
     if io_type is not None:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        kernels = INT16X8 if mode.startswith("int16x8") else "TFLITE_BUILTINS_INT8"
+        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, kernels)]
         converter.inference_input_type = converter.inference_output_type = getattr(tf, io_type)
     if half:
         converter.target_spec.supported_types = [tf.float16]

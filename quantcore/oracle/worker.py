@@ -56,6 +56,8 @@ class Worker:
             return self.run(header, arrays)
         if command == "convert":
             return self.convert(header, arrays)
+        if command in ("calibrate", "quantize"):
+            return self.quantize(header, arrays)
         raise ValueError(f"unknown command {command!r}")
 
     def run(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
@@ -87,6 +89,20 @@ class Worker:
         except Exception as error:  # the converter raises whatever TensorFlow's passes raise
             return refused(f"{type(error).__name__}: {error}"), []
         return {"status": "ok"}, [np.frombuffer(data, np.uint8)]
+
+
+    def quantize(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
+        """Calibrate, or quantize, the model in the first array; the other arrays are the samples."""
+        quantization = importlib.import_module("quantcore.oracle.quantization")
+        data, samples = arrays[0].tobytes(), _samples(header, arrays[1:])
+        try:
+            if header["command"] == "calibrate":
+                result = quantization.calibrate_file(data, samples)
+            else:
+                result = quantization.quantize_file(data, samples, header["options"])
+        except Exception as error:  # as for convert
+            return refused(f"{type(error).__name__}: {error}"), []
+        return {"status": "ok"}, [np.frombuffer(result, np.uint8)]
 
 
 def _samples(header: dict[str, Any], arrays: list[np.ndarray]) -> list[list[np.ndarray]]:

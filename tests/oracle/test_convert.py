@@ -35,6 +35,8 @@ EXPECTED = {
     "int8": ("int8", "int8"),
     "uint8": ("uint8", "int8"),
     "float16": ("float32", "float16"),
+    "int16x8": ("int16", "int8"),
+    "int16x8_float_io": ("float32", "int8"),
 }
 
 
