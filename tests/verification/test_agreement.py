@@ -1,0 +1,80 @@
+"""Structural comparison: blind to numbering, and to nothing that decides results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from copy import deepcopy
+
+import numpy as np
+import pytest
+
+from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
+from quantcore.verification.agreement import compare_structure
+
+
+def scales(*values: float) -> Quantization:
+    return Quantization(np.array(values, np.float32), np.zeros(len(values), np.int64))
+
+
+def network() -> Model:
+    tensors = [
+        Tensor("x", (1, 2), "int8", quantization=scales(0.5)),
+        Tensor("w", (2, 2), "int8", data=np.array([[1, 2], [3, 4]], np.int8), quantization=scales(0.1, 0.2)),
+        Tensor("b", (2,), "int32", data=np.array([5, 6], np.int32), quantization=scales(0.05, 0.1)),
+        Tensor("y", (1, 2), "int8", quantization=scales(0.25)),
+        Tensor("z", (1, 2), "int8", quantization=scales(0.25)),
+    ]
+    operators = [
+        Operator("FULLY_CONNECTED", 4, (0, 1, 2), (3,), {"fused_activation_function": "NONE"}),
+        Operator("RELU", 2, (3,), (4,)),
+    ]
+    return Model([Subgraph("main", tensors, operators, (0,), (4,))])
+
+
+def renumbered() -> Model:
+    model = network()
+    main = model.subgraphs[0]
+    main.tensors.reverse()
+    for op in main.operators:
+        op.inputs = tuple(4 - t for t in op.inputs)
+        op.outputs = tuple(4 - t for t in op.outputs)
+    main.inputs, main.outputs = (4,), (0,)
+    return model
+
+
+def test_numbering_does_not_matter() -> None:
+    found = compare_structure(network(), renumbered())
+    assert found.agrees
+    assert found.compared == found.equal == {"activation": 3, "int8 constant": 1, "int32 constant": 1}
+    assert (found.operators, found.names) == (2, 5)
+
+
+CHANGES: dict[str, Callable[[Subgraph], object]] = {
+    r"scales, such as": lambda g: g.tensors[1].quantization.scale.__setitem__(1, np.float32(0.2000001)),
+    r"zero points, such as 1 and 0": lambda g: g.tensors[3].quantization.zero_point.__setitem__(0, 1),
+    r"axis 1 and 0": lambda g: setattr(g.tensors[1].quantization, "quantized_dimension", 1),
+    r"1 of 4 values": lambda g: g.tensors[1].data.__setitem__((1, 1), 7),
+    r"dtype int16 and int8": lambda g: setattr(g.tensors[3], "dtype", "int16"),
+    r"shape \(2, 1\) and \(1, 2\)": lambda g: setattr(g.tensors[3], "shape", (2, 1)),
+    r"version 3 and 4": lambda g: setattr(g.operators[0], "version", 3),
+    r"fused_activation_function 'RELU'": lambda g: g.operators[0].options.update(
+        fused_activation_function="RELU"
+    ),
+    r"RELU6 and RELU": lambda g: setattr(g.operators[1], "op", "RELU6"),
+    r"-1 and 2, one of them omitted": lambda g: setattr(g.operators[0], "inputs", (0, 1, -1)),
+    r"2 and 3 inputs": lambda g: setattr(g.operators[0], "inputs", (0, 1)),
+    r"1 and 2 scales": lambda g: setattr(g.tensors[1], "quantization", scales(0.1)),
+    r"constant in one model only": lambda g: setattr(g.tensors[2], "data", None),
+    r"1 and 0 operators TANH": lambda g: g.operators.append(Operator("TANH", 1, (3,), (4,))),
+    r"2 and 1 graph outputs": lambda g: setattr(g, "outputs", (4, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_each_difference_is_seen(message: str) -> None:
+    changed = deepcopy(network())
+    CHANGES[message](changed.subgraphs[0])
+    found = compare_structure(changed, renumbered())
+    assert not found.agrees
+    assert any(re.search(message, line) for line in found.differences), found.differences
