@@ -8,7 +8,7 @@ import numpy as np
 
 from quantcore.errors import QuantizationError
 
-__all__ = ["DTYPES", "QuantParams", "choose_qparams"]
+__all__ = ["DTYPES", "QuantParams", "affine_range", "choose_qparams"]
 
 # range of each quantized dtype; int4 values are held one per int8 element
 DTYPES = {
@@ -206,7 +206,7 @@ def choose_qparams(
     float32 and everything else in float64:
 
     - asymmetric: a range shorter than 1e-6 grows by 1e-6 on both sides;
-      ``scale = f32(f32(rmax - rmin) / (qmax - qmin))``, and the zero point is ``qmin - rmin / scale``,
+      ``scale = f32(f32(rmax - rmin) / (qmax - qmin))``, and the zero point is ``f32(qmin - rmin / scale)``,
       rounded half away from zero and clamped to [qmin, qmax], so that 0.0 is exactly representable;
     - symmetric: with ``m = max(-rmin, rmax)``, at least 5e-7 (int16: at least 2**-126),
       ``scale = f32(m / qmax)``, and the zero point is 0. (int32: ``qmax`` is the float32 below ``2**31``.)
@@ -273,9 +273,19 @@ def _choose_asymmetric(
     short = wide_high - wide_low < 1e-6
     wide_low = np.where(short, wide_low - 1e-6, wide_low)
     wide_high = np.where(short, wide_high + 1e-6, wide_high)
-    width = wide_high.astype(np.float32) - wide_low.astype(np.float32)
-    scale = width / np.float32(qmax - qmin)
-    zero_point = np.clip(qmin - wide_low / scale.astype(np.float64), qmin, qmax)
+    return affine_range(wide_low, wide_high, qmin, qmax)
+
+
+def affine_range(low: np.ndarray, high: np.ndarray, qmin: int, qmax: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return scale (float32) and zero point (int64) that spread the range [low, high] over [qmin, qmax].
+
+    The ends are float64, hold 0 between them, and are not equal as float32. The scale is computed in float32.
+    The zero point is computed in float64 and rounded to float32 before it is rounded to an integer: a value
+    just below a half becomes the half, and goes away from zero.
+    """
+    scale = (high.astype(np.float32) - low.astype(np.float32)) / np.float32(qmax - qmin)
+    zero_point = (qmin - low / scale.astype(np.float64)).astype(np.float32).astype(np.float64)
+    zero_point = np.clip(zero_point, qmin, qmax)
     return scale, np.copysign(np.floor(np.abs(zero_point) + 0.5), zero_point).astype(np.int64)
 
 
