@@ -29,6 +29,8 @@ class Agreement:
         Pairs of operators.
     names : int
         Pairs of tensors that bear the same name.
+    worst_scale : float
+        Largest relative difference of two scales.
     differences : list of str
         One line for each pair that differs, and for what has no partner.
     """
@@ -37,6 +39,7 @@ class Agreement:
     equal: Counter[str] = field(default_factory=Counter)
     operators: int = 0
     names: int = 0
+    worst_scale: float = 0.0
     differences: list[str] = field(default_factory=list)
 
     @property
@@ -45,7 +48,9 @@ class Agreement:
         return not self.differences
 
 
-def compare_structure(ours: Model, theirs: Model, *, versions: bool = True) -> Agreement:
+def compare_structure(
+    ours: Model, theirs: Model, *, versions: bool = True, scale_tolerance: float = 0.0
+) -> Agreement:
     """Compare two models as quantized networks.
 
     Parameters
@@ -54,20 +59,25 @@ def compare_structure(ours: Model, theirs: Model, *, versions: bool = True) -> A
         Their main subgraphs are compared.
     versions : bool
         Compare operator versions too.
+    scale_tolerance : float
+        Relative difference that scales may have, where the two models come from ranges of different float
+        engines. Biases, whose integers follow from scales, are then compared as real numbers: within this of
+        their value, and one step of rounding. Everything else is compared exactly.
 
     Returns
     -------
     Agreement
     """
-    return _Walk(ours.subgraphs[0], theirs.subgraphs[0], versions).result()
+    return _Walk(ours.subgraphs[0], theirs.subgraphs[0], versions, scale_tolerance).result()
 
 
 class _Walk:
     """One comparison: pairs of tensors, found from the outputs back."""
 
-    def __init__(self, ours: Subgraph, theirs: Subgraph, versions: bool) -> None:
+    def __init__(self, ours: Subgraph, theirs: Subgraph, versions: bool, tolerance: float) -> None:
         self.sides = (ours, theirs)
         self.versions = versions
+        self.tolerance = tolerance
         self.found = Agreement()
         self.producers = [
             {t: (i, op.outputs.index(t)) for i, op in enumerate(g.operators) for t in op.outputs if t >= 0}
@@ -106,7 +116,7 @@ class _Walk:
             ours, theirs = (g.tensors for g in self.sides)
             other = self.partner[x]
             # A constant may be stored once or several times: equal values are equal.
-            if other != y and differences(theirs[other], theirs[y]):
+            if other != y and differences(theirs[other], theirs[y], 0.0):
                 self.differ(f"{role}: tensor {x} ({ours[x].name}) stands for {other} and {y} of the other")
             return
         self.partner[x] = y
@@ -145,7 +155,8 @@ class _Walk:
         kind = "activation" if theirs.data is None else f"{theirs.dtype} constant"
         self.found.compared[kind] += 1
         self.found.names += ours.name == theirs.name
-        found = differences(ours, theirs)
+        self.found.worst_scale = max(self.found.worst_scale, scale_difference(ours, theirs))
+        found = differences(ours, theirs, self.tolerance)
         if found:
             self.differ(f"{role}, {ours.name!r} (tensors {x} and {y}): {'; '.join(found)}")
         else:
@@ -168,25 +179,33 @@ def operator_differences(ours: Operator, theirs: Operator, versions: bool = True
     return found
 
 
-def differences(ours: Tensor, theirs: Tensor) -> list[str]:
+def differences(ours: Tensor, theirs: Tensor, tolerance: float) -> list[str]:
     """Return how two tensors differ in what decides results."""
     found = []
     for name in ("dtype", "shape", "is_variable"):
         a, b = getattr(ours, name), getattr(theirs, name)
         if a != b:
             found.append(f"{name} {a} and {b}")
-    found += _scale_differences(ours, theirs)
+    found += _parameter_differences(ours, theirs, tolerance)
     if (ours.data is None) != (theirs.data is None):
         found.append("constant in one model only")
-    elif ours.data is not None and theirs.data is not None and not found:
-        a, b = (np.ascontiguousarray(t.data).view(np.uint8).ravel() for t in (ours, theirs))
-        if not np.array_equal(a, b):
-            elements = (np.asarray(ours.data) != np.asarray(theirs.data)).sum()
-            found.append(f"{elements} of {np.asarray(ours.data).size} values")
+    elif ours.data is not None and not found:
+        found += _value_differences(ours, theirs, tolerance)
     return found
 
 
-def _scale_differences(ours: Tensor, theirs: Tensor) -> list[str]:
+def scale_difference(ours: Tensor, theirs: Tensor) -> float:
+    """Return the largest relative difference of the scales of two tensors; 0 where none are to compare."""
+    a, b = ours.quantization, theirs.quantization
+    if a is None or b is None or a.scale.size != b.scale.size or not a.scale.size:
+        return 0.0
+    x, y = a.scale.astype(np.float64), b.scale.astype(np.float64)
+    return float(
+        np.max(np.where(x == y, 0.0, np.abs(x - y) / np.maximum(np.abs(y), np.finfo(np.float32).tiny)))
+    )
+
+
+def _parameter_differences(ours: Tensor, theirs: Tensor, tolerance: float) -> list[str]:
     if not ours.is_quantized and not theirs.is_quantized:
         return []
     a, b = ours.quantization, theirs.quantization
@@ -194,7 +213,7 @@ def _scale_differences(ours: Tensor, theirs: Tensor) -> list[str]:
         sizes = [0 if q is None else q.scale.size for q in (a, b)]
         return [f"{sizes[0]} and {sizes[1]} scales"]
     found = []
-    if a.scale.tobytes() != b.scale.tobytes():
+    if scale_difference(ours, theirs) > tolerance:
         worst = int(np.argmax(np.abs(a.scale.astype(np.float64) - b.scale)))
         count = int((a.scale != b.scale).sum())
         found.append(f"{count} scales, such as {a.scale[worst]!r} and {b.scale[worst]!r}")
@@ -204,3 +223,20 @@ def _scale_differences(ours: Tensor, theirs: Tensor) -> list[str]:
     if a.scale.size > 1 and a.quantized_dimension != b.quantized_dimension:
         found.append(f"axis {a.quantized_dimension} and {b.quantized_dimension}")
     return found
+
+
+def _value_differences(ours: Tensor, theirs: Tensor, tolerance: float) -> list[str]:
+    a, b = (np.ascontiguousarray(t.data) for t in (ours, theirs))
+    if np.array_equal(a.view(np.uint8), b.view(np.uint8)):
+        return []
+    differing = a != b
+    if tolerance and a.dtype in (np.int32, np.int64) and ours.is_quantized and theirs.is_quantized:
+        x, y = (q.astype(np.float64) * _scales(t) for q, t in ((a, ours), (b, theirs)))
+        differing = np.abs(x - y) > tolerance * np.abs(y) + _scales(theirs)
+    return [f"{int(differing.sum())} of {a.size} values"] if differing.any() else []
+
+
+def _scales(tensor: Tensor) -> np.ndarray:
+    """Return the scales of a bias, in the shape that multiplies it."""
+    assert tensor.quantization is not None
+    return tensor.quantization.scale.astype(np.float64)

@@ -78,3 +78,17 @@ def test_each_difference_is_seen(message: str) -> None:
     found = compare_structure(changed, renumbered())
     assert not found.agrees
     assert any(re.search(message, line) for line in found.differences), found.differences
+
+
+def test_scales_of_another_float_engine() -> None:
+    """Within the tolerance a scale and the biases that follow from it may differ; weights may not."""
+    ours, theirs = network(), network()
+    for model, bias in ((ours, 1_000_000), (theirs, 1_000_002)):
+        model.subgraphs[0].tensors[2].data = np.array([bias, 6], np.int32)
+    theirs.subgraphs[0].tensors[0].quantization = scales(0.5000005)
+    found = compare_structure(ours, theirs)
+    assert len(found.differences) == 2
+    assert found.worst_scale == pytest.approx(1e-6, rel=0.05)
+    assert compare_structure(ours, theirs, scale_tolerance=2e-6).agrees
+    ours.subgraphs[0].tensors[1].data = np.array([[1, 2], [3, 5]], np.int8)
+    assert not compare_structure(ours, theirs, scale_tolerance=2e-6).agrees
