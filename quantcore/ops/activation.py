@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import activation as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call, tabulate
 from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, quotient
+from quantcore.ops.version_rules import by_dtype, dtype_of
 from quantcore.requantization import in_delegate_range, to_fixed8
 
 DTYPES = ("int8", "uint8", "float32")
@@ -59,14 +65,35 @@ def lower_relu(node: Node, dtypes: tuple[str, ...]) -> KernelCall:
     return lookup_call(count=x.count, table=tabulate(definition))
 
 
-@operator("RELU", "RELU6", dtypes=DTYPES_WITH_INT16, max_version=3, page="relu", multipliers=relu_multipliers)
+def relu_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 3 for int16, 2 for int8, and, RELU alone, for uint8."""
+    versions = {"int16": 3, "int8": 2, "uint8": 2 if op.op == "RELU" else 1}
+    return versions.get(dtype_of(inputs, 0), 1)
+
+
+@operator(
+    "RELU",
+    "RELU6",
+    dtypes=DTYPES_WITH_INT16,
+    max_version=3,
+    page="relu",
+    multipliers=relu_multipliers,
+    quantization=replace(OWN_SCALE, version=relu_version, int16x8_version=2),
+)
 def lower_relu_with_int16(node: Node) -> KernelCall:
     """Lower RELU and RELU6, which TFLite has for int16 too."""
     return lower_relu(node, DTYPES_WITH_INT16)
 
 
-@operator("RELU_N1_TO_1", "RELU_0_TO_1", dtypes=DTYPES, max_version=1, page="relu",
-          multipliers=relu_multipliers)  # fmt: skip
+@operator(
+    "RELU_N1_TO_1",
+    "RELU_0_TO_1",
+    dtypes=DTYPES,
+    max_version=1,
+    page="relu",
+    multipliers=relu_multipliers,
+    quantization=OWN_SCALE_INT8,
+)
 def lower_relu_8_bit(node: Node) -> KernelCall:
     """Lower RELU_N1_TO_1 and RELU_0_TO_1."""
     return lower_relu(node, DTYPES)
@@ -102,8 +129,15 @@ def leaky_relu_delegated(node: Node) -> bool:
     return in_delegate_range(ratio) and in_delegate_range(abs(alpha))
 
 
-@operator("LEAKY_RELU", dtypes=DTYPES_WITH_INT16, max_version=2, page="leaky_relu",
-          multipliers=leaky_relu_multipliers, xnnpack=leaky_relu_delegated)  # fmt: skip
+@operator(
+    "LEAKY_RELU",
+    dtypes=DTYPES_WITH_INT16,
+    max_version=2,
+    page="leaky_relu",
+    multipliers=leaky_relu_multipliers,
+    xnnpack=leaky_relu_delegated,
+    quantization=replace(OWN_SCALE, version=by_dtype(int16=2), int16x8_version=2),
+)
 def lower_leaky_relu(node: Node) -> KernelCall:
     """Lower LEAKY_RELU."""
     x, y, dtype = unary_operands(node, DTYPES_WITH_INT16)
@@ -156,8 +190,15 @@ def float32_input(node: Node) -> bool:
     return node.input(0).dtype == "float32"
 
 
-@operator("HARD_SWISH", dtypes=DTYPES, max_version=1, page="hard_swish", multipliers=hard_swish_multipliers,
-          xnnpack=float32_input)  # fmt: skip
+@operator(
+    "HARD_SWISH",
+    dtypes=DTYPES,
+    max_version=1,
+    page="hard_swish",
+    multipliers=hard_swish_multipliers,
+    xnnpack=float32_input,
+    quantization=OWN_SCALE_INT8,
+)
 def lower_hard_swish(node: Node) -> KernelCall:
     """Lower HARD_SWISH."""
     x, y, dtype = unary_operands(node, DTYPES)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from quantcore.affine import quantize_multiplier
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.elementwise import (
@@ -17,8 +20,10 @@ from quantcore.ops.elementwise import (
     walked_in_rows,
 )
 from quantcore.ops.operands import per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import quantized_bounds
+from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
 
 __all__ = ["add_multipliers"]
 
@@ -57,6 +62,18 @@ def delegated(node: Node) -> bool:
     return node.output.dtype == "float32" or all(low <= ratio < high for ratio in scale_ratios(node))
 
 
+def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of ADD or SUB."""
+    dtype, add = dtype_of(inputs, 0), op.op == "ADD"
+    if dtype == "int16" and not op.options.get("pot_scale_int16", True):
+        return 3 if add else 5
+    if dtype == "int64":
+        return 4
+    if not add and broadcasts_beyond(inputs, 4):
+        return 3
+    return 2 if dtype == "int8" else 1
+
+
 @operator(
     "ADD",
     "SUB",
@@ -65,6 +82,7 @@ def delegated(node: Node) -> bool:
     page="add",
     multipliers=add_multipliers,
     xnnpack=delegated,
+    quantization=replace(OWN_SCALE, int16_constants=True, version=add_version, int16x8_version=2),
 )
 def lower_add(node: Node) -> KernelCall:
     """Lower ADD and SUB."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
 from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import make_requant, product_multiplier
+from quantcore.ops.versions_with_weights import batch_matmul_version
 
 # dtypes of both inputs and the output
 FORMS = {
@@ -89,6 +92,14 @@ def delegated(node: Node) -> bool:
     macs=matmul_macs,
     multipliers=matmul_multipliers,
     xnnpack=delegated,
+    quantization=replace(
+        OWN_SCALE,
+        int16_constants=True,
+        dynamic_weights={1: None},
+        asymmetric_quantize_inputs=True,
+        version=batch_matmul_version,
+        int16x8_version=2,
+    ),
 )
 def lower_batch_matmul(node: Node) -> KernelCall:
     """Lower BATCH_MATMUL."""

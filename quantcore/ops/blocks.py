@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
@@ -16,7 +20,9 @@ from quantcore.ops.movement import (
 )
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import zero_value
+from quantcore.ops.quantization_rule import SAME_SCALE, SAME_SCALE_INT8
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype, dtype_of, rank_of
 
 DTYPES = ("float32", "int8", "uint8", "int32", "int64")
 BATCH_DTYPES = (*DTYPES, "int16")
@@ -46,7 +52,21 @@ def permute(node: Node, split: tuple[int, ...], order: tuple[int, ...], shape: t
     )
 
 
-@operator("SPACE_TO_DEPTH", dtypes=DTYPES, max_version=2, page="space_to_depth")
+def batch_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 4 for int16, 3 for other ranks than 4, 2 for int8."""
+    dtype = dtype_of(inputs, 0)
+    if dtype == "int16":
+        return 4
+    return 3 if rank_of(inputs, 0) != 4 else 2 if dtype == "int8" else 1
+
+
+@operator(
+    "SPACE_TO_DEPTH",
+    dtypes=DTYPES,
+    max_version=2,
+    page="space_to_depth",
+    quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2), int16x8_version=2),
+)
 def lower_space_to_depth(node: Node) -> KernelCall:
     """Lower SPACE_TO_DEPTH: the pixels of a block become channels, row by row."""
     check_operands(node, 1)
@@ -59,7 +79,13 @@ def lower_space_to_depth(node: Node) -> KernelCall:
     return permute(node, split, (0, 1, 3, 2, 4, 5), shape)
 
 
-@operator("DEPTH_TO_SPACE", dtypes=DTYPES, max_version=2, page="space_to_depth")
+@operator(
+    "DEPTH_TO_SPACE",
+    dtypes=DTYPES,
+    max_version=2,
+    page="space_to_depth",
+    quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2), int16x8_version=2),
+)
 def lower_depth_to_space(node: Node) -> KernelCall:
     """Lower DEPTH_TO_SPACE, the reverse of SPACE_TO_DEPTH."""
     check_operands(node, 1)
@@ -97,7 +123,13 @@ def read_blocks(node: Node) -> tuple[list[int], np.ndarray, int]:
     )
 
 
-@operator("SPACE_TO_BATCH_ND", dtypes=BATCH_DTYPES, max_version=4, page="space_to_batch_nd")
+@operator(
+    "SPACE_TO_BATCH_ND",
+    dtypes=BATCH_DTYPES,
+    max_version=4,
+    page="space_to_batch_nd",
+    quantization=replace(SAME_SCALE, version=batch_version, int16x8_version=2),
+)
 def lower_space_to_batch(node: Node) -> KernelCall:
     """Lower SPACE_TO_BATCH_ND; blocks and paddings must be known before running."""
     block, paddings, spatial = read_blocks(node)
@@ -124,7 +156,13 @@ def lower_space_to_batch(node: Node) -> KernelCall:
     )
 
 
-@operator("BATCH_TO_SPACE_ND", dtypes=BATCH_DTYPES, max_version=4, page="space_to_batch_nd")
+@operator(
+    "BATCH_TO_SPACE_ND",
+    dtypes=BATCH_DTYPES,
+    max_version=4,
+    page="space_to_batch_nd",
+    quantization=replace(SAME_SCALE, version=batch_version, int16x8_version=2),
+)
 def lower_batch_to_space(node: Node) -> KernelCall:
     """Lower BATCH_TO_SPACE_ND; blocks and crops must be known before running."""
     block, crops, spatial = read_blocks(node)

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import cast as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.affine import dequantize_call
 from quantcore.ops.operands import check_packed
+from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import dtype_of
 
 
-@operator("CAST", dtypes=("any",), max_version=8, page="cast")
+def cast_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version that the newest of both dtypes came with."""
+    dtypes = {dtype_of(inputs, 0), outputs[0].dtype}
+    if dtypes & {"int2", "uint4"}:
+        return 8
+    if "bfloat16" in dtypes:
+        return 7
+    if (dtype_of(inputs, 0), outputs[0].dtype) == ("int4", "float32"):
+        return 6
+    versions = {"float64": 5, "float16": 5, "uint16": 4, "int8": 3, "uint32": 2}
+    return max(versions.get(dtype, 1) for dtype in dtypes)
+
+
+@operator(
+    "CAST",
+    dtypes=("any",),
+    max_version=8,
+    page="cast",
+    quantization=QuantizationRule(version=cast_version),
+)
 def lower_cast(node: Node) -> KernelCall:
     """Lower CAST between booleans, integers and floats; quantization parameters are not looked at."""
     x, y = node.input(0), node.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from quantcore.kernels import comparison as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import checked_multiplier
+from quantcore.ops.version_rules import by_dtype
 
 __all__ = ["comparison_multipliers", "lower_comparison", "lower_logical", "lower_logical_not"]
 
@@ -62,6 +65,21 @@ def broadcast(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, st
     return a, b, dtype
 
 
+def comparison(**versions: int) -> QuantizationRule:
+    """Return the rule of a comparison whose version depends on the dtype alone."""
+    return replace(OWN_SCALE_INT8, version=by_dtype(int8=2, **versions), int16x8_version=2)
+
+
+COMPARISONS = {
+    "EQUAL": comparison(int16=5, string=3),
+    "NOT_EQUAL": replace(comparison(int16=4, string=3), int8=False),
+    "GREATER": comparison(),
+    "GREATER_EQUAL": comparison(int16=3),
+    "LESS": comparison(int16=3),
+    "LESS_EQUAL": comparison(),
+}
+
+
 @operator(
     "EQUAL",
     "NOT_EQUAL",
@@ -73,6 +91,7 @@ def broadcast(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, st
     max_version=4,
     page="comparison",
     multipliers=comparison_multipliers,
+    quantization=COMPARISONS,
 )
 def lower_comparison(node: Node) -> KernelCall:
     """Lower a comparison."""

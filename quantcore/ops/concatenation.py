@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype, same_parameters
+from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.version_rules import by_dtype
 
 
 def joined_shape(node: Node, inputs: list[Operand], axis: int) -> tuple[int, ...]:
@@ -37,7 +40,13 @@ def rescaling(node: Node, inputs: list[Operand], y: Operand) -> tuple[np.ndarray
     return np.where(equal, np.float32(0), ratio), bias
 
 
-@operator("CONCATENATION", dtypes=("any",), max_version=7, page="concatenation")
+@operator(
+    "CONCATENATION",
+    dtypes=("any",),
+    max_version=7,
+    page="concatenation",
+    quantization=replace(JOINED, version=by_dtype(int8=2, int16=3, uint32=4, int4=5), int16x8_version=2),
+)
 def lower_concatenation(node: Node) -> KernelCall:
     """Lower CONCATENATION; only uint8 may rescale, as in TFLite."""
     inputs, y = [node.input(i) for i in range(len(node.inputs))], node.output

@@ -29,8 +29,10 @@ from quantcore.ops.delegate import (
     delegable_filter,
 )
 from quantcore.ops.padding import Window, window_geometry
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant, open_float_bounds
+from quantcore.ops.versions_with_weights import conv_2d_version
 
 __all__ = ["conv_shape", "delegated_convolution", "lower_conv_2d"]
 
@@ -197,6 +199,14 @@ def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     multipliers=output_multipliers,
     xnnpack=delegated,
     variant=conv_variant,
+    quantization=replace(
+        OWN_SCALE,
+        weights={1: 0},
+        bias=(2, 0, 1),
+        dynamic_weights={1: 0},
+        version=conv_2d_version,
+        int16x8_version=3,
+    ),
 )
 def lower_conv_2d(node: Node) -> KernelCall:
     """Lower CONV_2D: one filter per output channel, of ``shape[0]`` of the filter."""

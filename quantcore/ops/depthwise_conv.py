@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.kernels import depthwise_conv as kernels
@@ -19,8 +21,10 @@ from quantcore.ops.convolution import (
     output_multipliers,
 )
 from quantcore.ops.delegate import check_requantization_scale
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import float_bounds, make_requant
+from quantcore.ops.versions_with_weights import depthwise_conv_2d_version
 
 __all__ = ["lower_depthwise_conv_2d"]
 
@@ -33,9 +37,7 @@ def depthwise_macs(node: Node) -> int:
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes the node."""
     multiplier = int(node.options.get("depth_multiplier", 0))
-    return (
-        delegated_convolution(node, 3) and multiplier > 0 and node.input(1).shape[3] % multiplier == 0
-    )
+    return delegated_convolution(node, 3) and multiplier > 0 and node.input(1).shape[3] % multiplier == 0
 
 
 def check_profile_limits(node: Node, shape: ConvShape, bias: Operand | None) -> None:
@@ -91,6 +93,14 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     macs=depthwise_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,
+    quantization=replace(
+        OWN_SCALE,
+        weights={1: 3},
+        bias=(2, 0, 1),
+        dynamic_weights={1: 3},
+        version=depthwise_conv_2d_version,
+        int16x8_version=3,
+    ),
 )
 def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     """Lower DEPTHWISE_CONV_2D; the depth multiplier follows from the shapes, as in TFLite."""

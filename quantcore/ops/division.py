@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.affine import quantize_multiplier
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import division as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.elementwise import (
@@ -14,8 +18,10 @@ from quantcore.ops.elementwise import (
     lower_flushed,
 )
 from quantcore.ops.operands import per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import float_bounds, quantized_bounds, quotient, type_bounds
+from quantcore.ops.version_rules import broadcasts_beyond, by_dtype
 
 QUANTIZED = ("int8", "uint8", "int16")
 FLOOR_DIV_DTYPES = ("float32", "int8", "int16", "int32")
@@ -30,6 +36,11 @@ def div_multipliers(node: Node) -> dict[str, np.ndarray]:
     return {"output": quotient(node, node.input(0).scale, node.input(1).scale, node.output.scale)}
 
 
+def div_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 2 where more than 4 dimensions broadcast."""
+    return 2 if broadcasts_beyond(inputs, 4) else 1
+
+
 @operator(
     "DIV",
     dtypes=(*QUANTIZED, "float32", "int32"),
@@ -37,6 +48,7 @@ def div_multipliers(node: Node) -> dict[str, np.ndarray]:
     page="div",
     multipliers=div_multipliers,
     xnnpack=delegated_float,
+    quantization=replace(OWN_SCALE_INT8, version=div_version),
 )
 def lower_div(node: Node) -> KernelCall:
     """Lower DIV."""
@@ -76,14 +88,26 @@ def lower_div(node: Node) -> KernelCall:
     )
 
 
-@operator("FLOOR_DIV", dtypes=FLOOR_DIV_DTYPES, max_version=3, page="floor_div")
+@operator(
+    "FLOOR_DIV",
+    dtypes=FLOOR_DIV_DTYPES,
+    max_version=3,
+    page="floor_div",
+    quantization=QuantizationRule(version=by_dtype(float32=2, int8=3, int16=3)),
+)
 def lower_floor_div(node: Node) -> KernelCall:
     """Lower FLOOR_DIV: stored values, whatever the scales."""
     a, b, _, dtype = broadcast_operands(node, FLOOR_DIV_DTYPES, MAX_FLOOR_RANK)
     return kernels.floor_call("floor_div", dtype, shape1=a.shape, shape2=b.shape)
 
 
-@operator("FLOOR_MOD", dtypes=FLOOR_MOD_DTYPES, max_version=2, page="floor_div")
+@operator(
+    "FLOOR_MOD",
+    dtypes=FLOOR_MOD_DTYPES,
+    max_version=2,
+    page="floor_div",
+    quantization=QuantizationRule(version=by_dtype(int8=2, int16=2)),
+)
 def lower_floor_mod(node: Node) -> KernelCall:
     """Lower FLOOR_MOD: stored values, whatever the scales."""
     a, b, _, dtype = broadcast_operands(node, FLOOR_MOD_DTYPES, MAX_FLOOR_RANK)

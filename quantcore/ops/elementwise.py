@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from quantcore.errors import KernelError
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, type_bounds
+from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
 
 __all__ = [
     "broadcast_operands",
@@ -147,7 +152,23 @@ def delegated_float(node: Node) -> bool:
     return delegable_pair(node, ("float32",))
 
 
-@operator("MAXIMUM", "MINIMUM", dtypes=SELECTED, max_version=4, page="maximum", xnnpack=delegated_float)
+def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 4 for int16, 3 where more than 4 dimensions broadcast, 2 for int8."""
+    dtype = dtype_of(inputs, 0)
+    if dtype == "int16":
+        return 4
+    return 3 if broadcasts_beyond(inputs, 4) else 2 if dtype == "int8" else 1
+
+
+@operator(
+    "MAXIMUM",
+    "MINIMUM",
+    dtypes=SELECTED,
+    max_version=4,
+    page="maximum",
+    xnnpack=delegated_float,
+    quantization=replace(JOINED, version=extreme_version, int16x8_version=2),
+)
 def lower_selection(node: Node) -> KernelCall:
     """Lower MAXIMUM and MINIMUM. Stored values are compared: TFLite, too, ignores scales that differ."""
     a, b, _, dtype = broadcast_operands(node, SELECTED, MAX_SELECTION_RANK)

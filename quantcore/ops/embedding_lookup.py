@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from quantcore.kernels import embedding_lookup as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes
 from quantcore.ops.operands import check_operands
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.versions_with_weights import embedding_lookup_version
 
 
 def check_table(node: Node) -> None:
@@ -33,7 +36,13 @@ def check_table(node: Node) -> None:
             raise node.refuse("the table has a scale per row; TFLite Micro expects one scale")
 
 
-@operator("EMBEDDING_LOOKUP", dtypes=("any", "hybrid"), max_version=4, page="embedding_lookup")
+@operator(
+    "EMBEDDING_LOOKUP",
+    dtypes=("any", "hybrid"),
+    max_version=4,
+    page="embedding_lookup",
+    quantization=replace(OWN_SCALE_INT8, dynamic_weights={1: 0}, version=embedding_lookup_version),
+)
 def lower_embedding_lookup(node: Node) -> KernelCall:
     """Lower EMBEDDING_LOOKUP: rows of a table by number, copied, or made float32 of int8 or int4."""
     check_operands(node, 2)

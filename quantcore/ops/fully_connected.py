@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.kernels import _fully_connected as kernels
@@ -19,8 +21,10 @@ from quantcore.ops.convolution import (
 )
 from quantcore.ops.delegate import constant, delegable
 from quantcore.ops.operands import check_zero_points, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds
+from quantcore.ops.versions_with_weights import fully_connected_version
 
 __all__ = ["lower_fully_connected"]
 
@@ -225,6 +229,15 @@ def check_four_bits(node: Node) -> None:
     macs=fully_connected_macs,
     multipliers=fully_connected_multipliers,
     xnnpack=delegated,
+    quantization=replace(
+        OWN_SCALE,
+        weights={1: 0},
+        bias=(2, 0, 1),
+        dynamic_weights={1: 0},
+        asymmetric_quantize_inputs=True,
+        version=fully_connected_version,
+        int16x8_version=4,
+    ),
 )
 def lower_fully_connected(node: Node) -> KernelCall:
     """Lower FULLY_CONNECTED: every output is the product of a row of the input and a row of the filter."""

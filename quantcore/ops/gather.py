@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import dtype_of
 
 
-@operator("GATHER", dtypes=("any",), max_version=8, page="gather")
+def gather_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtypes of data and indices, and for batch dimensions."""
+    dtype = dtype_of(inputs, 0)
+    if dtype == "int4":
+        return 7
+    if dtype_of(inputs, 1) == "int16":
+        return 6
+    if op.options.get("batch_dims", 0):
+        return 5
+    return {"int16": 4, "bool": 3, "int8": 2}.get(dtype, 1)
+
+
+@operator(
+    "GATHER",
+    dtypes=("any",),
+    max_version=8,
+    page="gather",
+    quantization=replace(SAME_SCALE, dynamic_weights={0: None}, version=gather_version, int16x8_version=2),
+)
 def lower_gather(node: Node) -> KernelCall:
     """Lower GATHER: slices of the input along an axis, by index; indices may be data."""
     x, indices, y = node.input(0), node.input(1), node.output

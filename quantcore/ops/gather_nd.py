@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import indexing as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, same_dtype
 from quantcore.ops.operands import check_operands
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import dtype_of
 
 
-@operator("GATHER_ND", dtypes=("any",), max_version=6, page="gather_nd")
+def gather_nd_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtypes of data and indices."""
+    dtype = dtype_of(inputs, 0)
+    if dtype != "bool" and dtype_of(inputs, 1) == "int16":
+        return 4
+    return {"bool": 5, "int16": 3, "string": 2}.get(dtype, 1)
+
+
+@operator(
+    "GATHER_ND",
+    dtypes=("any",),
+    max_version=6,
+    page="gather_nd",
+    quantization=replace(SAME_SCALE, version=gather_nd_version, int16x8_version=3),
+)
 def lower_gather_nd(node: Node) -> KernelCall:
     """Lower GATHER_ND: slices of the input by tuples of indices; indices may be data."""
     check_operands(node, 2)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.delegate import delegable
 from quantcore.ops.function_table import lower_table
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.unary import check_quantized, on_arrays
+from quantcore.ops.version_rules import by_dtype
 
 GELU_DTYPES = ("int8", "uint8", "int16", "float32")
 
@@ -42,7 +46,14 @@ def gelu_delegated(node: Node) -> bool:
     return node.input(0).dtype == "float32"
 
 
-@operator("GELU", dtypes=GELU_DTYPES, max_version=2, page="gelu", xnnpack=gelu_delegated)
+@operator(
+    "GELU",
+    dtypes=GELU_DTYPES,
+    max_version=2,
+    page="gelu",
+    xnnpack=gelu_delegated,
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, uint8=2), int16x8_version=2),
+)
 def lower_gelu(node: Node) -> KernelCall:
     """Lower GELU: exact by erfc, or approximate by tanh, which is Eigen's on float32."""
     if bool(node.options.get("approximate", False)):

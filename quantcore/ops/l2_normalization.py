@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from quantcore.kernels import l2_normalization as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
 OUTPUT_ZERO_POINT = {"int8": 0, "uint8": 128}
 MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
 
 
-@operator("L2_NORMALIZATION", dtypes=DTYPES, max_version=2, page="l2_normalization")
+@operator(
+    "L2_NORMALIZATION",
+    dtypes=DTYPES,
+    max_version=2,
+    page="l2_normalization",
+    quantization=replace(
+        OWN_SCALE_INT8,
+        fixed_output={"int8": (1 / 128, 0)},
+        version=by_dtype(int8=2),
+        int16x8_version=2,
+    ),
+)
 def lower_l2_normalization(node: Node) -> KernelCall:
     """Lower L2_NORMALIZATION along the last dimension."""
     check_operands(node, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from quantcore.affine import quantize_multiplier
 from quantcore.kernels import log_softmax as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import type_bounds
 from quantcore.ops.softmax import FRACTION_BITS, softmax_scaling
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
 OUTPUT_SCALE = 1 / 16
@@ -29,7 +32,17 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
 
 
 @operator(
-    "LOG_SOFTMAX", dtypes=DTYPES, max_version=2, page="log_softmax", multipliers=log_softmax_multipliers
+    "LOG_SOFTMAX",
+    dtypes=DTYPES,
+    max_version=2,
+    page="log_softmax",
+    multipliers=log_softmax_multipliers,
+    quantization=replace(
+        OWN_SCALE_INT8,
+        fixed_output={"int8": (16 / 256, 127)},
+        version=by_dtype(int8=2),
+        int16x8_version=2,
+    ),
 )
 def lower_log_softmax(node: Node) -> KernelCall:
     """Lower LOG_SOFTMAX over the last dimension."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call
 from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "int16", "float32")
 # int16 inputs that need no other factor than 3 for the table: Q3.12, and for TANH one bit more
@@ -100,13 +103,37 @@ def delegated(node: Node) -> bool:
     return all(delegable(o, ("float32", "int8", "uint8")) for o in (node.input(0), node.output))
 
 
-@operator("LOGISTIC", dtypes=DTYPES, max_version=3, page="logistic", xnnpack=delegated)
+@operator(
+    "LOGISTIC",
+    dtypes=DTYPES,
+    max_version=3,
+    page="logistic",
+    xnnpack=delegated,
+    quantization=replace(
+        OWN_SCALE,
+        fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)},
+        version=by_dtype(int8=2, int16=3),
+        int16x8_version=2,
+    ),
+)
 def lower_logistic(node: Node) -> KernelCall:
     """Lower LOGISTIC."""
     return lower_function(node, "logistic")
 
 
-@operator("TANH", dtypes=DTYPES, max_version=3, page="tanh", xnnpack=delegated)
+@operator(
+    "TANH",
+    dtypes=DTYPES,
+    max_version=3,
+    page="tanh",
+    xnnpack=delegated,
+    quantization=replace(
+        OWN_SCALE,
+        fixed_output={"int8": (1 / 128, 0), "int16": (1 / 32768, 0)},
+        version=by_dtype(int8=2, int16=3),
+        int16x8_version=2,
+    ),
+)
 def lower_tanh(node: Node) -> KernelCall:
     """Lower TANH."""
     return lower_function(node, "tanh")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from quantcore.ops.lstm_operands import (
     lstm_operands,
 )
 from quantcore.ops.operands import per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import checked_multiplier, type_bounds
+from quantcore.ops.versions_with_weights import sequence_lstm_version
 
 __all__ = ["lower_lstm"]
 
@@ -256,6 +259,13 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
     page="unidirectional_sequence_lstm",
     macs=lstm_macs,
     multipliers=lstm_multipliers,
+    quantization=replace(
+        OWN_SCALE_INT8,
+        dynamic_weights=dict.fromkeys((*range(1, 12), 16)),
+        asymmetric_quantize_inputs=True,
+        version=sequence_lstm_version,
+        int16x8_version=2,
+    ),
 )
 def lower_lstm(node: Node) -> KernelCall:
     """Lower an LSTM over all steps of a sequence; output and cell state are read and written."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.kernels import rearrange as kernels
@@ -9,7 +11,9 @@ from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, empty_call, row_major_strides, same_parameters
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import read_paddings
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
 
@@ -26,7 +30,13 @@ def mirrored(size: int, before: int, after: int, *, edge: bool) -> np.ndarray:
     return np.concatenate([first[::-1], places, last[::-1]])
 
 
-@operator("MIRROR_PAD", dtypes=DTYPES, max_version=3, page="mirror_pad")
+@operator(
+    "MIRROR_PAD",
+    dtypes=DTYPES,
+    max_version=3,
+    page="mirror_pad",
+    quantization=replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+)
 def lower_mirror_pad(node: Node) -> KernelCall:
     """Lower MIRROR_PAD; the paddings must be known before running."""
     check_operands(node, 2)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.affine import quantize_multiplier
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.elementwise import (
@@ -15,8 +19,10 @@ from quantcore.ops.elementwise import (
     walked_in_rows,
 )
 from quantcore.ops.operands import per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import make_requant, product_multiplier
+from quantcore.ops.version_rules import dtype_of
 
 __all__ = ["mul_multipliers"]
 
@@ -44,7 +50,28 @@ def delegated(node: Node) -> bool:
     return bool(DELEGATED_RATIOS[0] <= ratio < DELEGATED_RATIOS[1])
 
 
-@operator("MUL", dtypes=DTYPES, max_version=7, page="mul", multipliers=mul_multipliers, xnnpack=delegated)
+def mul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtype; 3 where the product of the input scales reaches the output's."""
+    versions = {"uint32": 7, "complex64": 6, "int64": 5, "int16": 4}
+    dtype = dtype_of(inputs, 0)
+    if dtype in versions:
+        return versions[dtype]
+    found = [t.quantization for t in (*inputs[:2], *outputs) if t is not None]
+    scales = [q.scale[0] for q in found if q is not None and q.scale.size]
+    if len(scales) == 3 and 0 not in scales and scales[0] * scales[1] / scales[2] >= 1:
+        return 3
+    return 2 if dtype == "int8" else 1
+
+
+@operator(
+    "MUL",
+    dtypes=DTYPES,
+    max_version=7,
+    page="mul",
+    multipliers=mul_multipliers,
+    xnnpack=delegated,
+    quantization=replace(OWN_SCALE, int16_constants=True, version=mul_version, int16x8_version=2),
+)
 def lower_mul(node: Node) -> KernelCall:
     """Lower MUL."""
     a, b, y, dtype = broadcast_operands(node, DTYPES)

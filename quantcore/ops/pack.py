@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype, same_parameters
+from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 
-@operator("PACK", dtypes=("any",), max_version=5, page="pack")
+@operator(
+    "PACK",
+    dtypes=("any",),
+    max_version=5,
+    page="pack",
+    quantization=replace(JOINED, version=by_dtype(int8=2, int16=3, uint32=4), int16x8_version=2),
+)
 def lower_pack(node: Node) -> KernelCall:
     """Lower PACK: inputs of one shape, stacked along a new dimension."""
     inputs, y = [node.input(i) for i in range(len(node.inputs))], node.output

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, same_dtype, same_parameters, same_parameters_if_delegated
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import type_bounds
+from quantcore.ops.version_rules import dtype_of, rank_of
 
 
 def read_paddings(node: Node) -> np.ndarray:
@@ -56,7 +62,22 @@ def pad_value(node: Node) -> np.ndarray:
     return zero_value(node)
 
 
-@operator("PAD", "PADV2", dtypes=("any",), max_version=6, page="pad")
+def pad_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 5 for bool, 4 for more than 4 dimensions, 3 for int16, 2 for int8."""
+    dtype = dtype_of(inputs, 0)
+    if dtype != "bool" and rank_of(inputs, 0) > 4:
+        return 4
+    return {"bool": 5, "int16": 3, "int8": 2}.get(dtype, 1)
+
+
+@operator(
+    "PAD",
+    "PADV2",
+    dtypes=("any",),
+    max_version=6,
+    page="pad",
+    quantization=replace(SAME_SCALE, version=pad_version, int16x8_version=2),
+)
 def lower_pad(node: Node) -> KernelCall:
     """Lower PAD and PADV2; the paddings, and the value of PADV2, must be known before running."""
     x, y = node.input(0), node.output

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from quantcore.kernels import pool as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands, check_zero_points
 from quantcore.ops.padding import window_geometry
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import float_bounds, quantized_bounds
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "int16", "float32")
 MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
@@ -58,7 +62,17 @@ def delegated(node: Node) -> bool:
     )
 
 
-@operator("MAX_POOL_2D", dtypes=DTYPES, max_version=3, page="max_pool_2d", xnnpack=delegated)
+POOL = replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2)
+
+
+@operator(
+    "MAX_POOL_2D",
+    dtypes=DTYPES,
+    max_version=3,
+    page="max_pool_2d",
+    xnnpack=delegated,
+    quantization=POOL,
+)
 def lower_max_pool(node: Node) -> KernelCall:
     """Lower MAX_POOL_2D."""
     return lower_pool(node, "max")
@@ -69,7 +83,14 @@ def average_delegated(node: Node) -> bool:
     return node.output.dtype == "float32" and delegated(node)
 
 
-@operator("AVERAGE_POOL_2D", dtypes=DTYPES, max_version=3, page="average_pool_2d", xnnpack=average_delegated)
+@operator(
+    "AVERAGE_POOL_2D",
+    dtypes=DTYPES,
+    max_version=3,
+    page="average_pool_2d",
+    xnnpack=average_delegated,
+    quantization=POOL,
+)
 def lower_average_pool(node: Node) -> KernelCall:
     """Lower AVERAGE_POOL_2D."""
     return lower_pool(node, "average")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.errors import KernelError
@@ -9,6 +11,7 @@ from quantcore.kernels import prelu as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import checked_multiplier
 
@@ -26,7 +29,14 @@ def prelu_multipliers(node: Node) -> dict[str, np.ndarray]:
         return {"identity": np.array([np.float64(x / y)]), "alpha": np.array([np.float64(x * a / y)])}
 
 
-@operator("PRELU", dtypes=DTYPES, max_version=1, page="prelu", multipliers=prelu_multipliers)
+@operator(
+    "PRELU",
+    dtypes=DTYPES,
+    max_version=1,
+    page="prelu",
+    multipliers=prelu_multipliers,
+    quantization=replace(OWN_SCALE_INT8, weights={1: None}),
+)
 def lower_prelu(node: Node) -> KernelCall:
     """Lower PRELU; the slopes broadcast to the shape of the input."""
     check_operands(node, 2)

@@ -1,21 +1,27 @@
-"""How TensorFlow Lite's converter quantizes an operator, as data beside the operator's lowering."""
+"""How TensorFlow Lite's converter quantizes an operator, as data beside the operator's lowering.
+
+Operators of one kind share a constant, which ``dataclasses.replace`` completes: ``replace(SAME_SCALE,
+version=by_dtype(int8=2))``.
+
+Sources, as of TensorFlow 2.21: the traits in ``tfl_ops.td`` (int8, dynamic), ``operator_property.cc``
+(int16), ``op_version.cc`` (versions).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from quantcore.graph import Operator, Tensor
+from quantcore.ops.version_rules import VersionRule, first_version
 
-__all__ = ["QuantizationRule", "VersionRule"]
-
-# ``version(op, inputs, outputs)``: the lowest operator version that expresses the operator with these
-# operands (None: an omitted input), as the converter writes it.
-VersionRule = Callable[[Operator, Sequence[Tensor | None], Sequence[Tensor]], int]
-
-
-def _first_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
-    return 1
+__all__ = [
+    "JOINED",
+    "OWN_SCALE",
+    "OWN_SCALE_INT8",
+    "SAME_SCALE",
+    "SAME_SCALE_INT8",
+    "QuantizationRule",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,8 @@ class QuantizationRule:
     same_scale : bool
         All its float operands and results have one scale and zero point (int8).
     same_scale_int16 : str or None
-        ``output``: the outputs take the parameters of the first input; ``inputs``: the inputs are brought to
-        the parameters of the output; None: every tensor has its own (int16).
+        ``output``: the outputs take the parameters of the first float input; ``inputs``: the inputs are
+        brought to the parameters of the output; None: every tensor has its own (int16).
     fixed_output : mapping of str to (float, int)
         Scale and zero point that the outputs have whatever their range, by dtype (``int8``, ``int16``).
     weights : mapping of int to (int or None)
@@ -49,6 +55,8 @@ class QuantizationRule:
         The mode dynamic sets the option of this name.
     version : callable
         See `VersionRule`.
+    int16x8_version : int
+        In the mode int16x8, the version is at least this one, also where the operator stays float.
     """
 
     int8: bool = False
@@ -61,4 +69,21 @@ class QuantizationRule:
     int16_constants: bool = False
     dynamic_weights: Mapping[int, int | None] = field(default_factory=dict)
     asymmetric_quantize_inputs: bool = False
-    version: VersionRule = _first_version
+    version: VersionRule = first_version
+    int16x8_version: int = 1
+
+
+# Every operand and result has parameters of its own; the first also as int16.
+OWN_SCALE = QuantizationRule(int8=True, int16=True)
+OWN_SCALE_INT8 = QuantizationRule(int8=True)
+
+# Data moves or is compared, so one scale serves all; as int16, outputs follow the input.
+SAME_SCALE = QuantizationRule(
+    int8=True, int16=True, same_scale=True, same_scale_int16="output", int16_constants=True
+)
+SAME_SCALE_INT8 = QuantizationRule(int8=True, same_scale=True)
+
+# As SAME_SCALE, of several inputs: as int16, these are brought to the scale of the output.
+JOINED = QuantizationRule(
+    int8=True, int16=True, same_scale=True, same_scale_int16="inputs", int16_constants=True
+)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_packed
+from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import make_requant, type_bounds
+from quantcore.ops.version_rules import dtype_of, per_channel
 from quantcore.requantization import requantize_delegated, requantize_multiplier
 
 # output dtypes by input dtype, as in TFLite kernels/quantize.cc (Prepare and Eval)
@@ -108,8 +113,39 @@ def body(node: Node) -> int:
     return count // block * block if block else count
 
 
-@operator("QUANTIZE", dtypes=("int8", "uint8", "int16", "int32"), max_version=6, page="quantize",
-          multipliers=quantize_multipliers, xnnpack=quantize_delegated)  # fmt: skip
+def quantize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 4 for int4, 3 for scales per channel, 2 for int16 outputs."""
+    if "int4" in (dtype_of(inputs, 0), outputs[0].dtype):
+        return 4
+    if has_channel_scales(outputs[0]):
+        return 3
+    return 2 if outputs[0].dtype == "int16" else 1
+
+
+def dequantize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtype; 5 for int8 with scales per channel."""
+    dtype = dtype_of(inputs, 0)
+    if dtype == "int8" and has_channel_scales(inputs[0]):
+        return 5
+    return {"int2": 7, "int4": 6, "int16": 3, "float16": 3, "int8": 2}.get(dtype, 1)
+
+
+def has_channel_scales(tensor: Tensor | None) -> bool:
+    """Whether `tensor` has one scale for each element along its quantized dimension, and more than one."""
+    if tensor is None or tensor.quantization is None:
+        return False
+    return tensor.quantization.per_channel and per_channel(tensor, tensor.quantization.quantized_dimension)
+
+
+@operator(
+    "QUANTIZE",
+    dtypes=("int8", "uint8", "int16", "int32"),
+    max_version=6,
+    page="quantize",
+    multipliers=quantize_multipliers,
+    xnnpack=quantize_delegated,
+    quantization=QuantizationRule(version=quantize_version, int16x8_version=2),
+)
 def lower_quantize(node: Node) -> KernelCall:
     """Lower float32 to a quantized dtype, per tensor or per channel, or one quantized dtype to another."""
     x, y = node.input(0), node.output
@@ -149,6 +185,7 @@ def lower_quantize(node: Node) -> KernelCall:
     max_version=9,
     page="dequantize",
     xnnpack=dequantize_delegated,
+    quantization=QuantizationRule(version=dequantize_version),
 )
 def lower_dequantize(node: Node) -> KernelCall:
     """Lower a quantized dtype (per tensor or per channel), or float16, to float32."""

@@ -10,7 +10,9 @@ import numpy as np
 from quantcore.kernels import movement
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int32", "int64")
 LARGEST = 2**26  # elements that a range computed while lowering may have
@@ -29,7 +31,13 @@ def length(node: Node, start: Any, limit: Any, delta: Any) -> int:
     return -(-abs(int(limit) - int(start)) // abs(int(delta)))
 
 
-@operator("RANGE", dtypes=DTYPES, max_version=2, page="tile")
+@operator(
+    "RANGE",
+    dtypes=DTYPES,
+    max_version=2,
+    page="tile",
+    quantization=QuantizationRule(version=by_dtype(int64=2)),
+)
 def lower_range(node: Node) -> KernelCall:
     """Lower RANGE; start, limit and delta must be known before running, and so is the output."""
     check_operands(node, 3)
@@ -49,7 +57,7 @@ def lower_range(node: Node) -> KernelCall:
     return movement.copy_call(size_bytes=0)
 
 
-@operator("RANK", dtypes=("int32",), max_version=1, page="tile")
+@operator("RANK", dtypes=("int32",), max_version=1, page="tile", quantization=OWN_SCALE_INT8)
 def lower_rank(node: Node) -> KernelCall:
     """Lower RANK: known as soon as the shape of the input is."""
     check_operands(node, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from quantcore.kernels._core import KernelCall, Requant
 from quantcore.ops.delegate import delegable
 from quantcore.ops.movement import resolve_axis
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import checked_multiplier, type_bounds
+from quantcore.ops.version_rules import by_dtype
 
 QUANTIZED = ("int8", "uint8", "int16")
 DTYPES = (*QUANTIZED, "float32", "int32", "int64")
@@ -209,7 +212,15 @@ def check_scales(node: Node) -> None:
         raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
 
 
-@operator("MEAN", dtypes=DTYPES, max_version=3, page="mean", multipliers=mean_multipliers, xnnpack=delegated)
+@operator(
+    "MEAN",
+    dtypes=DTYPES,
+    max_version=3,
+    page="mean",
+    multipliers=mean_multipliers,
+    xnnpack=delegated,
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+)
 def lower_mean(node: Node) -> KernelCall:
     """Lower MEAN; the axes must be known before running."""
     dtype, axes = reduction_operands(node, DTYPES)
@@ -228,7 +239,15 @@ def lower_mean(node: Node) -> KernelCall:
     )
 
 
-@operator("SUM", dtypes=DTYPES, max_version=2, page="sum", multipliers=mean_multipliers, xnnpack=delegated)
+@operator(
+    "SUM",
+    dtypes=DTYPES,
+    max_version=2,
+    page="sum",
+    multipliers=mean_multipliers,
+    xnnpack=delegated,
+    quantization=replace(OWN_SCALE, same_scale_int16="output", version=by_dtype(int8=2), int16x8_version=2),
+)
 def lower_sum(node: Node) -> KernelCall:
     """Lower SUM; the axes must be known before running."""
     dtype, axes = reduction_operands(node, DTYPES)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.kernels import reduce as kernels
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.ops.movement import same_parameters
+from quantcore.ops.quantization_rule import OWN_SCALE, SAME_SCALE
 from quantcore.ops.reduce import QUANTIZED, check_scales, delegated, reduction_operands, starts_with_first
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import checked_multiplier, type_bounds
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = (*QUANTIZED, "float32", "int32", "int64")
 MAX_PRODUCT_SHIFT = 7
 
 
-@operator("REDUCE_MAX", "REDUCE_MIN", dtypes=DTYPES, max_version=3, page="reduce_max", xnnpack=delegated)
+@operator(
+    "REDUCE_MAX",
+    "REDUCE_MIN",
+    dtypes=DTYPES,
+    max_version=3,
+    page="reduce_max",
+    xnnpack=delegated,
+    quantization=replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+)
 def lower_extreme(node: Node) -> KernelCall:
     """Lower REDUCE_MAX or REDUCE_MIN, which compare values as stored."""
     dtype, axes = reduction_operands(node, DTYPES)
@@ -39,7 +51,14 @@ def product_multipliers(node: Node) -> dict[str, np.ndarray]:
         return {"step": np.array([float(x.scale) / float(y.scale) ** (1.0 / elements)])}
 
 
-@operator("REDUCE_PROD", dtypes=DTYPES, max_version=2, page="reduce_prod", multipliers=product_multipliers)
+@operator(
+    "REDUCE_PROD",
+    dtypes=DTYPES,
+    max_version=2,
+    page="reduce_prod",
+    multipliers=product_multipliers,
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
+)
 def lower_product(node: Node) -> KernelCall:
     """Lower REDUCE_PROD; integers without scales wrap."""
     dtype, axes = reduction_operands(node, DTYPES)

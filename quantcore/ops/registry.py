@@ -284,16 +284,19 @@ def operator(
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None,
     xnnpack: Callable[[Node], bool] | None = None,
     variant: Callable[[Node], str] | None = None,
-    quantization: QuantizationRule | None = None,
+    quantization: QuantizationRule | Mapping[str, QuantizationRule] | None = None,
 ) -> Callable[[Lower], Lower]:
-    """Register the decorated ``lower`` function for the operators called `names`."""
-    rule = quantization or QuantizationRule()
+    """Register the decorated ``lower`` function for the operators called `names`.
+
+    Where their rules of quantization differ, `quantization` has them by name.
+    """
 
     def register(lower: Lower) -> Lower:
         for name in names:
+            rule = quantization[name] if isinstance(quantization, Mapping) else quantization
             OPERATORS[name] = Definition(
                 name, lower, dtypes, max_version, page, macs, multipliers, xnnpack,
-                variant=variant, quantization=rule,
+                variant=variant, quantization=rule or QuantizationRule(),
             )  # fmt: skip
         return lower
 

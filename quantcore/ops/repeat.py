@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.kernels import movement
@@ -9,7 +11,9 @@ from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, int_values, row_major_strides
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 TILE_DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
 BROADCAST_TO_DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
@@ -25,7 +29,13 @@ def check_sizes(node: Node, sizes: list[int], what: str) -> None:
         raise node.refuse(f"{what} are {sizes}; expected numbers from 0 to {LARGEST}")
 
 
-@operator("TILE", dtypes=TILE_DTYPES, max_version=3, page="tile")
+@operator(
+    "TILE",
+    dtypes=TILE_DTYPES,
+    max_version=3,
+    page="tile",
+    quantization=replace(SAME_SCALE, version=by_dtype(int8=3, string=2), int16x8_version=3),
+)
 def lower_tile(node: Node) -> KernelCall:
     """Lower TILE; the multiples must be known before running."""
     check_operands(node, 2)
@@ -43,7 +53,13 @@ def lower_tile(node: Node) -> KernelCall:
     )
 
 
-@operator("BROADCAST_TO", dtypes=BROADCAST_TO_DTYPES, max_version=3, page="tile")
+@operator(
+    "BROADCAST_TO",
+    dtypes=BROADCAST_TO_DTYPES,
+    max_version=3,
+    page="tile",
+    quantization=replace(SAME_SCALE, version=by_dtype(default=2, int8=3, int16=3), int16x8_version=3),
+)
 def lower_broadcast_to(node: Node) -> KernelCall:
     """Lower BROADCAST_TO; the new shape must be known before running."""
     check_operands(node, 2)
@@ -81,7 +97,17 @@ def lower_broadcast_args(node: Node) -> KernelCall:
     return movement.copy_call(size_bytes=0)
 
 
-@operator("FILL", dtypes=FILL_DTYPES, max_version=4, page="tile")
+@operator(
+    "FILL",
+    dtypes=FILL_DTYPES,
+    max_version=4,
+    page="tile",
+    quantization=replace(
+        SAME_SCALE,
+        version=by_dtype(1, int8=3, int16=3, bool=2, string=2, float16=4),
+        int16x8_version=3,
+    ),
+)
 def lower_fill(node: Node) -> KernelCall:
     """Lower FILL; the shape must be known before running, the value need not be."""
     check_operands(node, 2)

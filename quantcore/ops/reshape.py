@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from quantcore.ops.movement import (
     same_parameters,
     single_scales,
 )
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 
 def copy(node: Node, shape: tuple[int, ...]) -> KernelCall:
@@ -53,13 +56,19 @@ def wanted_shape(node: Node) -> list[int]:
     return [] if wanted == [0] else wanted  # files of the first converters write [0] for a scalar
 
 
-@operator("RESHAPE", dtypes=("any",), max_version=1, page="reshape")
+@operator("RESHAPE", dtypes=("any",), max_version=1, page="reshape", quantization=SAME_SCALE)
 def lower_reshape(node: Node) -> KernelCall:
     """Lower RESHAPE; the new shape must be known before running."""
     return copy(node, resolve_shape(node, node.input(0).count, wanted_shape(node)))
 
 
-@operator("SQUEEZE", dtypes=("any",), max_version=2, page="reshape")
+@operator(
+    "SQUEEZE",
+    dtypes=("any",),
+    max_version=2,
+    page="reshape",
+    quantization=replace(SAME_SCALE, version=by_dtype(string=2)),
+)
 def lower_squeeze(node: Node) -> KernelCall:
     """Lower SQUEEZE: drop the listed dimensions of size 1, or all of them where none is listed."""
     shape = node.input(0).shape
@@ -72,7 +81,7 @@ def lower_squeeze(node: Node) -> KernelCall:
     return copy(node, tuple(size for d, size in enumerate(shape) if d not in axes))
 
 
-@operator("EXPAND_DIMS", dtypes=("any",), max_version=1, page="reshape")
+@operator("EXPAND_DIMS", dtypes=("any",), max_version=1, page="reshape", quantization=SAME_SCALE)
 def lower_expand_dims(node: Node) -> KernelCall:
     """Lower EXPAND_DIMS: a dimension of size 1 at the axis that the second input gives."""
     x, y = node.input(0), node.output

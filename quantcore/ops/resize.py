@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import resize as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.delegate import delegable
 from quantcore.ops.movement import element_bytes, int_values
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import dtype_of
 
 BILINEAR_DTYPES = ("int8", "uint8", "int16", "float32")
 # the reference form by dtype; a profile's rule names another one where its backend has one
@@ -59,7 +64,25 @@ def delegated(node: Node) -> bool:
     )
 
 
-@operator("RESIZE_BILINEAR", dtypes=BILINEAR_DTYPES, max_version=4, page="resize_bilinear", xnnpack=delegated)
+def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 4 for int16, 3 for the newer pixel positions, 2 for int8."""
+    dtype = dtype_of(inputs, 0)
+    if dtype == "int16":
+        return 4
+    aligned = op.op == "RESIZE_NEAREST_NEIGHBOR" and op.options.get("align_corners", False)
+    if aligned or op.options.get("half_pixel_centers", False):
+        return 3
+    return 2 if dtype == "int8" else 1
+
+
+@operator(
+    "RESIZE_BILINEAR",
+    dtypes=BILINEAR_DTYPES,
+    max_version=4,
+    page="resize_bilinear",
+    xnnpack=delegated,
+    quantization=replace(SAME_SCALE, version=resize_version, int16x8_version=2),
+)
 def lower_resize_bilinear(node: Node) -> KernelCall:
     """Lower RESIZE_BILINEAR by the form that the profile's rule names."""
     geometry = resize_geometry(node)
@@ -72,7 +95,13 @@ def lower_resize_bilinear(node: Node) -> KernelCall:
     return kernels.resize_bilinear_call(dtype, form, **geometry)
 
 
-@operator("RESIZE_NEAREST_NEIGHBOR", dtypes=BILINEAR_DTYPES, max_version=4, page="resize_nearest_neighbor")
+@operator(
+    "RESIZE_NEAREST_NEIGHBOR",
+    dtypes=BILINEAR_DTYPES,
+    max_version=4,
+    page="resize_nearest_neighbor",
+    quantization=replace(SAME_SCALE, version=resize_version, int16x8_version=2),
+)
 def lower_resize_nearest_neighbor(node: Node) -> KernelCall:
     """Lower RESIZE_NEAREST_NEIGHBOR."""
     geometry = resize_geometry(node)

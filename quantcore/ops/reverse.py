@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,13 +12,26 @@ from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import element_bytes, empty_call, int_values, resolve_axis, row_major_strides
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 SEQUENCE_DTYPES = ("float32", "uint8", "int16", "int32", "int64")
 
 
-@operator("REVERSE_V2", dtypes=DTYPES, max_version=3, page="reverse_v2")
+@operator(
+    "REVERSE_V2",
+    dtypes=DTYPES,
+    max_version=3,
+    page="reverse_v2",
+    quantization=replace(
+        OWN_SCALE,
+        same_scale_int16="output",
+        version=by_dtype(int8=3, bool=2),
+        int16x8_version=3,
+    ),
+)
 def lower_reverse(node: Node) -> KernelCall:
     """Lower REVERSE_V2; the axes must be known before running."""
     check_operands(node, 2)
@@ -37,7 +51,13 @@ def lower_reverse(node: Node) -> KernelCall:
     )
 
 
-@operator("REVERSE_SEQUENCE", dtypes=SEQUENCE_DTYPES, max_version=1, page="reverse_v2")
+@operator(
+    "REVERSE_SEQUENCE",
+    dtypes=SEQUENCE_DTYPES,
+    max_version=1,
+    page="reverse_v2",
+    quantization=OWN_SCALE_INT8,
+)
 def lower_reverse_sequence(node: Node) -> KernelCall:
     """Lower REVERSE_SEQUENCE; the lengths may be data."""
     check_operands(node, 2)

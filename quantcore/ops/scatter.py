@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import scatter as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.movement import MAX_RANK
 from quantcore.ops.movement import element_bytes, int_values
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import SAME_SCALE, QuantizationRule
 from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.version_rules import dtype_of
 
 SCATTER_DTYPES = ("float32", "int8", "uint8", "int32", "int64")
 UPDATE_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
@@ -24,7 +28,13 @@ def index_bytes(node: Node, indices: Operand) -> int:
     return np.dtype(indices.dtype).itemsize
 
 
-@operator("SCATTER_ND", dtypes=SCATTER_DTYPES, max_version=1, page="scatter_nd")
+def update_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtype of the data; 2 for int64 indices."""
+    versions = {"int4": 5, "int16": 4, "float16": 3}
+    return versions.get(dtype_of(inputs, 0), 2 if dtype_of(inputs, 2) == "int64" else 1)
+
+
+@operator("SCATTER_ND", dtypes=SCATTER_DTYPES, max_version=1, page="scatter_nd", quantization=SAME_SCALE)
 def lower_scatter_nd(node: Node) -> KernelCall:
     """Lower SCATTER_ND; the shape must be known before running, the indices may be data."""
     check_operands(node, 3)
@@ -51,7 +61,13 @@ def lower_scatter_nd(node: Node) -> KernelCall:
     )
 
 
-@operator("DYNAMIC_UPDATE_SLICE", dtypes=UPDATE_DTYPES, max_version=1, page="scatter_nd")
+@operator(
+    "DYNAMIC_UPDATE_SLICE",
+    dtypes=UPDATE_DTYPES,
+    max_version=1,
+    page="scatter_nd",
+    quantization=QuantizationRule(version=update_version),
+)
 def lower_dynamic_update_slice(node: Node) -> KernelCall:
     """Lower DYNAMIC_UPDATE_SLICE; the indices may be data."""
     check_operands(node, 3)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from quantcore.errors import KernelError
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import select as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.ops.elementwise import MAX_MICRO_RANK
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import SAME_SCALE, SAME_SCALE_INT8
 from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.version_rules import rank_of
 
 MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
 MAX_DIMENSIONS = 8
@@ -36,7 +41,19 @@ def set_broadcast_shape(node: Node, *inputs: Operand) -> None:
     node.output.shape = shape
 
 
-@operator("SELECT", "SELECT_V2", dtypes=SELECTED, max_version=4, page="select")
+def select_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return 3 where a tensor has 5 dimensions."""
+    return 3 if 5 in [rank_of(inputs, position) for position in range(3)] else 1
+
+
+@operator(
+    "SELECT",
+    "SELECT_V2",
+    dtypes=SELECTED,
+    max_version=4,
+    page="select",
+    quantization={"SELECT": replace(SAME_SCALE, version=select_version), "SELECT_V2": SAME_SCALE_INT8},
+)
 def lower_select(node: Node) -> KernelCall:
     """Lower SELECT, whose condition is of the inputs' shape or picks whole rows, and SELECT_V2."""
     check_operands(node, 3)

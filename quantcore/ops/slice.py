@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import (
@@ -12,10 +16,40 @@ from quantcore.ops.movement import (
     same_dtype,
     same_parameters_if_delegated,
 )
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import dtype_of, rank_of
 
 
-@operator("SLICE", dtypes=("any",), max_version=8, page="slice")
+def slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtype; 5 for more than 4 dimensions."""
+    versions = {"int4": 7, "uint32": 6}
+    older = {"int16": 4, "string": 3, "int8": 2}
+    dtype = dtype_of(inputs, 0)
+    if dtype in versions:
+        return versions[dtype]
+    return 5 if rank_of(inputs, 0) > 4 else older.get(dtype, 1)
+
+
+def transpose_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtype and the number of dimensions."""
+    dtype, rank = dtype_of(inputs, 0), rank_of(inputs, 0)
+    if dtype == "int4":
+        return 7
+    if rank > 5:
+        return 6
+    if dtype == "int16":
+        return 5
+    return 4 if rank > 4 else {"bool": 3, "int8": 2}.get(dtype, 1)
+
+
+@operator(
+    "SLICE",
+    dtypes=("any",),
+    max_version=8,
+    page="slice",
+    quantization=replace(SAME_SCALE, version=slice_version, int16x8_version=2),
+)
 def lower_slice(node: Node) -> KernelCall:
     """Lower SLICE; begin and size must be known before running. A size of -1 reaches to the end."""
     x, y = node.input(0), node.output
@@ -38,7 +72,13 @@ def lower_slice(node: Node) -> KernelCall:
     )
 
 
-@operator("TRANSPOSE", dtypes=("any",), max_version=8, page="transpose")
+@operator(
+    "TRANSPOSE",
+    dtypes=("any",),
+    max_version=8,
+    page="transpose",
+    quantization=replace(SAME_SCALE, version=transpose_version, int16x8_version=2),
+)
 def lower_transpose(node: Node) -> KernelCall:
     """Lower TRANSPOSE; the permutation must be known before running."""
     x, y = node.input(0), node.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from quantcore.kernels import _softmax as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.knots import softmax_tables
 from quantcore.ops.operands import check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import checked_multiplier
+from quantcore.ops.version_rules import by_dtype
 
 __all__ = ["softmax_scaling"]
 
@@ -92,6 +95,12 @@ def check_depth(node: Node, depth: int, limit: int) -> None:
     page="softmax",
     multipliers=softmax_multipliers,
     xnnpack=delegated,
+    quantization=replace(
+        OWN_SCALE,
+        fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)},
+        version=by_dtype(int8=2, int16=3),
+        int16x8_version=2,
+    ),
 )
 def lower_softmax(node: Node) -> KernelCall:
     """Lower SOFTMAX over the last dimension."""

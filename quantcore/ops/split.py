@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
@@ -14,7 +15,9 @@ from quantcore.ops.movement import (
     same_dtype,
     same_parameters,
 )
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 
 def split(node: Node, position: int, axis: int, sizes: list[int]) -> KernelCall:
@@ -41,7 +44,13 @@ def check_parts(node: Node, option: str) -> int:
     return count
 
 
-@operator("SPLIT", dtypes=("any",), max_version=5, page="split")
+@operator(
+    "SPLIT",
+    dtypes=("any",),
+    max_version=5,
+    page="split",
+    quantization=replace(SAME_SCALE, version=by_dtype(1, int8=2, int32=3, int16=4), int16x8_version=2),
+)
 def lower_split(node: Node) -> KernelCall:
     """Lower SPLIT: parts of equal size. The axis comes first among the inputs."""
     shape = node.input(1).shape
@@ -54,7 +63,13 @@ def lower_split(node: Node) -> KernelCall:
     return split(node, 1, axis, [shape[axis] // count] * count)
 
 
-@operator("SPLIT_V", dtypes=("any",), max_version=3, page="split")
+@operator(
+    "SPLIT_V",
+    dtypes=("any",),
+    max_version=3,
+    page="split",
+    quantization=replace(SAME_SCALE, version=by_dtype(int8=2), int16x8_version=2),
+)
 def lower_split_v(node: Node) -> KernelCall:
     """Lower SPLIT_V: parts of given sizes, of which one may be -1 for what is left."""
     shape = node.input(0).shape
@@ -67,7 +82,13 @@ def lower_split_v(node: Node) -> KernelCall:
     return split(node, 0, axis, sizes)
 
 
-@operator("UNPACK", dtypes=("any",), max_version=6, page="split")
+@operator(
+    "UNPACK",
+    dtypes=("any",),
+    max_version=6,
+    page="split",
+    quantization=replace(SAME_SCALE, version=by_dtype(int8=2, uint8=2, bool=3, int16=4)),
+)
 def lower_unpack(node: Node) -> KernelCall:
     """Lower UNPACK: one output per element along an axis, which the outputs do not have."""
     x = node.input(0)

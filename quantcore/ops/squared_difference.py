@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.elementwise import broadcast_operands, delegated_float
 from quantcore.ops.operands import per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import type_bounds
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "float32", "int32")
 LEFT_SHIFT = 7  # the square of 9 + 7 bits stays within int32
@@ -39,6 +42,7 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
     page="squared_difference",
     multipliers=squared_difference_multipliers,
     xnnpack=delegated_float,
+    quantization=replace(OWN_SCALE, int16_constants=True, version=by_dtype(int8=2), int16x8_version=2),
 )
 def lower_squared_difference(node: Node) -> KernelCall:
     """Lower SQUARED_DIFFERENCE."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.movement import (
@@ -13,7 +15,9 @@ from quantcore.ops.movement import (
     same_dtype,
     same_parameters_if_delegated,
 )
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import dtype_of, rank_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,27 @@ def slice_axes(node: Node, spec: Spec, shape: tuple[int, ...]) -> list[AxisSlice
     return axes + [AxisSlice(0, 1, size) for size in sizes]
 
 
-@operator("STRIDED_SLICE", dtypes=("any",), max_version=8, page="strided_slice")
+def strided_slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the options, the dtype and the number of dimensions."""
+    dtype = dtype_of(inputs, 0)
+    if op.options.get("offset", False):
+        return 8
+    if dtype == "uint32":
+        return 7
+    if op.options.get("ellipsis_mask", 0) or op.options.get("new_axis_mask", 0):
+        return 6
+    if dtype != "string" and rank_of(inputs, 0) > 4:
+        return 4
+    return {"string": 5, "bool": 3, "int8": 2}.get(dtype, 1)
+
+
+@operator(
+    "STRIDED_SLICE",
+    dtypes=("any",),
+    max_version=8,
+    page="strided_slice",
+    quantization=replace(SAME_SCALE, version=strided_slice_version, int16x8_version=2),
+)
 def lower_strided_slice(node: Node) -> KernelCall:
     """Lower STRIDED_SLICE; begin, end and strides must be known before running."""
     x, y = node.input(0), node.output

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.kernels import _svdf as kernels
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.ops.convolution import may_contain_minimum
 from quantcore.ops.operands import check_dtypes, check_operands, check_variable, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, type_bounds
+from quantcore.ops.versions_with_weights import svdf_version
 
 __all__ = ["lower_svdf"]
 
@@ -137,6 +141,14 @@ def check_bias(node: Node, dtype: str) -> None:
     page="svdf",
     macs=svdf_macs,
     multipliers=svdf_multipliers,
+    quantization=replace(
+        OWN_SCALE_INT8,
+        bias=(3, 2, 4),
+        dynamic_weights={1: None, 2: None},
+        asymmetric_quantize_inputs=True,
+        version=svdf_version,
+        int16x8_version=3,
+    ),
 )
 def lower_svdf(node: Node) -> KernelCall:
     """Lower SVDF: feature products enter a queue, whose products over time are summed over the rank."""

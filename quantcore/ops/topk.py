@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.quantization_rule import SAME_SCALE_INT8
 from quantcore.ops.registry import Node, operator
+from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
 
 
-@operator("TOPK_V2", dtypes=DTYPES, max_version=3, page="topk_v2")
+@operator(
+    "TOPK_V2",
+    dtypes=DTYPES,
+    max_version=3,
+    page="topk_v2",
+    quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2, int16=3)),
+)
 def lower_topk(node: Node) -> KernelCall:
     """Lower TOPK_V2; how many to take must be known before running."""
     check_operands(node, 2, 2)

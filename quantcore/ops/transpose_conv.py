@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quantcore.errors import KernelError
@@ -13,8 +15,10 @@ from quantcore.ops.delegate import constant, delegable
 from quantcore.ops.movement import int_values
 from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.padding import conv_geometry
+from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds, product_multiplier
+from quantcore.ops.versions_with_weights import transpose_conv_version
 
 # dtypes of input, filter and bias
 FORMS = {
@@ -184,6 +188,14 @@ def check_implied_input(node: Node, shape: ConvShape) -> None:
     macs=transpose_conv_macs,
     multipliers=transpose_conv_multipliers,
     xnnpack=delegated,
+    quantization=replace(
+        OWN_SCALE,
+        weights={1: 0},
+        bias=(3, 2, 1),
+        dynamic_weights={1: 0},
+        version=transpose_conv_version,
+        int16x8_version=3,
+    ),
 )
 def lower_transpose_conv(node: Node) -> KernelCall:
     """Lower TRANSPOSE_CONV; the output shape must be known before running."""

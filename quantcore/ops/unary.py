@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.function_table import Function, lower_table
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8, QuantizationRule
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import make_requant, quotient
+from quantcore.ops.version_rules import by_dtype, dtype_of
 
 QUANTIZED = ("int8", "int16")
 
@@ -67,7 +73,21 @@ def lower_sin_cos(node: Node) -> KernelCall:
     return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
 
 
-@operator("SIGN", dtypes=("float32", "int32"), max_version=2, page="abs")
+def abs_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version for the dtype; 4 for int16 without a scale."""
+    x = inputs[0]
+    if x is not None and x.dtype == "int16":
+        return 3 if x.quantization is not None else 4
+    return {"int32": 5, "int8": 2, "uint8": 2}.get(dtype_of(inputs, 0), 1)
+
+
+@operator(
+    "SIGN",
+    dtypes=("float32", "int32"),
+    max_version=2,
+    page="abs",
+    quantization=QuantizationRule(version=by_dtype(int32=2)),
+)
 def lower_sign(node: Node) -> KernelCall:
     """Lower SIGN."""
     return kernels.unary_call("SIGN", unary_operands(node, ("float32", "int32")), count=node.input(0).count)
@@ -93,6 +113,7 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=5,
     page="abs",
     multipliers=abs_multipliers,
+    quantization=replace(OWN_SCALE, version=abs_version, int16x8_version=2),
 )
 def lower_abs(node: Node) -> KernelCall:
     """Lower ABS: with scales, or on stored values (float32, int32, int16 without a scale)."""
@@ -109,7 +130,14 @@ def lower_abs(node: Node) -> KernelCall:
     )
 
 
-@operator("SQRT", dtypes=("float32", *QUANTIZED), max_version=2, page="sqrt", xnnpack=float32_output)
+@operator(
+    "SQRT",
+    dtypes=("float32", *QUANTIZED),
+    max_version=2,
+    page="sqrt",
+    xnnpack=float32_output,
+    quantization=replace(OWN_SCALE_INT8, version=by_dtype(int8=2, int16=2)),
+)
 def lower_sqrt(node: Node) -> KernelCall:
     """Lower SQRT."""
     dtype = unary_operands(node, ("float32", *QUANTIZED))
@@ -140,8 +168,15 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
         return {"output": np.array([1 / np.float64(product)])}
 
 
-@operator("RSQRT", dtypes=("float32", *QUANTIZED), max_version=3, page="rsqrt", multipliers=rsqrt_multipliers,
-          xnnpack=float32_output)  # fmt: skip
+@operator(
+    "RSQRT",
+    dtypes=("float32", *QUANTIZED),
+    max_version=3,
+    page="rsqrt",
+    multipliers=rsqrt_multipliers,
+    xnnpack=float32_output,
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+)
 def lower_rsqrt(node: Node) -> KernelCall:
     """Lower RSQRT; int16 by a table, or by the rule of int8 where the profile names form ``newton``."""
     dtype = unary_operands(node, ("float32", *QUANTIZED))
@@ -159,7 +194,14 @@ def lower_rsqrt(node: Node) -> KernelCall:
     )
 
 
-@operator("EXP", dtypes=("float32", *QUANTIZED), max_version=2, page="exp", xnnpack=float32_output)
+@operator(
+    "EXP",
+    dtypes=("float32", *QUANTIZED),
+    max_version=2,
+    page="exp",
+    xnnpack=float32_output,
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
+)
 def lower_exp(node: Node) -> KernelCall:
     """Lower EXP."""
     dtype = unary_operands(node, ("float32", *QUANTIZED))
@@ -169,7 +211,13 @@ def lower_exp(node: Node) -> KernelCall:
     return lower_table(node, on_arrays("EXP"))
 
 
-@operator("LOG", dtypes=("float32", *QUANTIZED), max_version=2, page="exp")
+@operator(
+    "LOG",
+    dtypes=("float32", *QUANTIZED),
+    max_version=2,
+    page="exp",
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
+)
 def lower_log(node: Node) -> KernelCall:
     """Lower LOG; quantized, the logarithm of 0 and below is the least value of the output."""
     dtype = unary_operands(node, ("float32", *QUANTIZED))
