@@ -14,7 +14,7 @@ from quantcore.files import read_arrays
 from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.shape_arguments import fitting_value, index_limit
 
-__all__ = ["SampleSource", "random_samples", "split_samples"]
+__all__ = ["SampleSource", "order_inputs", "random_samples", "split_samples"]
 
 SampleSource = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | str | os.PathLike[str]
 
@@ -32,7 +32,7 @@ def split_samples(model: Model, subgraph_index: int, inputs: SampleSource) -> li
     inputs : ndarray, sequence, mapping, or path
         One array (for a model with one input), one per input in order, or by name of the tensor or of a
         signature's input; or a ``.npy`` or ``.npz`` file of these. Each array holds one or more samples along
-        the first axis, a multiple of the model's own batch.
+        the first axis, a multiple of the model's own batch, or along an axis of their own in front of it.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def split_samples(model: Model, subgraph_index: int, inputs: SampleSource) -> li
     if isinstance(inputs, (str, os.PathLike)):
         arrays = read_arrays(Path(inputs))
         inputs = next(iter(arrays.values())) if len(arrays) == len(subgraph.inputs) == 1 else arrays
-    ordered = _ordered(model, subgraph_index, inputs)
+    ordered = order_inputs(model, subgraph_index, inputs)
     tensors = [subgraph.tensors[t] for t in subgraph.inputs]
     parts = [_split(tensor, np.asarray(array)) for tensor, array in zip(tensors, ordered, strict=True)]
     counts = {len(part) for part in parts}
@@ -54,7 +54,14 @@ def split_samples(model: Model, subgraph_index: int, inputs: SampleSource) -> li
     return [list(sample) for sample in zip(*parts, strict=True)] if parts else [[]]
 
 
-def _ordered(model: Model, subgraph_index: int, inputs: Any) -> list[np.ndarray]:
+def order_inputs(model: Model, subgraph_index: int, inputs: Any) -> list[np.ndarray]:
+    """Return `inputs`, an array, a sequence, or a mapping by name, as a list in the order of the inputs.
+
+    Raises
+    ------
+    KernelError
+        Wrong number of arrays, or a wrong name.
+    """
     subgraph = model.subgraphs[subgraph_index]
     if isinstance(inputs, Mapping):
         known = {subgraph.tensors[t].name: t for t in subgraph.inputs}
@@ -82,6 +89,8 @@ def _split(tensor: Tensor, array: np.ndarray) -> list[np.ndarray]:
         return [array]
     if shape and shape[0] == 1 and array.shape == shape[1:]:
         return [array.reshape(shape)]
+    if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
+        return list(array)
     if (
         shape
         and array.shape[1:] == shape[1:]

@@ -1,10 +1,12 @@
 """Calibration: what values the tensors of a float model take on representative data.
 
 Range trackers (`MinMax`, `MovingAverage`, ...) measure one tensor; `Ranges` holds what was found for a whole
-model, to be inspected, edited, saved as JSON and given to `quantcore.quantize_model`.
+model (`collect_ranges` finds them), to be inspected, edited, saved as JSON and given to
+`quantcore.quantize_model`.
 """
 
+from quantcore.calibration.collect import collect_ranges
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.calibration.trackers import MinMax, MovingAverage
 
-__all__ = ["MinMax", "MovingAverage", "Ranges", "TensorRange"]
+__all__ = ["MinMax", "MovingAverage", "Ranges", "TensorRange", "collect_ranges"]

@@ -98,6 +98,7 @@ cdef class Instance:
 
     cdef readonly Plan plan
     cdef readonly object arena
+    cdef readonly int32_t failed  # the step that raised the last KernelError
     cdef object scratch
     cdef object table
     cdef char *arena_data
@@ -200,5 +201,6 @@ cdef class Instance:
                     if port[j].offset >= 0:
                         memcpy(self.arrays[j] + i * port[j].nbytes, self.arena_data + port[j].offset, port[j].nbytes)
         if status != QC_OK:
+            self.failed = failed
             meaning = STATUS_MEANING.get(<int>status, f"status {<int>status}")
             raise KernelError(f"{self.plan.names[failed]}: {meaning}")

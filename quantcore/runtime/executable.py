@@ -34,6 +34,8 @@ class Executable:
         Graph inputs that shapes follow from: the plan holds for these values only.
     preserve_all : bool
         Give every tensor memory of its own, so that all can be read after a run.
+    extend : callable, optional
+        Is given the lowered subgraph before memory is laid out, and may add tensors and steps of its own.
 
     Raises
     ------
@@ -50,10 +52,13 @@ class Executable:
         *,
         input_values: Mapping[int, np.ndarray] | None = None,
         preserve_all: bool = False,
+        extend: Callable[[Lowered], None] | None = None,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all = preserve_all
         self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, input_values)
+        if extend is not None:
+            extend(self.lowered)
         self.dtypes = {
             t: numpy_dtype(self.lowered.tensors[t], t)
             for t in self.lowered.shapes

@@ -1,0 +1,133 @@
+"""`collect_ranges`: run a float model over a representative dataset and note the range of every tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from quantcore.calibration.dataset import MAIN, Dataset, Sample, read_samples
+from quantcore.calibration.engine_quantcore import observe as observe_quantcore
+from quantcore.calibration.inplace import overwritten_inputs
+from quantcore.calibration.methods import MIN_MAX, Method, choose_methods, method_name
+from quantcore.calibration.observation import Observation, observed_tensors
+from quantcore.calibration.ranges import Ranges, TensorRange
+from quantcore.errors import QuantizationError
+from quantcore.graph import Model, Subgraph
+
+__all__ = ["ENGINES", "RANGES", "collect_ranges"]
+
+ENGINES = {"quantcore": observe_quantcore}
+RANGES = ("clean", "converter")
+FLT_MIN = float(np.finfo(np.float32).tiny)  # what the converter's calibrator starts the maximum from
+
+
+def collect_ranges(
+    model: Model,
+    dataset: Dataset,
+    *,
+    engine: str = "quantcore",
+    ranges: str = "clean",
+    method: Method = MIN_MAX,
+    methods: Mapping[int | str, Method] | None = None,
+    num_threads: int | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Ranges:
+    """Run a float model over a representative dataset and return the range of every float32 activation.
+
+    Parameters
+    ----------
+    model : Model
+        Its main subgraph is run. Weights may be quantized already, activations may not.
+    dataset
+        See `quantcore.calibration.dataset.read_samples`: a function that returns an iterable of samples, as
+        for ``tf.lite.TFLiteConverter``, the iterable itself, arrays, or a ``.npy`` or ``.npz`` file.
+    engine : {"quantcore"}
+        What computes the activations: quantcore's float kernels.
+    ranges : {"clean", "converter"}
+        ``clean``: the values that each tensor takes. ``converter``: what TensorFlow's calibrator records,
+        the effect of its in-place operators included; needs the method ``min_max``.
+    method : str or dict
+        How a range follows from the values: the name of a method, or a dict with the name as ``method`` and
+        the arguments of its tracker.
+    methods : mapping of (int or str) to method, optional
+        Other methods for single tensors, by index or by a pattern of names (``*``, ``?``, ``[...]``). Where
+        several fit, the last one counts.
+    num_threads : int, optional
+        Samples that the engine ``quantcore`` runs at the same time; default: one per CPU. The ranges do not
+        depend on it.
+    advance : callable, optional
+        Called with 1 after each sample.
+
+    Returns
+    -------
+    Ranges
+        By tensor index: graph inputs, and whatever float32 tensors operators read or write that are no
+        constants. Tensors without elements are left out.
+
+    Raises
+    ------
+    QuantizationError
+        Bad data (see `read_samples`); NaN or infinity in a tensor (the message names the sample, the tensor
+        and the operator that made it); a model with quantized activations; an unknown engine or method.
+    UnsupportedOperatorError, KernelError
+        The engine ``quantcore`` cannot run the model.
+
+    Examples
+    --------
+    >>> ranges = collect_ranges(model, images)       # doctest: +SKIP
+    >>> ranges[0].rmin, ranges[0].rmax               # doctest: +SKIP
+    """
+    if engine not in ENGINES:
+        raise QuantizationError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
+    if ranges not in RANGES:
+        raise QuantizationError(f"ranges is {ranges!r}; expected one of {', '.join(RANGES)}")
+    if num_threads is not None and num_threads < 1:
+        raise QuantizationError(f"num_threads is {num_threads}; expected at least 1")
+    subgraph = model.subgraphs[MAIN]
+    tensors = observed_tensors(subgraph)
+    chosen = choose_methods(subgraph, tensors, method, methods)
+    if ranges == "converter" and any(method_name(m) != MIN_MAX for m in chosen.values()):
+        raise QuantizationError(
+            f"ranges='converter' is what the converter records: method must be {MIN_MAX!r}"
+        )
+    samples = with_progress(read_samples(model, dataset), advance)
+    observation = ENGINES[engine](model, samples, chosen, num_threads)
+    if ranges == "converter":
+        observation = as_converter(subgraph, observation)
+    return to_ranges(subgraph, chosen, observation)
+
+
+def with_progress(samples: Iterator[Sample], advance: Callable[[int], None] | None) -> Iterator[Sample]:
+    """Yield `samples`; report each when the next is asked for."""
+    for sample in samples:
+        yield sample
+        if advance is not None:
+            advance(1)
+
+
+def as_converter(subgraph: Subgraph, observation: Observation) -> Observation:
+    """Return what TensorFlow's calibrator would have recorded where the clean ranges are `observation`."""
+    clean = observation.seen
+    seen = dict(clean)
+    for t, output in overwritten_inputs(subgraph):
+        if t in clean and output in clean:
+            seen[t] = (min(seen[t][0], clean[output][0]), max(seen[t][1], clean[output][1]))
+    seen = {t: (low, max(high, FLT_MIN)) for t, (low, high) in seen.items()}
+    return Observation(observation.samples, seen, {})
+
+
+def to_ranges(subgraph: Subgraph, methods: Mapping[int, Method], observation: Observation) -> Ranges:
+    """Return an observation as `Ranges`, in the order of the tensors."""
+    found = Ranges()
+    for t in sorted(observation.seen):
+        low, high = observation.narrowed.get(t, observation.seen[t])
+        found[t] = TensorRange(
+            subgraph.tensors[t].name,
+            low,
+            high,
+            observation.samples,
+            method_name(methods[t]),
+            *observation.seen[t],
+        )
+    return found

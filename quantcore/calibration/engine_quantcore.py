@@ -1,0 +1,157 @@
+"""Ranges by quantcore's own float kernels, without TensorFlow."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from quantcore.calibration.dataset import Sample
+from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
+from quantcore.calibration.methods import IN_ORDER, MIN_MAX, Method, Tracker, make_tracker, method_name
+from quantcore.calibration.observation import Ends, Observation, check_finite
+from quantcore.graph import Model
+from quantcore.numerics import get_profile
+
+__all__ = ["observe"]
+
+PROFILE = "reference"
+
+
+def observe(
+    model: Model, samples: Iterator[Sample], methods: Mapping[int, Method], num_threads: int | None
+) -> Observation:
+    """Run the model on `samples` and return what was seen of the tensors that `methods` names.
+
+    Each thread has memory and trackers of its own, which are merged at the end, so the result does not depend
+    on the number of threads. A model with state, and a method that depends on the order of the samples, take
+    one thread.
+
+    Raises
+    ------
+    QuantizationError
+        NaN or infinity in a tensor, or samples of a shape that the model does not take.
+    UnsupportedOperatorError, KernelError
+    """
+    first = next(samples)
+    plans = Plans(model, methods)
+    in_order = plans.get(first).stateful or any(method_name(m) in IN_ORDER for m in methods.values())
+    lanes = [Lane(plans) for _ in range(1 if in_order else num_threads or available_cpus())]
+    count = run_samples(lanes, itertools.chain([first], samples))
+    return merged(lanes, methods, count)
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Plans:
+    """The plans that the samples need: one, or one for each value of the inputs that shapes follow from."""
+
+    def __init__(self, model: Model, methods: Mapping[int, Method]) -> None:
+        self.methods = {t: method for t, method in methods.items() if method_name(method) != MIN_MAX}
+        self._model = model
+        self._tensors = list(methods)
+        self._plans: list[MeasuredPlan] = []
+        self._lock = threading.Lock()
+
+    def get(self, sample: Sample) -> MeasuredPlan:
+        """Return the plan for `sample`."""
+        with self._lock:
+            for plan in self._plans:
+                if plan.fits(sample):
+                    return plan
+            keep = bool(self.methods)
+            plan = MeasuredPlan(self._model, sample, self._tensors, keep, get_profile(PROFILE))
+            self._plans.append(plan)
+            return plan
+
+
+class Lane:
+    """What one thread works with."""
+
+    def __init__(self, plans: Plans) -> None:
+        self._plans = plans
+        self._memory: dict[MeasuredPlan, MeasuredMemory] = {}
+        self.trackers: dict[int, Tracker] = {t: make_tracker(method) for t, method in plans.methods.items()}
+
+    def run(self, index: int, sample: Sample) -> None:
+        """Run one sample and take in its tensors."""
+        plan = self._plans.get(sample)
+        if plan not in self._memory:
+            self._memory[plan] = MeasuredMemory(plan)
+            for t, value in plan.known.items():
+                check_finite(plan.subgraph, t, value, index)
+        memory = self._memory[plan]
+        memory.run(index, sample)
+        for t, tracker in self.trackers.items():
+            if t in plan.ends or t in plan.known:
+                tracker.update(memory.view(t))
+
+    def seen(self) -> list[dict[int, Ends]]:
+        """Return the smallest and largest value of each tensor, by plan."""
+        known = [plan.known for plan in self._memory]
+        return [memory.seen() for memory in self._memory.values()] + [
+            {t: (float(v.min() + 0.0), float(v.max() + 0.0)) for t, v in values.items() if v.size}
+            for values in known
+        ]
+
+
+def run_samples(lanes: list[Lane], samples: Iterator[Sample]) -> int:
+    """Run all samples, spread over `lanes`; return how many there were.
+
+    The first failing sample, by index, raises, whichever fails first in time.
+    """
+    if len(lanes) == 1:
+        count = 0
+        for count, sample in enumerate(samples, 1):
+            lanes[0].run(count - 1, sample)
+        return count
+    free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+    for lane in lanes:
+        free.put(lane)
+    failed = threading.Event()
+
+    def work(lane: Lane, index: int, sample: Sample) -> None:
+        try:
+            lane.run(index, sample)
+        except BaseException:
+            failed.set()
+            raise
+        finally:
+            free.put(lane)
+
+    futures: list[Future[None]] = []
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for index, sample in enumerate(samples):
+            futures.append(pool.submit(work, free.get(), index, sample))
+            if failed.is_set():
+                break
+        for future in futures:
+            future.result()
+    return len(futures)
+
+
+def merged(lanes: list[Lane], methods: Mapping[int, Method], count: int) -> Observation:
+    """Return what all lanes have seen together."""
+    seen: dict[int, Ends] = {}
+    for ends in itertools.chain.from_iterable(lane.seen() for lane in lanes):
+        for t, (low, high) in ends.items():
+            before = seen.get(t, (np.inf, -np.inf))
+            seen[t] = min(low, before[0]), max(high, before[1])
+    narrowed: dict[int, Ends] = {}
+    for t, tracker in lanes[0].trackers.items():
+        for lane in lanes[1:]:
+            tracker.merge(lane.trackers[t])
+        if t in seen:
+            low, high = tracker.range()
+            narrowed[t] = float(low), float(high)
+    return Observation(count, seen, narrowed)

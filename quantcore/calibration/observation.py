@@ -1,0 +1,78 @@
+"""What an engine observes, and of which tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantcore.errors import QuantizationError
+from quantcore.graph import Subgraph
+
+__all__ = ["Ends", "Observation", "check_finite", "describe_tensor", "observed_tensors"]
+
+Ends = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an engine has seen.
+
+    Attributes
+    ----------
+    samples : int
+    seen : dict of int to (float, float)
+        Smallest and largest value of each tensor that had elements.
+    narrowed : dict of int to (float, float)
+        Range of each tensor whose method is another than ``min_max``.
+    """
+
+    samples: int
+    seen: dict[int, Ends]
+    narrowed: dict[int, Ends]
+
+
+def observed_tensors(subgraph: Subgraph) -> list[int]:
+    """Return the float32 tensors whose ranges are collected, in order.
+
+    As TensorFlow's calibrator: all that operators read or write and that are not constant, state among them.
+
+    Raises
+    ------
+    QuantizationError
+        The model is quantized: an activation is an integer with a scale.
+    """
+    found: set[int] = set()
+    for op in subgraph.operators:
+        found.update(t for t in (*op.inputs, *op.outputs) if t >= 0)
+    found = {t for t in found if not subgraph.tensors[t].is_constant}
+    for t in sorted(found):
+        tensor = subgraph.tensors[t]
+        if tensor.is_quantized and tensor.dtype != "float32":
+            raise QuantizationError(
+                f"tensor {t} ({tensor.name!r}) is {tensor.dtype} with a scale: the model is quantized "
+                "already; calibration takes the float model"
+            )
+    return sorted(t for t in found if subgraph.tensors[t].dtype == "float32")
+
+
+def describe_tensor(subgraph: Subgraph, t: int) -> str:
+    """Return how a message names tensor `t`: its index, name, and the operator that writes it."""
+    text = f"tensor {t} ({subgraph.tensors[t].name!r})"
+    if t in subgraph.inputs:
+        return f"{text}, an input of the model"
+    writer = next((i for i, op in enumerate(subgraph.operators) if t in op.outputs), None)
+    return (
+        text if writer is None else f"{text}, written by operator {writer} ({subgraph.operators[writer].op})"
+    )
+
+
+def check_finite(subgraph: Subgraph, t: int, value: np.ndarray, sample: int) -> None:
+    """Raise `QuantizationError` if a tensor holds NaN or infinity."""
+    bad = ~np.isfinite(value)
+    if bad.any():
+        first = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), value.shape))
+        raise QuantizationError(
+            f"sample {sample}: {describe_tensor(subgraph, t)}: {int(bad.sum())} of {value.size} values are "
+            f"NaN or infinite, the first at {first}: {value[first]}; a range needs finite values"
+        )
