@@ -8,16 +8,18 @@ import numpy as np
 
 from quantcore.calibration.dataset import MAIN, Dataset, Sample, read_samples
 from quantcore.calibration.engine_quantcore import observe as observe_quantcore
+from quantcore.calibration.engine_tflite import observe as observe_tflite
 from quantcore.calibration.inplace import overwritten_inputs
 from quantcore.calibration.methods import MIN_MAX, Method, choose_methods, method_name
 from quantcore.calibration.observation import Observation, observed_tensors
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph
+from quantcore.oracle import Oracle
 
 __all__ = ["ENGINES", "RANGES", "collect_ranges"]
 
-ENGINES = {"quantcore": observe_quantcore}
+ENGINES = ("quantcore", "tflite")
 RANGES = ("clean", "converter")
 FLT_MIN = float(np.finfo(np.float32).tiny)  # what the converter's calibrator starts the maximum from
 
@@ -32,6 +34,7 @@ def collect_ranges(
     methods: Mapping[int | str, Method] | None = None,
     num_threads: int | None = None,
     advance: Callable[[int], None] | None = None,
+    oracle: Oracle | None = None,
 ) -> Ranges:
     """Run a float model over a representative dataset and return the range of every float32 activation.
 
@@ -42,11 +45,12 @@ def collect_ranges(
     dataset
         See `quantcore.calibration.dataset.read_samples`: a function that returns an iterable of samples, as
         for ``tf.lite.TFLiteConverter``, the iterable itself, arrays, or a ``.npy`` or ``.npz`` file.
-    engine : {"quantcore"}
-        What computes the activations: quantcore's float kernels.
+    engine : {"quantcore", "tflite"}
+        What computes the activations: quantcore's float kernels, or TensorFlow Lite's, run in a process of
+        its own as the converter's calibrator runs them.
     ranges : {"clean", "converter"}
         ``clean``: the values that each tensor takes. ``converter``: what TensorFlow's calibrator records,
-        the effect of its in-place operators included; needs the method ``min_max``.
+        to the bit with ``engine="tflite"``: see docs/quantization/engines.md. Needs the method ``min_max``.
     method : str or dict
         How a range follows from the values: the name of a method, or a dict with the name as ``method`` and
         the arguments of its tracker.
@@ -58,6 +62,8 @@ def collect_ranges(
         depend on it.
     advance : callable, optional
         Called with 1 after each sample.
+    oracle : Oracle, optional
+        Whose process the engine ``tflite`` uses; default: one of its own, which takes seconds to start.
 
     Returns
     -------
@@ -72,6 +78,8 @@ def collect_ranges(
         and the operator that made it); a model with quantized activations; an unknown engine or method.
     UnsupportedOperatorError, KernelError
         The engine ``quantcore`` cannot run the model.
+    OracleError
+        The engine ``tflite`` cannot run the model, or is not installed.
 
     Examples
     --------
@@ -92,7 +100,10 @@ def collect_ranges(
             f"ranges='converter' is what the converter records: method must be {MIN_MAX!r}"
         )
     samples = with_progress(read_samples(model, dataset), advance)
-    observation = ENGINES[engine](model, samples, chosen, num_threads)
+    if engine == "tflite":
+        observation = observe_tflite(model, samples, chosen, oracle)
+    else:
+        observation = observe_quantcore(model, samples, chosen, num_threads)
     if ranges == "converter":
         observation = as_converter(subgraph, observation)
     return to_ranges(subgraph, chosen, observation)

@@ -9,7 +9,15 @@ import numpy as np
 from quantcore.errors import QuantizationError
 from quantcore.graph import Subgraph
 
-__all__ = ["Ends", "Observation", "check_finite", "describe_tensor", "observed_tensors"]
+__all__ = [
+    "Ends",
+    "Observation",
+    "check_finite",
+    "describe_not_finite",
+    "describe_tensor",
+    "not_finite",
+    "observed_tensors",
+]
 
 Ends = tuple[float, float]
 
@@ -69,10 +77,20 @@ def describe_tensor(subgraph: Subgraph, t: int) -> str:
 
 def check_finite(subgraph: Subgraph, t: int, value: np.ndarray, sample: int) -> None:
     """Raise `QuantizationError` if a tensor holds NaN or infinity."""
+    if not np.isfinite(value).all():
+        raise not_finite(subgraph, t, describe_not_finite(value), sample)
+
+
+def not_finite(subgraph: Subgraph, t: int, values: str, sample: int) -> QuantizationError:
+    """Return the error for a tensor whose values are as `describe_not_finite` says."""
+    return QuantizationError(
+        f"sample {sample}: {describe_tensor(subgraph, t)}: {values}; a range needs finite values"
+    )
+
+
+def describe_not_finite(value: np.ndarray) -> str:
+    """Return how many values of an array are NaN or infinite, and where the first is."""
     bad = ~np.isfinite(value)
-    if bad.any():
-        first = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), value.shape))
-        raise QuantizationError(
-            f"sample {sample}: {describe_tensor(subgraph, t)}: {int(bad.sum())} of {value.size} values are "
-            f"NaN or infinite, the first at {first}: {value[first]}; a range needs finite values"
-        )
+    first = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), value.shape))
+    count = int(bad.sum())
+    return f"{count} of {value.size} values are NaN or infinite, the first at {first}: {value[first]}"

@@ -348,6 +348,16 @@ class Oracle:
         request = {"command": "quantize", "samples": len(samples), "options": options}
         return self._make(request, data, flat, timeout, f"quantizing a model ({mode}, {io})")
 
+    def request(
+        self, request: dict[str, Any], arrays: Sequence[np.ndarray], doing: str
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Pass a request of another module on to the worker; `doing` says in messages what it is for."""
+        with self._shared.lock:
+            reply, results = self._ask(request, arrays, self.timeout, doing)
+        if reply["status"] in ("refused", "failed"):
+            _raise_refusal(reply, doing)
+        return reply, results
+
     def _samples(self, model: ModelLike, samples: Sequence[Inputs]) -> tuple[bytes, list[np.ndarray]]:
         """Return the file, and the arrays of all samples in turn, in the order of the graph's inputs."""
         data = to_bytes(model)

@@ -41,6 +41,7 @@ class Worker:
     def __init__(self, package: str) -> None:
         self.models: OrderedDict[str, bytes] = OrderedDict()
         self.backend = MicroBackend() if package == "tflite_micro" else LiteBackend(package)
+        self.observing: Any = None
 
     def answer(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
         """Return the reply to one request."""
@@ -58,6 +59,8 @@ class Worker:
             return self.convert(header, arrays)
         if command in ("calibrate", "quantize"):
             return self.quantize(header, arrays)
+        if command in ("observe", "feed", "ranges"):
+            return self.observe(header, arrays)
         raise ValueError(f"unknown command {command!r}")
 
     def run(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
@@ -103,6 +106,25 @@ class Worker:
         except Exception as error:  # as for convert
             return refused(f"{type(error).__name__}: {error}"), []
         return {"status": "ok"}, [np.frombuffer(result, np.uint8)]
+
+
+    def observe(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
+        """Start to observe the model in the array; feed it a sample; return the ranges and end."""
+        try:
+            if header["command"] == "observe":
+                observing = importlib.import_module("quantcore.oracle.observing")
+                self.observing = observing.Observing(self.backend, arrays[0].tobytes(), header)
+                return {"status": "ok"}, []
+            if self.observing is None:
+                return {"status": "failed", "reason": "no model is observed"}, []
+            if header["command"] == "feed":
+                return self.observing.feed(arrays), []
+            result: Message = self.observing.result()
+        except (ValueError, RuntimeError) as error:
+            return refused(str(error)), []
+        self.observing = None
+        gc.collect()
+        return result
 
 
 def _samples(header: dict[str, Any], arrays: list[np.ndarray]) -> list[list[np.ndarray]]:
