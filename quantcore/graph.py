@@ -173,12 +173,16 @@ class Subgraph:
 
 @dataclass(slots=True)
 class Signature:
-    """A named entry point: argument and result names mapped to tensor indices."""
+    """A named entry point: argument and result names mapped to tensor indices.
+
+    `deprecated_tag` is a field of old files, which nothing uses.
+    """
 
     key: str
     subgraph_index: int
     inputs: dict[str, int]
     outputs: dict[str, int]
+    deprecated_tag: str | None = None
 
 
 @dataclass(slots=True)
@@ -210,6 +214,17 @@ class Model:
         Files that hold constants outside the model.
     external_buffers : list of dict
         ``ExternalBuffer`` tables, by field name.
+    archive : bytes or None
+        ZIP archive that is appended to the model: the files (labels, vocabularies) that its metadata names.
+        A ZIP file in its own right, for ``zipfile.ZipFile(io.BytesIO(model.archive))``.
+    trailing : ndarray of uint8 or None
+        Other bytes that the file has behind what it refers to, such as compiled code that a custom operator
+        finds by its position in the file.
+    trailing_offset : int
+        That position. The writer keeps it, or refuses; see `quantcore.flatbuffer.writer`.
+    unread : tuple of str
+        What the file holds that quantcore's schema does not know, in fields newer than it. The writer
+        refuses a model whose file has such fields. Set it to ``()`` to write the model without them.
     """
 
     subgraphs: list[Subgraph]
@@ -222,6 +237,10 @@ class Model:
     metadata_buffer: tuple[int, ...] = ()
     external_buffer_groups: list[str] = field(default_factory=list)
     external_buffers: list[dict[str, Any]] = field(default_factory=list)
+    archive: bytes | None = None
+    trailing: np.ndarray | None = None
+    trailing_offset: int = 0
+    unread: tuple[str, ...] = ()
 
     def operators(self) -> Iterator[tuple[int, int, Operator]]:
         """Yield ``(subgraph index, operator index, operator)`` in execution order."""

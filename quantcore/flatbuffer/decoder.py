@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantcore.flatbuffer.place import Where, fail
+from quantcore.flatbuffer.floats import float_of_bits
+from quantcore.flatbuffer.place import Where, fail, path_of
 from quantcore.flatbuffer.schema import ENUMS, TABLES, UNIONS, Field, Table
 
 __all__ = ["Decoder"]
@@ -54,11 +55,20 @@ class Decoder:
     ----------
     data : ndarray of uint8, shape (bytes,)
         The whole file, at an address aligned to 16 bytes; never written to.
+
+    Attributes
+    ----------
+    end : int
+        End of the last byte that was decoded or sliced; what lies behind it is not part of the flatbuffer.
+    unread : list of str
+        What the tables hold that the schema table does not know, and where it was first met.
     """
 
     def __init__(self, data: np.ndarray) -> None:
         self.data = data
         self.size = data.size
+        self.end = 0
+        self.unread: list[str] = []
         self._raw = data.data
         self._sizes: dict[str, int] = {}
         self._layouts: dict[tuple[int, str], _Layout] = {}
@@ -109,6 +119,7 @@ class Decoder:
         """Return `length` bytes of the file from byte `at` as a view, or fail."""
         if length > self.size or at > self.size - length:
             fail(f"{length} bytes at byte {at} run past the end of the file ({self.size} bytes)", where)
+        self.end = max(self.end, at + length)
         return self.data[at : at + length]
 
     def typed(self, data: np.ndarray, dtype: npt.DTypeLike, where: Where | None) -> np.ndarray:
@@ -128,6 +139,8 @@ class Decoder:
             layout = self._layouts[vtable, spec.name] = self._read_vtable(spec, vtable, where)
         if layout.size > self.size - at:
             fail(f"table of {layout.size} bytes runs past the end of the file", where, at)
+        if at + layout.size > self.end:
+            self.end = at + layout.size
         return layout
 
     def _read_vtable(self, spec: Table, vtable: int, where: Where | None) -> _Layout:
@@ -138,9 +151,16 @@ class Decoder:
             fail(f"vtable of {length} bytes does not fit", where, vtable)
         if table_size < 4:
             fail(f"vtable of a table of {table_size} bytes, expected at least 4", where, vtable)
+        self.end = max(self.end, vtable + length)
         # A newer writer may know more slots, an older one fewer.
-        slots = min((length - 4) // 2, spec.slots)
+        slots = (length - 4) // 2
         offsets = struct.unpack_from(f"<{slots}H", self._raw, vtable + 4) + (0,) * (spec.slots - slots)
+        if slots > spec.slots:
+            self.spend(length, where, vtable)
+            newer = [slot for slot in range(spec.slots, slots) if offsets[slot]]
+            if newer:
+                others = f" and {len(newer) - 1} more" if len(newer) > 1 else ""
+                self._note_unread(f"slot {newer[0]}{others} of {spec.name}", where)
         for field in spec.fields:
             for slot, width in field.stored:
                 if offsets[slot] and not 4 <= offsets[slot] <= table_size - width:
@@ -174,10 +194,17 @@ class Decoder:
         length: int = _U32.unpack_from(self._raw, start)[0]
         if length * width > self.size - start - 4:
             fail(f"vector of {length} elements of {width} bytes runs past the end of the file", where, start)
+        self.end = max(self.end, start + 4 + length * width)
         return start + 4, length
+
+    def _note_unread(self, what: str, where: Where | None) -> None:
+        self.spend(_VALUE_COST, where)
+        self.unread.append(f"{what} (at {path_of(where) or 'the root'})")
 
     def _scalar(self, field: Field, at: int, where: Where) -> Any:
         value = field.codec.unpack_from(self._raw, at)[0]
+        if field.number == "float32":
+            return float_of_bits(_U32.unpack_from(self._raw, at)[0])
         return self._enum_name(field, value, where, at) if field.type else value
 
     def _enum_name(self, field: Field, value: int, where: Where, at: int) -> str:
@@ -190,6 +217,8 @@ class Decoder:
         start, length = self._vector(at, field.codec.size, where)
         self.spend(length * _ITEM_COST, where, start)
         values = struct.unpack_from(f"<{length}{field.codec.format[-1]}", self._raw, start)
+        if field.number == "float32":
+            return tuple(map(float_of_bits, struct.unpack_from(f"<{length}I", self._raw, start)))
         if field.type:
             return tuple([self._enum_name(field, v, (where, i), start) for i, v in enumerate(values)])
         if field.domain and not all(0 <= value < self._sizes[field.domain] for value in values):
@@ -208,6 +237,7 @@ class Decoder:
         self.spend(_VALUE_COST + length, where, start)
         if start + length >= self.size or self._raw[start + length] != 0:
             fail(f"string of {length} bytes does not end in a zero byte", where, start)
+        self.end = max(self.end, start + length + 1)
         try:
             return str(self._raw[start : start + length], "utf-8")
         except UnicodeDecodeError as error:
@@ -238,6 +268,7 @@ class Decoder:
             return name, None if name is None else self.table(TABLES[name], self._follow(at, where), where)
         if not union.is_open:
             fail(f"{union.name} has no type {number}, expected 0 to {len(union.members) - 1}", where, type_at)
+        self._note_unread(f"table {number} of {union.name}", where)
         return f"{union.name}#{number}", None
 
     def _check_index(self, field: Field, value: int, where: Where, at: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from flatbuffers import number_types
 from flatbuffers.builder import Builder, BuilderSizeError
 
+from quantcore.flatbuffer.floats import bits_of_float
 from quantcore.flatbuffer.place import Where, fail
 from quantcore.flatbuffer.schema import ENUMS, FILE_IDENTIFIER, NUMBERS, TABLES, UNIONS, Field, Table
 
@@ -21,6 +22,9 @@ __all__ = ["MAX_BYTES", "Encoder"]
 
 # Offsets inside a flatbuffer are signed 32-bit integers.
 MAX_BYTES = 2**31 - 1
+
+# Of the flatbuffer's length, and so of what is appended to it, and of constants in memory.
+_ALIGNMENT = 16
 
 
 class Encoder:
@@ -33,7 +37,8 @@ class Encoder:
     """
 
     def __init__(self, size: int) -> None:
-        self._builder = Builder(min(size, MAX_BYTES))
+        self._builder = Builder(min(size + -size % _ALIGNMENT, MAX_BYTES))
+        self._builder.minalign = _ALIGNMENT
         self._writers = {
             "list": self._list,
             "array": self._array,
@@ -43,18 +48,18 @@ class Encoder:
             "tables": self._subtables,
         }
 
-    def finish(self, name: str, values: Mapping[str, Any]) -> bytes:
-        """Return the flatbuffer whose root is the table `name` with the given values."""
+    def finish(self, name: str, values: Mapping[str, Any]) -> memoryview:
+        """Return the flatbuffer whose root is the table `name` with the given values, without copying it."""
         builder = self._builder
         try:
             builder.Finish(self.table(TABLES[name], values, None), file_identifier=FILE_IDENTIFIER)
         except BuilderSizeError:
             fail(f"the model takes more than {MAX_BYTES} bytes, which no flatbuffer can hold", None)
-        return bytes(memoryview(builder.Bytes)[builder.Head() :])
+        return memoryview(builder.Bytes)[builder.Head() :]
 
     def table(self, spec: Table, values: Mapping[str, Any], where: Where | None) -> int:
         """Write a table; return its offset from the end, as `Builder` counts."""
-        for name in values.keys() - spec.defaults.keys():
+        for name in values.keys() - spec.names:
             known = ", ".join(spec.defaults) or "none"
             fail(f"{spec.name} has no field {name!r}; it has: {known}", where)
         stored: list[tuple[int, int, Any, Any]] = []  # (bytes, slot, number type, value)
@@ -64,11 +69,9 @@ class Encoder:
             if value is None:
                 continue
             if field.kind == "scalar":
-                number = _number(field, value, place)
-                if _pack(field, [number], place) != _pack(
-                    field, [_number(field, field.default, place)], place
-                ):
-                    stored.append((field.width, field.slot, NUMBERS[field.number], number))
+                number, flags = _scalar(field, value, place)
+                if field.deprecated or number != _scalar(field, field.default, place)[0]:
+                    stored.append((field.width, field.slot, flags, number))
             elif field.kind == "union":
                 member, offset = self._union(field, values.get(f"{field.name}_type"), value, place)
                 stored.append((1, field.slot, number_types.Uint8Flags, member))
@@ -110,7 +113,7 @@ class Encoder:
         if given.size and not np.can_cast(given.dtype, field.number, "same_kind"):
             fail(f"array of {given.dtype}, expected {field.number}", where)
         array = np.ascontiguousarray(given, field.number)
-        if array.dtype.kind in "iu" and not np.array_equal(array, given):
+        if array.dtype.kind in "iu" and array is not given and not np.array_equal(array, given):
             fail(f"values that do not fit into {field.number}", where)
         return self._payload(array.view(np.uint8).data, array.size, field.alignment)
 
@@ -155,8 +158,19 @@ def _number(field: Field, value: Any, where: Where) -> Any:
     return numbers[value]
 
 
+def _scalar(field: Field, value: Any, where: Where) -> tuple[Any, Any]:
+    """Return the number to store for a scalar field, and its type; floats are stored by their bits."""
+    number = _number(field, value, where)
+    packed = _pack(field, [number], where)
+    if field.number == "float32":
+        return struct.unpack("<I", packed)[0], NUMBERS["uint32"]
+    return field.codec.unpack(packed)[0], NUMBERS[field.number]
+
+
 def _pack(field: Field, values: list[Any], where: Where) -> bytes:
     try:
+        if field.number == "float32":
+            return struct.pack(f"<{len(values)}I", *map(bits_of_float, values))
         return struct.pack(f"<{len(values)}{field.codec.format[-1]}", *values)
     except (struct.error, OverflowError) as error:
         fail(f"{values} cannot be stored as {field.number}: {error}", where)

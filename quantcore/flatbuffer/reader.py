@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from quantcore.errors import ModelFormatError
+from quantcore.flatbuffer.appended import read_appended
 from quantcore.flatbuffer.decoder import Decoder
 from quantcore.flatbuffer.operator_reader import OperatorReader
 from quantcore.flatbuffer.place import Where, fail
@@ -59,7 +60,11 @@ def read_model(source: Source) -> Model:
 def decode_model(data: np.ndarray, name: str) -> Model:
     """Read the model in `data`, as `open_source` returns it; messages do not name the file."""
     check_identifier(data)
-    return _ModelReader(Decoder(data), name).model()
+    decoder = Decoder(data)
+    model = _ModelReader(decoder, name).model()
+    model.unread = tuple(decoder.unread)
+    read_appended(model, data, decoder.end)
+    return model
 
 
 class _ModelReader:
@@ -121,4 +126,5 @@ def _signature(raw: dict[str, Any], where: Where, subgraphs: list[Subgraph]) -> 
             if name in found:
                 fail(f"second entry called {name!r}", (place, "name"))
             found[name] = index
-    return Signature(raw["signature_key"] or "", raw["subgraph_index"], **names)
+    key, tag = raw["signature_key"] or "", raw.get("deprecated_tag")
+    return Signature(key, raw["subgraph_index"], **names, deprecated_tag=tag)

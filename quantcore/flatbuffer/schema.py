@@ -128,12 +128,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its fields in slot order, without deprecated ones."""
+    """A table: its fields in slot order.
+
+    `defaults` leaves out deprecated fields: they are there only where a file has them.
+    """
 
     name: str
     fields: tuple[Field, ...]
     slots: int
     defaults: dict[str, Any] = field(repr=False)
+    names: frozenset[str] = field(repr=False)  # all keys that the dict of such a table can have
     indices: tuple[Field, ...] = field(repr=False)  # scalar fields that are an index
     counted: tuple[Field, ...] = field(repr=False)  # vectors of tables that others index into
 
@@ -235,15 +239,16 @@ def _parse_tables(text: str, empty_by_default: bool = False) -> dict[str, Table]
         for line in lines:
             fields.append(_parse_field(line, slots, empty_by_default))
             slots += len(fields[-1].stored)
-        live = tuple(f for f in fields if not f.deprecated)
+        defaults = _defaults(tuple(f for f in fields if not f.deprecated))
         for name in names:
             tables[name] = Table(
                 name=name,
-                fields=live,
+                fields=tuple(fields),
                 slots=slots,
-                defaults=_defaults(live),
-                indices=tuple(f for f in live if f.domain and f.kind == "scalar"),
-                counted=tuple(f for f in live if f.kind == "tables" and f.name in DOMAINS),
+                defaults=defaults,
+                names=frozenset(defaults) | {f.name for f in fields},
+                indices=tuple(f for f in fields if f.domain and f.kind == "scalar"),
+                counted=tuple(f for f in fields if f.kind == "tables" and f.name in DOMAINS),
             )
     return tables
 

@@ -16,7 +16,7 @@ to know. The slot id of a field is its position. Types:
 
 ``-> buffers`` says that the value is an index into that vector, and ``-> tensors or -1`` that -1
 stands for "none". ``aligned 16`` asks the writer for that alignment. A name that starts with ``!``
-is deprecated: it keeps its slot and is neither read nor written.
+is deprecated: it is kept where a file has it, and has no default.
 """
 
 TABLES = """

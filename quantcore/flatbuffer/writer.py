@@ -9,6 +9,7 @@ import numpy as np
 
 from quantcore.errors import ModelFormatError
 from quantcore.files import atomic_write
+from quantcore.flatbuffer.appended import appended_parts
 from quantcore.flatbuffer.buffers import assign_buffers
 from quantcore.flatbuffer.encoder import MAX_BYTES, Encoder
 from quantcore.flatbuffer.place import Where, fail
@@ -32,24 +33,23 @@ def write_model(model: Model) -> bytes:
     Equal models give equal bytes, and reading the bytes gives an equal model. Operator codes are
     listed in the order in which operators first use them. `Tensor.data` decides what the buffers
     hold (see `quantcore.flatbuffer.buffers`); data that was stored outside the flatbuffer comes to
-    stand inside. The result is verified like any file that is read.
+    stand inside. `Model.archive` is appended so that ZIP readers find its entries. The result is
+    verified like any file that is read.
 
     Raises
     ------
     ModelFormatError
         The model contradicts itself (an index without a tensor, data of another shape or dtype, an
-        unknown option), or takes more than 2 GB, which no flatbuffer can hold.
+        unknown option), takes more than 2 GB, which no flatbuffer can hold, or was read from a file
+        that holds what would be lost (`Model.unread`).
     """
-    try:
-        data = _encode(model)
-        decode_model(*open_source(data))
-    except ModelFormatError as error:
-        raise ModelFormatError(f"cannot write this model: {error.reason}", error.path) from None
-    return data
+    return b"".join(_parts(model))
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> None:
     """Write `model` to the file `path`, which appears only when it is complete.
+
+    Takes memory for one copy of the constants; `write_model` takes two.
 
     Raises
     ------
@@ -58,14 +58,31 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
     OSError
         The file cannot be written.
     """
-    data = write_model(model)
+    parts = _parts(model)
     with atomic_write(path) as file:
-        file.write(data)
+        for part in parts:
+            file.write(part)
 
 
-def _encode(model: Model) -> bytes:
+def _parts(model: Model) -> list[bytes | memoryview]:
+    """Return the flatbuffer, verified, and what is appended to it."""
+    try:
+        if model.unread:
+            fail(
+                f"its file has what quantcore does not know and cannot keep: {', '.join(model.unread)}; set "
+                "unread of the model to () to write it without",
+                None,
+            )
+        flatbuffer = _encode(model)
+        decode_model(*open_source(flatbuffer))
+        return [flatbuffer, *appended_parts(model, len(flatbuffer))]
+    except ModelFormatError as error:
+        raise ModelFormatError(f"cannot write this model: {error.reason}", error.path) from None
+
+
+def _encode(model: Model) -> memoryview:
     contents, indices = assign_buffers(model)
-    size = sum(content.size + 16 for content in contents if content is not None)
+    size = sum(content.size for content in contents if content is not None)
     if size > MAX_BYTES:
         fail(f"its constants take {size} bytes, a flatbuffer holds at most {MAX_BYTES}", (None, "buffers"))
     codes: dict[_Code, int] = {}
@@ -83,8 +100,20 @@ def _encode(model: Model) -> bytes:
         "external_buffer_groups": [{"name": name} for name in model.external_buffer_groups] or None,
         "external_buffers": model.external_buffers or None,
     }
-    tables = sum(len(g.tensors) + len(g.operators) for g in model.subgraphs) + len(contents)
-    return Encoder(size + 256 * tables + 1024).finish("Model", root)
+    return Encoder(size + _graph_bytes(model)).finish("Model", root)
+
+
+def _graph_bytes(model: Model) -> int:
+    """Return about how many bytes the model takes without its constants, rather too many than too few."""
+    size = 4096 + 64 * len(model.buffers)
+    for subgraph in model.subgraphs:
+        size += 256 * (len(subgraph.tensors) + len(subgraph.operators))
+        size += sum(len(op.custom_options or b"") for op in subgraph.operators)
+        for tensor in subgraph.tensors:
+            size += 64 + 4 * len(tensor.name)
+            if tensor.quantization is not None:
+                size += 32 * np.size(tensor.quantization.scale)
+    return size
 
 
 def _operator_code(code: _Code, index: int) -> dict[str, Any]:
@@ -149,7 +178,7 @@ def _quantization(quantization: Quantization | None) -> dict[str, Any] | None:
 
 def _operator(op: Operator, code: int, where: Where) -> dict[str, Any]:
     first, second = _options_types(op, where)
-    known = {name for table in (first, second) if table for name in TABLES[table].defaults}
+    known = {name for table in (first, second) if table for name in TABLES[table].names}
     for name in op.options:
         if name not in known and (first or second):
             fail(f"{op.op} has no option {name!r}; it has: {', '.join(sorted(known)) or 'none'}", where)
@@ -187,7 +216,9 @@ def _fields(op: Operator, table: str | None) -> dict[str, Any] | None:
     """Return the options that belong to `table`; those that are not given are the schema's defaults."""
     if table is None:
         return None
-    return {name: op.options.get(name, default) for name, default in TABLES[table].defaults.items()}
+    fields = TABLES[table]
+    given = {name: value for name, value in op.options.items() if name in fields.names}
+    return fields.defaults | given
 
 
 def _signature(signature: Signature) -> dict[str, Any]:
@@ -195,4 +226,9 @@ def _signature(signature: Signature) -> dict[str, Any]:
         side: [{"name": name, "tensor_index": index} for name, index in getattr(signature, side).items()]
         for side in ("inputs", "outputs")
     }
-    return {"signature_key": signature.key, "subgraph_index": signature.subgraph_index, **sides}
+    return {
+        "signature_key": signature.key,
+        "deprecated_tag": signature.deprecated_tag,
+        "subgraph_index": signature.subgraph_index,
+        **sides,
+    }

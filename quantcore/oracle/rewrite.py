@@ -50,7 +50,9 @@ def with_outputs(model: Model, subgraph_index: int, outputs: Sequence[int]) -> M
     subgraphs[subgraph_index] = replace(subgraph, outputs=extended)
     # A memory plan that the file brings along (TFLite Micro obeys it) does not know of the new outputs.
     metadata = [entry for entry in model.metadata if entry.name != OFFLINE_PLAN]
-    return replace(model, subgraphs=subgraphs, metadata=metadata)
+    # What is appended to the file plays no part in running it; of what is newer than the schema, the
+    # end-to-end comparison, which runs the file as it is, must tell.
+    return replace(model, subgraphs=subgraphs, metadata=metadata, archive=None, trailing=None, unread=())
 
 
 def with_entry(model: Model, subgraph_index: int) -> Model:

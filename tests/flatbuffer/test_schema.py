@@ -67,6 +67,8 @@ def test_fields_are_the_generated_ones(name: str) -> None:
     reader = getattr(generated(), name)
     spelled = set()
     for field in TABLES[name].fields:
+        if field.deprecated:  # the generated classes leave them out
+            continue
         spelled.add(camel(field.name))
         source = inspect.getsource(getattr(reader, camel(field.name)[0].upper() + camel(field.name)[1:]))
         slot = field.slot + 1 if field.kind == "union" else field.slot
