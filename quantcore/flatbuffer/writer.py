@@ -108,9 +108,11 @@ def _graph_bytes(model: Model) -> int:
     size = 4096 + 64 * len(model.buffers)
     for subgraph in model.subgraphs:
         size += 256 * (len(subgraph.tensors) + len(subgraph.operators))
-        size += sum(len(op.custom_options or b"") for op in subgraph.operators)
+        size += sum(
+            len(op.custom_options) for op in subgraph.operators if isinstance(op.custom_options, bytes)
+        )
         for tensor in subgraph.tensors:
-            size += 64 + 4 * len(tensor.name)
+            size += 64 + 4 * len(str(tensor.name))
             if tensor.quantization is not None:
                 size += 32 * np.size(tensor.quantization.scale)
     return size
