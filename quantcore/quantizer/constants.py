@@ -1,0 +1,64 @@
+"""Which constants are weights, and which users of a constant get one of their own (mode int8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from quantcore.quantizer.float_graph import FloatGraph, Use
+from quantcore.quantizer.settings import Settings
+
+__all__ = ["Constant", "find_constants"]
+
+
+@dataclass(slots=True)
+class Constant:
+    """A float32 constant as its users need it.
+
+    Attributes
+    ----------
+    uses : list of Use
+    weights : bool
+        Symmetric and narrow, with channels along `axis` (None: per tensor).
+    axis : int or None
+    own_range : bool
+        Its content decides its parameters; otherwise its user's other tensors do.
+    """
+
+    uses: list[Use]
+    weights: bool = False
+    axis: int | None = None
+    own_range: bool = True
+
+
+def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Constant, int]]:
+    """Yield the constants to quantize and their tensors, in the order of the operators.
+
+    A bias, and an operand of an operator of one scale, belongs to its user alone: it is copied for each.
+    Anything else is shared.
+    """
+    done: set[int] = set()
+    for i in range(len(graph.operators)):
+        for use in graph.float_operands(i):
+            t = graph.operand(use)
+            if t in done or not graph.is_quantizable_constant(t):
+                continue
+            done.add(t)
+            shared = Constant([])
+            for user in graph.uses[t]:
+                rule = graph.rules[user[0]]
+                if rule.same_scale or (rule.bias is not None and user[1] == rule.bias[0]):
+                    yield Constant([user], own_range=False), t
+                    continue
+                shared.uses.append(user)
+                if user[1] in rule.weights:
+                    shared.weights = True
+                    shared.axis = _axis(graph, user, settings)
+            if shared.uses:
+                yield shared, t
+
+
+def _axis(graph: FloatGraph, use: Use, settings: Settings) -> int | None:
+    dense = graph.operators[use[0]].op == "FULLY_CONNECTED"
+    per_channel = settings.per_channel and (settings.per_channel_dense or not dense)
+    return graph.rules[use[0]].weights[use[1]] if per_channel else None

@@ -1,0 +1,95 @@
+"""The main subgraph of a float model, as the passes of the quantizer look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.runtime.lowering import load_operators
+
+__all__ = ["FloatGraph", "Use"]
+
+# An operator and the position of one of its inputs
+Use = tuple[int, int]
+
+NO_RULE = QuantizationRule()
+
+
+@dataclass(slots=True)
+class FloatGraph:
+    """Producers, users and quantization rules of a float model's main subgraph.
+
+    A *value* is a float32 tensor that is computed at run time; only values and float32 constants are
+    quantized.
+
+    Attributes
+    ----------
+    subgraph : Subgraph
+    producers : dict of int to int
+        Tensor to the operator that computes it.
+    uses : dict of int to list of Use
+        Tensor to its uses by operators, in execution order.
+    rules : list of QuantizationRule
+        By operator.
+    """
+
+    subgraph: Subgraph
+    producers: dict[int, int] = field(default_factory=dict)
+    uses: dict[int, list[Use]] = field(default_factory=dict)
+    rules: list[QuantizationRule] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: Model) -> FloatGraph:
+        """Return the view of the main subgraph of `model`."""
+        graph, definitions = cls(model.subgraphs[0]), load_operators()
+        for i, op in enumerate(graph.operators):
+            definition = definitions.get(op.name)
+            graph.rules.append(NO_RULE if definition is None else definition.quantization)
+            for t in op.outputs:
+                graph.producers[t] = i
+            for position, t in enumerate(op.inputs):
+                if t >= 0:
+                    graph.uses.setdefault(t, []).append((i, position))
+        return graph
+
+    @property
+    def operators(self) -> list[Operator]:
+        """The operators, in execution order."""
+        return self.subgraph.operators
+
+    def tensor(self, index: int) -> Tensor:
+        """Return a tensor by index."""
+        return self.subgraph.tensors[index]
+
+    def is_float(self, index: int) -> bool:
+        """Whether a tensor is a value or a float32 constant."""
+        return index >= 0 and self.tensor(index).dtype == "float32"
+
+    def is_value(self, index: int) -> bool:
+        """Whether a tensor is float32 and computed at run time."""
+        return self.is_float(index) and not self.tensor(index).is_constant
+
+    def is_quantizable_constant(self, index: int) -> bool:
+        """Whether a tensor is a float32 constant that the converter quantizes.
+
+        It leaves alone what is empty, and what begins with an infinity or NaN.
+        """
+        if not self.is_float(index) or not self.tensor(index).is_constant:
+            return False
+        data = self.tensor(index).data
+        return data is not None and data.size > 0 and bool(np.isfinite(data.reshape(-1)[0]))
+
+    def float_operands(self, i: int) -> list[Use]:
+        """Return the uses of float tensors by operator `i`."""
+        return [(i, k) for k, t in enumerate(self.operators[i].inputs) if self.is_float(t)]
+
+    def operand(self, use: Use) -> int:
+        """Return the tensor of a use."""
+        return self.operators[use[0]].inputs[use[1]]
+
+    def float_results(self, i: int) -> list[int]:
+        """Return the float outputs of operator `i`."""
+        return [t for t in self.operators[i].outputs if self.is_float(t)]

@@ -1,0 +1,84 @@
+"""Post-training quantization to int8: weights, biases and activations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from quantcore.calibration.ranges import Ranges
+from quantcore.errors import QuantizationError
+from quantcore.graph import Model
+from quantcore.qparams import QuantParams, choose_qparams
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.canonical import canonicalize
+from quantcore.quantizer.float_graph import FloatGraph
+from quantcore.quantizer.int8_decisions import Decisions
+from quantcore.quantizer.int8_propagation import propagate
+from quantcore.quantizer.int8_rewrite import Rewrite
+from quantcore.quantizer.int8_statistics import prune_statistics
+from quantcore.quantizer.settings import Settings
+
+__all__ = ["quantize"]
+
+
+def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
+    """Return the int8 form of a float model, as TFLite's converter makes it.
+
+    ``docs/quantization/int8.md`` says by which rules. The model is not changed; constants that stay float are
+    shared.
+
+    Parameters
+    ----------
+    model : Model
+        Its main subgraph is quantized.
+    ranges : Ranges
+        A value without a range has the parameters that its neighbours give it, or stays float.
+    settings : Settings
+    account : Account
+        Is filled in.
+
+    Raises
+    ------
+    QuantizationError
+        No ranges; an integer model was asked for and operators would stay float (the message lists them all).
+    """
+    if ranges is None:
+        raise QuantizationError("the mode 'int8' needs the ranges of the tensors; calibrate the model first")
+    graph = FloatGraph.of(model)
+    fixed = {t: _params(graph, ranges, t) for t in prune_statistics(graph, ranges)}
+    found = propagate(graph, fixed, settings)
+    decisions = Decisions(found, settings)
+    account.kept_float.update(decisions.reasons)
+    if decisions.reasons and settings.io != "float32" and not settings.allow_float:
+        raise QuantizationError(_refusal(graph, decisions.reasons))
+    main = canonicalize(Rewrite(found, decisions, settings.io, account).run())
+    signatures = [
+        replace(s, outputs=_renumbered(s.outputs, graph.subgraph.outputs, main.outputs))
+        if s.subgraph_index == 0
+        else s
+        for s in model.signatures
+    ]
+    return replace(model, subgraphs=[main, *model.subgraphs[1:]], signatures=signatures)
+
+
+def _params(graph: FloatGraph, ranges: Ranges, t: int) -> QuantParams:
+    try:
+        return choose_qparams(ranges[t].rmin, ranges[t].rmax)
+    except QuantizationError as error:
+        raise QuantizationError(f"tensor {t} ({graph.tensor(t).name!r}): {error}") from None
+
+
+def _refusal(graph: FloatGraph, reasons: dict[int, str]) -> str:
+    lines = []
+    for i, reason in sorted(reasons.items()):
+        op = graph.operators[i]
+        output = graph.tensor(op.outputs[0]).name if op.outputs else ""
+        lines.append(f"  operator {i} ({op.name}), output {output!r}: {reason}")
+    return (
+        f"{len(lines)} of {len(graph.operators)} operators would stay float, but an integer model was asked "
+        "for; allow_float=True leaves them float, and so does io='float32':\n" + "\n".join(lines)
+    )
+
+
+def _renumbered(names: dict[str, int], before: tuple[int, ...], after: tuple[int, ...]) -> dict[str, int]:
+    new = dict(zip(before, after, strict=True))
+    return {name: new.get(t, t) for name, t in names.items()}

@@ -1,0 +1,108 @@
+"""Which operators become int8, from the parameters that propagation found.
+
+Source of the rule: TensorFlow's MLIR quantizer, ``QuantizationPattern`` (``quantization_utils.h``).
+"""
+
+from __future__ import annotations
+
+from quantcore.quantizer.float_graph import FloatGraph, Use
+from quantcore.quantizer.int8_propagation import Propagation, Slot
+from quantcore.quantizer.settings import Settings
+
+__all__ = ["Decisions"]
+
+
+class Decisions:
+    """Which operators become int8, and why the others do not.
+
+    Parameters
+    ----------
+    found : Propagation
+    settings : Settings
+
+    Attributes
+    ----------
+    int8 : set of int
+        Operators.
+    reasons : dict of int to str
+        Operators with float operands or results that stay float, and why.
+    """
+
+    def __init__(self, found: Propagation, settings: Settings) -> None:
+        self.found = found
+        self.graph: FloatGraph = found.graph
+        self.reasons: dict[int, str] = {}
+        self.int8: set[int] = set()
+        ready = []
+        for i in range(len(self.graph.operators)):
+            if not self.graph.float_operands(i) and not self.graph.float_results(i):
+                continue
+            reason = self._obstacle(i, settings)
+            if reason:
+                self.reasons[i] = reason
+            else:
+                ready.append(i)
+        self.int8.update(i for i in ready if self.graph.float_results(i))
+        for i in ready:
+            if i not in self.int8:
+                self._decide_without_results(i, set(ready))
+
+    def has_codes(self, slot: Slot) -> bool:
+        """Whether a value or constant exists in quantized form, beside its float one perhaps.
+
+        Parameters that a value only received from its users do not count where a float operator computes it.
+        """
+        if slot.params is None:
+            return False
+        if slot.constant is not None or slot.fixed:
+            return True
+        producer = self.graph.producers.get(slot.tensor)
+        if producer is None:
+            return slot.tensor in self.graph.subgraph.inputs
+        rule = self.graph.rules[producer]
+        return rule.int8 or rule.same_scale
+
+    def operand(self, use: Use) -> Slot:
+        """Return the slot of a float operand."""
+        return self.found.operands[use]
+
+    def _obstacle(self, i: int, settings: Settings) -> str:
+        """Return why operator `i` cannot be int8, or an empty string."""
+        if i in settings.float_operators:
+            return "it was asked to stay float"
+        if not self.graph.rules[i].int8:
+            return "the operator has no int8 form"
+        for use in self.graph.float_operands(i):
+            if not self.has_codes(self.operand(use)):
+                return f"its input {self._name(self.operand(use).tensor)} has no parameters"
+        for t in self.graph.float_results(i):
+            if not self.has_codes(self.found.values[t]):
+                return f"its output {self._name(t)} has no parameters"
+        return ""
+
+    def _decide_without_results(self, i: int, ready: set[int]) -> None:
+        """Decide an operator without float results, such as ARG_MAX.
+
+        The converter finds it as a user of an operand only, and gives up on a tensor's users at the first one
+        that stays float.
+        """
+        for use in self.graph.float_operands(i):
+            slot = self.operand(use)
+            for user in self._users(slot):
+                if user == i:
+                    self.int8.add(i)
+                    return
+                if user not in ready:
+                    break
+        self.reasons[i] = "another user of its input stays float"
+
+    def _users(self, slot: Slot) -> list[int]:
+        """Return the users of a slot in the order in which the converter visits them; -1: a graph output."""
+        if slot.constant is not None:
+            return [i for i, _ in slot.constant.uses]
+        users = [i for i, _ in self.graph.uses.get(slot.tensor, [])]
+        users += [-1] * self.graph.subgraph.outputs.count(slot.tensor)
+        return users[::-1] if slot.fixed else users
+
+    def _name(self, t: int) -> str:
+        return repr(self.graph.tensor(t).name)
