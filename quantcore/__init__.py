@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         quantize_multiplier,
         requantize,
     )
+    from quantcore.compare import compare
     from quantcore.flatbuffer import load, save
     from quantcore.runtime import Interpreter
     from quantcore.verify import verify
@@ -54,6 +55,7 @@ __all__ = [
     "__version__",
     "calibration",
     "choose_qparams",
+    "compare",
     "dequantize",
     "kernels",
     "load",
@@ -68,6 +70,7 @@ _MODULE_OF = {
     "Interpreter": "runtime",
     "QuantParams": "affine",
     "choose_qparams": "affine",
+    "compare": "compare",
     "dequantize": "affine",
     "load": "flatbuffer",
     "quantize": "affine",

@@ -1,0 +1,1 @@
+"""What `quantcore.compare` is made of: matching two models, feeding their operators, measuring the error."""
