@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 quantcore compare float.tflite int8.tflite --data x.npz
-quantcore compare float.tflite int8.tflite --data x.npz --feed float --sort sqnr --top 5
-quantcore compare float.tflite int8.tflite --data x.npz --min-sqnr 20 --json
+quantcore compare float.tflite int8.tflite --data x.npz --sort sqnr --top 5
+quantcore compare float.tflite int8.tflite --data x.npz --min-sqnr 20
 """
 
 # What rows can be sorted by; True: the largest is the worst.
