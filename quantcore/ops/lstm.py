@@ -262,6 +262,7 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
     quantization=replace(
         OWN_SCALE_INT8,
         dynamic_weights=dict.fromkeys((*range(1, 12), 16)),
+        dynamic_weights_together=True,
         asymmetric_quantize_inputs=True,
         version=sequence_lstm_version,
         int16x8_version=2,

@@ -51,6 +51,8 @@ class QuantizationRule:
         In the mode int16x8, constants other than weights become int16; otherwise int8.
     dynamic_weights : mapping of int to (int or None)
         As `weights`, for the mode dynamic.
+    dynamic_weights_together : bool
+        The mode dynamic quantizes all of these weights or, where one of them is too small, none.
     asymmetric_quantize_inputs : bool
         The mode dynamic sets the option of this name.
     version : callable
@@ -68,6 +70,7 @@ class QuantizationRule:
     bias: tuple[int, int, int] | None = None
     int16_constants: bool = False
     dynamic_weights: Mapping[int, int | None] = field(default_factory=dict)
+    dynamic_weights_together: bool = False
     asymmetric_quantize_inputs: bool = False
     version: VersionRule = first_version
     int16x8_version: int = 1

@@ -185,7 +185,7 @@ def lower_quantize(node: Node) -> KernelCall:
     max_version=9,
     page="dequantize",
     xnnpack=dequantize_delegated,
-    quantization=QuantizationRule(version=dequantize_version),
+    quantization=QuantizationRule(version=dequantize_version, int16x8_version=2),
 )
 def lower_dequantize(node: Node) -> KernelCall:
     """Lower a quantized dtype (per tensor or per channel), or float16, to float32."""

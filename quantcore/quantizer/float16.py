@@ -1,0 +1,75 @@
+"""Mode float16: constants are stored as float16, and one DEQUANTIZE each makes them float32 again.
+
+See docs/quantization/float16.md. Source: ``prepare_quantize_dynamic_range.cc`` in TensorFlow's converter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.calibration.ranges import Ranges
+from quantcore.graph import Model, Subgraph, Tensor
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.float_constants import FloatConstants
+from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.working_copy import working_copy
+
+__all__ = ["quantize", "to_float16"]
+
+LARGEST = np.float32(65504)  # the largest float16
+
+
+def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
+    """Return `model` with its float32 constants as float16.
+
+    Every float32 constant that an operator uses is rounded to float16, whatever its size, in all subgraphs.
+
+    Parameters
+    ----------
+    model : Model
+        A float model. It is not changed.
+    ranges : None
+        Not looked at: nothing is calibrated.
+    settings : Settings
+        `float_operators` of the main subgraph keep their float32 constants.
+    account : Account
+        Is told of the constants of the main subgraph.
+
+    Returns
+    -------
+    Model
+        A draft, which `quantcore.quantizer.finish` completes.
+    """
+    draft = working_copy(model)
+    for s, graph in enumerate(draft.subgraphs):
+        if s == 0:
+            store_constants(graph, settings.float_operators, account)
+        else:
+            store_constants(graph, frozenset(), Account())
+    return draft
+
+
+def store_constants(graph: Subgraph, kept: frozenset[int], account: Account) -> None:
+    """Replace the float32 constants of a subgraph where operators use them, and dequantize them first."""
+    constants = FloatConstants(graph, kept)
+    conversions = []
+    for t, uses in constants.uses.items():
+        tensor = graph.tensors[t]
+        half = constants.add(
+            Tensor(tensor.name, tensor.shape, "float16", data=to_float16(constants.value(t)))
+        )
+        account.record(half, "rounded to float16", t)
+        conversions.append(constants.dequantize(half, version=3))
+        for use in uses:
+            constants.replace(use, conversions[-1].outputs[0])
+    graph.operators[:0] = conversions
+
+
+def to_float16(values: np.ndarray) -> np.ndarray:
+    """Return float32 values as float16: rounded to nearest, ties to even, clamped to -65504 and 65504.
+
+    NaN stays NaN.
+    """
+    with np.errstate(invalid="ignore", under="ignore"):
+        halves: np.ndarray = np.clip(values, -LARGEST, LARGEST).astype(np.float16)
+    return halves

@@ -1,0 +1,90 @@
+"""The float32 constants of a subgraph and who uses them, for the modes that change constants alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.errors import QuantizationError
+from quantcore.graph import Operator, Subgraph, Tensor
+from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.runtime.lowering import load_operators
+
+__all__ = ["FloatConstants", "Use"]
+
+# An operator and the position of one of its inputs
+Use = tuple[int, int]
+
+NO_RULE = QuantizationRule()
+
+
+class FloatConstants:
+    """The float32 constants of a subgraph, which its operators can be given in another form.
+
+    Parameters
+    ----------
+    graph : Subgraph
+        Tensors are added and operands replaced in place; no operator may be added meanwhile.
+    kept : frozenset of int
+        Operators that are to keep their operands.
+
+    Attributes
+    ----------
+    uses : dict of int to list of Use
+        Uses of each dense float32 constant by other operators than those, in order of tensors.
+    rules : list of QuantizationRule
+        By operator; one that quantcore does not run has a rule that says nothing.
+    """
+
+    def __init__(self, graph: Subgraph, kept: frozenset[int]) -> None:
+        self.graph = graph
+        known = load_operators()
+        self.rules = [known[op.name].quantization if op.name in known else NO_RULE for op in graph.operators]
+        uses: dict[int, list[Use]] = {}
+        for i, op in enumerate(graph.operators):
+            for position, t in enumerate(op.inputs):
+                if i not in kept and t >= 0 and _is_float_constant(graph.tensors[t]):
+                    uses.setdefault(t, []).append((i, position))
+        self.uses = dict(sorted(uses.items()))
+        self._names = {tensor.name for tensor in graph.tensors}
+
+    def value(self, t: int) -> np.ndarray:
+        """Return the value of a constant."""
+        data = self.graph.tensors[t].data
+        assert data is not None
+        return data
+
+    def finite_value(self, t: int) -> np.ndarray:
+        """Return the value of a constant; raise `QuantizationError` if it holds NaN or infinity."""
+        value = self.value(t)
+        if np.isfinite(np.max(value, initial=0)) and np.isfinite(np.min(value, initial=0)):
+            return value
+        found = value.reshape(-1)[~np.isfinite(value.reshape(-1))][0]
+        name = self.graph.tensors[t].name
+        raise QuantizationError(
+            f"tensor {t} ({name!r}) holds {found}; weights must be finite to have a scale"
+        )
+
+    def add(self, tensor: Tensor) -> int:
+        """Add a tensor and return its index."""
+        self.graph.tensors.append(tensor)
+        self._names.add(tensor.name)
+        return len(self.graph.tensors) - 1
+
+    def dequantize(self, index: int, version: int) -> Operator:
+        """Return a DEQUANTIZE of tensor `index` to a new tensor, which has its name and a number."""
+        tensor = self.graph.tensors[index]
+        number = 1
+        while f"{tensor.name}{number}" in self._names:
+            number += 1
+        result = self.add(Tensor(f"{tensor.name}{number}", tensor.shape, "float32"))
+        return Operator("DEQUANTIZE", version, (index,), (result,))
+
+    def replace(self, use: Use, index: int) -> None:
+        """Make tensor `index` the operand of a use."""
+        i, position = use
+        op = self.graph.operators[i]
+        op.inputs = (*op.inputs[:position], index, *op.inputs[position + 1 :])
+
+
+def _is_float_constant(tensor: Tensor) -> bool:
+    return tensor.dtype == "float32" and tensor.data is not None and tensor.sparsity is None

@@ -1,0 +1,58 @@
+"""Operator versions of a quantized model, and the TensorFlow Lite release that runs them."""
+
+from __future__ import annotations
+
+from quantcore.graph import Model, Operator, Subgraph
+from quantcore.ops.runtime_versions import runtime_version
+from quantcore.runtime.lowering import load_operators
+
+__all__ = ["minimum_runtime", "set_versions"]
+
+
+def set_versions(model: Model, mode: str) -> None:
+    """Set the version of each operator: for all operators of a kind the highest that one of them needs.
+
+    A file of the converter has one operator code per kind. In the mode int16x8 versions are raised to a fixed
+    number per kind; in the other modes they follow from the operands. Operators that quantcore does not run
+    keep the version that they have.
+    """
+    versions: dict[str, int] = {}
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            needed = int16x8_version(op, graph) if mode == "int16x8" else needed_version(op, graph)
+            versions[op.name] = max(needed, versions.get(op.name, 1))
+    for _, _, op in model.operators():
+        op.version = versions[op.name]
+
+
+def needed_version(op: Operator, graph: Subgraph) -> int:
+    """Return the lowest version that expresses an operator with its operands."""
+    definition = load_operators().get(op.name)
+    if definition is None or op.op == "CUSTOM":
+        return op.version
+    inputs = [graph.tensors[t] if t >= 0 else None for t in op.inputs]
+    return definition.quantization.version(op, inputs, [graph.tensors[t] for t in op.outputs])
+
+
+def int16x8_version(op: Operator, graph: Subgraph) -> int:
+    """Return the version that the quantizer of the mode int16x8 writes.
+
+    It raises the version of QUANTIZE before it adds those that convert float inputs.
+    """
+    definition = load_operators().get(op.name)
+    if definition is None:
+        return op.version
+    (t, *_) = op.inputs or (-1,)
+    if op.op == "QUANTIZE" and t in graph.inputs and graph.tensors[t].dtype == "float32":
+        return op.version
+    return max(op.version, definition.quantization.int16x8_version)
+
+
+def minimum_runtime(model: Model) -> str:
+    """Return the first release of TensorFlow Lite that runs all operators in their versions, or ""."""
+    releases = {runtime_version(op.op, op.version) for _, _, op in model.operators()}
+    return max((release for release in releases if release is not None), key=_as_numbers, default="")
+
+
+def _as_numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.split("."))

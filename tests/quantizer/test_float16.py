@@ -1,0 +1,94 @@
+"""Mode float16: rounding, and one DEQUANTIZE per constant at the start."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from quantcore.graph import Model, Subgraph
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.finish import finish
+from quantcore.quantizer.float16 import quantize, to_float16
+from quantcore.quantizer.settings import Settings
+from tests.quantizer.graphs import Graph, weights
+
+FLOAT16 = Settings("float16")
+
+
+def quantized(model: Model, settings: Settings = FLOAT16) -> Subgraph:
+    """Return the main subgraph of the quantized model."""
+    account = Account()
+    return finish(quantize(model, None, settings, account), settings, account).subgraphs[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1 + 2**-11, 1),  # ties go to the even neighbour
+        (1 + 3 * 2**-11, 1 + 2**-9),
+        (2.0**-25, 0),  # half of the smallest float16
+        (3 * 2.0**-25, 2.0**-23),
+        (-(2.0**-24), -(2.0**-24)),
+        (65504, 65504),
+        (65520, 65504),  # would round to infinity
+        (-1e30, -65504),
+        (np.inf, 65504),
+    ],
+)
+def test_rounding(value: float, expected: float) -> None:
+    (half,) = to_float16(np.array([value], np.float32))
+    assert Fraction(float(half)) == Fraction(expected)
+
+
+def test_nan_stays_nan_and_the_sign_of_zero_stays() -> None:
+    nan, zero = to_float16(np.array([np.nan, -0.0], np.float32))
+    assert np.isnan(nan)
+    assert np.signbit(zero)
+
+
+def network() -> Model:
+    """Return a network whose constants are weights, a bias, an operand, and one that is an output too."""
+    graph = Graph()
+    w, b = graph.constant(weights(4, 4)), graph.constant(weights(4))
+    x, indices = graph.input(1, 4), graph.constant(np.array([0], np.int32))
+    scale = graph.constant(weights())
+    y = graph.add("FULLY_CONNECTED", (x, w, b), 1, 4)
+    z = graph.add("MUL", (y, scale), 1, 4)
+    row = graph.add("GATHER", (w, indices), 1, 4)
+    return graph.model(z, row, scale)
+
+
+def test_every_constant_is_dequantized_once_at_the_start() -> None:
+    graph = quantized(network())
+    assert [(op.op, op.version) for op in graph.operators] == [
+        *[("DEQUANTIZE", 3)] * 3, ("FULLY_CONNECTED", 1), ("MUL", 1), ("GATHER", 1)
+    ]  # fmt: skip
+    shapes = [graph.tensors[op.inputs[0]].shape for op in graph.operators[:3]]
+    assert shapes == [(4, 4), (4,), ()]  # in the order of the float model's tensors
+    w, b, scale = (op.outputs[0] for op in graph.operators[:3])
+    _, dense, mul, gather = graph.operators[2:]
+    assert (dense.inputs[1:], mul.inputs[1], gather.inputs[0]) == ((w, b), scale, w)
+
+
+def test_constants_that_are_outputs_stay_float32_there() -> None:
+    graph = quantized(network())
+    tensor = graph.tensors[graph.outputs[2]]
+    assert (tensor.dtype, tensor.data.dtype) == ("float32", np.float32)
+
+
+def test_operators_that_are_to_stay_float() -> None:
+    graph = quantized(network(), Settings("float16", float_operators=frozenset({0})))
+    dense = next(op for op in graph.operators if op.op == "FULLY_CONNECTED")
+    assert [graph.tensors[t].dtype for t in dense.inputs] == ["float32"] * 3
+    assert all(graph.tensors[t].data is not None for t in dense.inputs[1:])
+    assert sum(op.op == "DEQUANTIZE" for op in graph.operators) == 2
+
+
+def test_called_subgraphs_too() -> None:
+    model = network()
+    model.subgraphs.append(network().subgraphs[0])
+    draft = quantize(model, None, FLOAT16, Account())
+    assert [[op.op for op in g.operators].count("DEQUANTIZE") for g in draft.subgraphs] == [3, 3]
+    assert len(model.subgraphs[0].operators) == 3
