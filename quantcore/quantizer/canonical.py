@@ -12,17 +12,35 @@ __all__ = ["canonicalize"]
 
 
 def canonicalize(subgraph: Subgraph) -> Subgraph:
-    """Return `subgraph` with each SQUEEZE of known shape as the RESHAPE that does the same."""
+    """Return `subgraph` as the converter writes reshapes.
+
+    SQUEEZE of a known shape is a RESHAPE. The shape of a RESHAPE is an operand, of one dimension, and not in
+    its options.
+    """
     tensors, operators = list(subgraph.tensors), []
     for op in subgraph.operators:
-        operators.append(_as_reshape(op, tensors) if op.op == "SQUEEZE" else op)
+        output = tensors[op.outputs[0]] if op.outputs else None
+        if op.op == "SQUEEZE" and output is not None and min(output.shape_signature or (0,)) >= 0:
+            operators.append(_reshape(op, tensors, np.array(output.shape, np.int32)))
+        elif op.op == "RESHAPE":
+            operators.append(_reshape(op, tensors, _shape_constant(op, tensors)))
+        else:
+            operators.append(op)
     return replace(subgraph, tensors=tensors, operators=operators)
 
 
-def _as_reshape(op: Operator, tensors: list[Tensor]) -> Operator:
-    output = tensors[op.outputs[0]]
-    if any(size < 0 for size in output.shape_signature or output.shape):
-        return op
-    shape = np.array(output.shape, np.int32)
-    tensors.append(Tensor(f"{output.name}/shape", shape.shape, "int32", data=shape))
-    return Operator("RESHAPE", 1, (op.inputs[0], len(tensors) - 1), op.outputs)
+def _reshape(op: Operator, tensors: list[Tensor], shape: np.ndarray | None) -> Operator:
+    """Return a RESHAPE in place of `op`; with another shape operand where `shape` is not None."""
+    inputs = op.inputs
+    if shape is not None:
+        tensors.append(Tensor(f"{tensors[op.outputs[0]].name}/shape", shape.shape, "int32", data=shape))
+        inputs = (op.inputs[0], len(tensors) - 1)
+    return Operator("RESHAPE", op.version if op.op == "RESHAPE" else 1, inputs, op.outputs)
+
+
+def _shape_constant(op: Operator, tensors: list[Tensor]) -> np.ndarray | None:
+    """Return the shape of a RESHAPE as a new constant; None where its operand can stay."""
+    if len(op.inputs) < 2:
+        return np.array(op.options.get("new_shape", ()), np.int32)
+    data = tensors[op.inputs[1]].data
+    return data.reshape(-1) if data is not None and data.ndim > 1 else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from quantcore.calibration.ranges import Ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
@@ -16,6 +14,7 @@ from quantcore.quantizer.int8_propagation import propagate
 from quantcore.quantizer.int8_rewrite import Rewrite
 from quantcore.quantizer.int8_statistics import prune_statistics
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.working_copy import working_copy
 
 __all__ = ["quantize"]
 
@@ -23,8 +22,8 @@ __all__ = ["quantize"]
 def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
     """Return the int8 form of a float model, as TFLite's converter makes it.
 
-    ``docs/quantization/int8.md`` says by which rules. The model is not changed; constants that stay float are
-    shared.
+    ``docs/quantization/int8.md`` says by which rules. The model is not changed. The result is a draft, which
+    `quantcore.quantizer.finish` completes.
 
     Parameters
     ----------
@@ -43,7 +42,8 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     """
     if ranges is None:
         raise QuantizationError("the mode 'int8' needs the ranges of the tensors; calibrate the model first")
-    graph = FloatGraph.of(model)
+    draft = working_copy(model)
+    graph = FloatGraph.of(draft)
     fixed = {t: _params(graph, ranges, t) for t in prune_statistics(graph, ranges)}
     found = propagate(graph, fixed, settings)
     decisions = Decisions(found, settings)
@@ -51,13 +51,11 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     if decisions.reasons and settings.io != "float32" and not settings.allow_float:
         raise QuantizationError(_refusal(graph, decisions.reasons))
     main = canonicalize(Rewrite(found, decisions, settings.io, account).run())
-    signatures = [
-        replace(s, outputs=_renumbered(s.outputs, graph.subgraph.outputs, main.outputs))
-        if s.subgraph_index == 0
-        else s
-        for s in model.signatures
-    ]
-    return replace(model, subgraphs=[main, *model.subgraphs[1:]], signatures=signatures)
+    draft.subgraphs[0] = main
+    for signature in draft.signatures:
+        if signature.subgraph_index == 0:
+            signature.outputs = _renumbered(signature.outputs, graph.subgraph.outputs, main.outputs)
+    return draft
 
 
 def _params(graph: FloatGraph, ranges: Ranges, t: int) -> QuantParams:

@@ -5,6 +5,8 @@ Source of the rule: TensorFlow's MLIR quantizer, ``QuantizationPattern`` (``quan
 
 from __future__ import annotations
 
+import numpy as np
+
 from quantcore.quantizer.float_graph import FloatGraph, Use
 from quantcore.quantizer.int8_propagation import Propagation, Slot
 from quantcore.quantizer.settings import Settings
@@ -46,6 +48,9 @@ class Decisions:
         for i in ready:
             if i not in self.int8:
                 self._decide_without_results(i, set(ready))
+        for i in sorted(self.reasons):
+            if i not in settings.float_operators:
+                self._take_codes_of_smaller_result(i)
 
     def has_codes(self, slot: Slot) -> bool:
         """Whether a value or constant exists in quantized form, beside its float one perhaps.
@@ -54,9 +59,9 @@ class Decisions:
         """
         if slot.params is None:
             return False
-        if slot.constant is not None or slot.fixed:
-            return True
         producer = self.graph.producers.get(slot.tensor)
+        if slot.constant is not None or slot.fixed or producer in self.int8:
+            return True
         if producer is None:
             return slot.tensor in self.graph.subgraph.inputs
         rule = self.graph.rules[producer]
@@ -95,6 +100,31 @@ class Decisions:
                 if user not in ready:
                     break
         self.reasons[i] = "another user of its input stays float"
+
+    def _take_codes_of_smaller_result(self, i: int) -> None:
+        """Make int8 what only its result's lack of parameters keeps float, if the result is smaller.
+
+        DEQUANTIZE then follows the operator, in place of going before it. Source: ``optimize_op_order.cc``.
+        """
+        operands, op = self.graph.float_operands(i), self.graph.operators[i]
+        rule = self.graph.rules[i]
+        if not (rule.int8 and rule.same_scale) or len(operands) != 1 or len(op.outputs) != 1:
+            return
+        slot, result = self.operand(operands[0]), self.found.values.get(op.outputs[0])
+        if result is None or self.has_codes(result) or not self.has_codes(slot) or slot.params is None:
+            return
+        producer = self.graph.producers.get(slot.tensor)
+        sizes = [np.prod(self.graph.tensor(s.tensor).shape) for s in (slot, result)]
+        alone = self._float_uses(slot) == 1 and (producer is None or producer in self.int8)
+        if alone and sizes[0] > sizes[1]:
+            result.take(slot.params, f"same scale as {op.op}'s operands and results", slot.tensor)
+            self.int8.add(i)
+            del self.reasons[i]
+
+    def _float_uses(self, slot: Slot) -> int:
+        """Return how many operators and outputs take the floats of a value."""
+        users = [i for i, _ in self.graph.uses.get(slot.tensor, []) if i not in self.int8]
+        return len(users) + self.graph.subgraph.outputs.count(slot.tensor)
 
     def _users(self, slot: Slot) -> list[int]:
         """Return the users of a slot in the order in which the converter visits them; -1: a graph output."""

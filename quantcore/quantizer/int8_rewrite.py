@@ -100,8 +100,10 @@ class Rewrite:
         return all(i in self.decisions.int8 for i, _ in self.graph.uses[t])
 
     def settle_input(self, plan: ValuePlan) -> None:
-        """Give an input of the graph its dtype, and make what its users need."""
+        """Give an input of the graph its dtype, and make what its users need; unused, it stays float."""
         t = plan.slot.tensor
+        if t not in self.graph.uses and not plan.outputs:
+            return
         if self.io == "float32":
             if plan.codes or plan.requantize:
                 self.codes[t, None] = self.convert(t, plan.params, "tfl.quantize", plan.slot.entry)
