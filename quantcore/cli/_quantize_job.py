@@ -1,0 +1,244 @@
+"""What ``quantcore quantize`` does: what is asked, the steps, what was done."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quantcore import __version__
+from quantcore.quantizer.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from quantcore.calibration import Ranges
+    from quantcore.graph import Model
+    from quantcore.quantizer.account import Account
+    from quantcore.quantizer.explain import TensorAccount
+    from quantcore.quantizer.quantize import Plan
+
+__all__ = ["Asked", "Done", "quantize"]
+
+RANGES = ("clean", "converter")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The arguments and options, under their names."""
+
+    model: str
+    out: str
+    mode: str
+    io: str | None
+    data: str | None
+    images_key: str | None
+    samples: int | None
+    random_samples: int | None
+    seed: int
+    engine: str
+    ranges: str
+    save_ranges: str | None
+    method: str
+    recipe: str | None
+    allow_float: bool
+    per_tensor: bool
+    per_tensor_dense: bool
+    threads: int | None
+    explain: bool
+    report: str | None
+    compare_samples: int
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there are samples."""
+        return self.data is not None or self.random_samples is not None
+
+    @property
+    def given_ranges(self) -> bool:
+        """Whether the ranges come from a file."""
+        return self.ranges not in RANGES
+
+    @property
+    def explained(self) -> bool:
+        """Whether the error of each tensor is to be measured."""
+        return self.explain or self.report is not None
+
+    @property
+    def report_path(self) -> Path | None:
+        """Where the account goes."""
+        if self.report is not None:
+            return Path(self.report)
+        return Path(f"{self.out}.json") if self.explain else None
+
+
+@dataclass(slots=True)
+class Done:
+    """What was done. `to_json` is what ``--json`` prints and what the report holds."""
+
+    asked: Asked
+    planned: Plan
+    model: Model
+    ranges: Ranges | None
+    account: Account
+    float_bytes: int
+    bytes: int
+    samples: int
+    notes: list[str]
+    seconds: float
+    rows: list[TensorAccount] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict for `print_json`."""
+        from quantcore.quantizer.explain import kept_float, operator_dtypes
+
+        asked, settings = self.asked, self.planned.settings
+        about: dict[str, Any] = {
+            "quantcore": __version__,
+            "model": asked.model,
+            "out": asked.out,
+            "mode": settings.mode,
+            "io": settings.io,
+            "per_channel": settings.per_channel,
+            "per_channel_dense": settings.per_channel_dense,
+            "recipe": asked.recipe,
+            "calibration": self.calibration(),
+            "bytes": {"float": self.float_bytes, "quantized": self.bytes},
+            "ratio": self.bytes / self.float_bytes,
+            "seconds": self.seconds,
+            "operators": operator_dtypes(self.model),
+            "kept_float": kept_float(self.planned.model, self.account),
+            "notes": self.notes,
+        }
+        if self.rows is not None:
+            about["compared_samples"] = min(self.samples, asked.compare_samples)
+            about["tensors"] = [asdict(row) for row in self.rows]
+        return about
+
+    def calibration(self) -> dict[str, Any] | None:
+        """Return where the ranges come from; None where the mode needs none."""
+        asked = self.asked
+        if self.ranges is None:
+            return None
+        if asked.given_ranges:
+            return {"ranges": asked.ranges}
+        data = asked.data or f"random, seed {asked.seed}"
+        how = {"engine": asked.engine, "ranges": asked.ranges, "method": asked.method}
+        return {"data": data, "samples": self.samples, **how}
+
+
+def quantize(asked: Asked) -> Done:
+    """Do what is asked, and write the files."""
+    from quantcore.flatbuffer import write_model
+    from quantcore.quantizer.account import Account
+    from quantcore.quantizer.quantize import apply
+
+    start = time.perf_counter()
+    check_files(asked)
+    planned, size = make_plan(asked)
+    samples, notes = draw(asked, planned)
+    ranges = measure(asked, planned, samples)
+    account = Account()
+    model = apply(planned, ranges, account)
+    seconds = time.perf_counter() - start
+    content = write_model(model)
+    done = Done(asked, planned, model, ranges, account, size, len(content), len(samples), notes, seconds)
+    if asked.explained:
+        done.rows = compare(done, samples)
+    write(done, content)
+    return done
+
+
+def check_files(asked: Asked) -> None:
+    """Refuse options that contradict each other, and folders that are not there, before any work is done."""
+    if asked.data is not None and asked.random_samples is not None:
+        raise click.UsageError("--data and --random-samples are both there; give one of them")
+    if asked.given_ranges and asked.save_ranges is not None:
+        raise click.UsageError("--save-ranges saves what calibration finds; --ranges says that it is done")
+    for path in (asked.out, asked.report, asked.save_ranges):
+        if path is not None and not Path(path).resolve().parent.is_dir():
+            raise click.UsageError(f"cannot write {path}: there is no folder {Path(path).resolve().parent}")
+
+
+def make_plan(asked: Asked) -> tuple[Plan, int]:
+    """Read the model and check it against what is asked; return the plan, and the size of the float file."""
+    from quantcore.flatbuffer import read_model
+    from quantcore.quantizer.checks import check_dataset
+    from quantcore.quantizer.quantize import plan
+    from quantcore.quantizer.source import tflite_source
+
+    settings = Settings(
+        asked.mode, asked.io or "", asked.allow_float, not asked.per_tensor, not asked.per_tensor_dense
+    )
+    if not asked.explained or not asked.has_data:  # with --explain, data is for the comparison at least
+        check_dataset(settings, asked.has_data, asked.given_ranges)
+    file = tflite_source(asked.model)
+    model = read_model(file)
+    model.source = asked.model
+    size = len(file) if isinstance(file, bytes) else file.stat().st_size
+    return plan(model, settings, asked.recipe), size
+
+
+def draw(asked: Asked, planned: Plan) -> tuple[list[list[np.ndarray]], list[str]]:
+    """Return the samples, and what is to be said about them."""
+    from quantcore.cli._calibration_data import read_data
+    from quantcore.samples import random_samples
+
+    if asked.data is not None:
+        return read_data(planned.model, asked.data, asked.images_key, asked.samples)
+    if asked.random_samples is not None:
+        warning = "random samples say nothing about real ones: the result is for trying things out only"
+        click.echo(f"quantcore: warning: {warning}", err=True)
+        return random_samples(planned.model, 0, asked.random_samples, asked.seed), [warning]
+    return [], []
+
+
+def measure(asked: Asked, planned: Plan, samples: list[list[np.ndarray]]) -> Ranges | None:
+    """Return the ranges of activations, where the mode needs them."""
+    from quantcore.cli._output import progress
+    from quantcore.quantizer.quantize import find_ranges, given_ranges
+
+    if not planned.static:
+        return None
+    if asked.given_ranges:
+        return given_ranges(planned, asked.ranges)
+    with progress("calibrating", len(samples)) as advance:
+        found = find_ranges(
+            planned,
+            samples,
+            engine=asked.engine,
+            ranges=asked.ranges,
+            method=asked.method,
+            num_threads=asked.threads,
+            advance=advance,
+        )
+    if asked.save_ranges is not None:
+        found.save(asked.save_ranges)
+    return found
+
+
+def compare(done: Done, samples: list[list[np.ndarray]]) -> list[TensorAccount]:
+    """Return one row per tensor, with its error where there are samples to measure it on."""
+    from quantcore.cli._output import progress
+    from quantcore.quantizer.explain import explain
+
+    chosen = samples[: done.asked.compare_samples]
+    with progress("comparing", len(chosen)) as advance:
+        return explain(done.planned, done.model, done.ranges, done.account, chosen, advance=advance)
+
+
+def write(done: Done, content: bytes) -> None:
+    """Write the model and its account: both, or none."""
+    from quantcore.cli._output import to_plain
+    from quantcore.files import atomic_write
+
+    with ExitStack() as files:
+        if done.asked.report_path is not None:
+            report = files.enter_context(atomic_write(done.asked.report_path, "w"))
+            json.dump(to_plain(done.to_json()), report, indent=2)
+        files.enter_context(atomic_write(done.asked.out)).write(content)

@@ -1,0 +1,96 @@
+"""What ``quantcore quantize`` prints for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from quantcore.cli._tables import console, fields, print_table, table
+
+if TYPE_CHECKING:
+    from quantcore.cli._quantize_job import Done
+    from quantcore.quantizer.explain import TensorAccount
+
+__all__ = ["print_result"]
+
+NAME_WIDTH = 28  # of a tensor's name, on a terminal
+FEW = 20  # operators that stayed float, listed
+
+
+def print_result(done: Done) -> None:
+    """Print what was made, of what, and what is worth knowing about it."""
+    from quantcore.quantizer.explain import kept_float, operator_dtypes
+
+    settings, found = done.planned.settings, done.calibration()
+    rows = [
+        ("model", f"{done.asked.model}: {done.float_bytes:,} bytes"),
+        ("written", f"{done.asked.out}: {done.bytes:,} bytes, {done.bytes / done.float_bytes:.3f} of it"),
+        ("mode", f"{settings.mode}, {settings.io} inputs and outputs"),
+    ]
+    if found is not None:
+        rows.append(("calibration", calibration(found)))
+    for form, counts in operator_dtypes(done.model).items():
+        rows.append((form, ", ".join(f"{count} x {op}" for op, count in counts.items())))
+    rows.append(("time", f"{done.seconds:.2f} s"))
+    rows += [("note", note) for note in done.notes]
+    if done.asked.report_path is not None:
+        rows.append(("account", str(done.asked.report_path)))
+    console().print(fields(rows))
+    kept = kept_float(done.planned.model, done.account)
+    if kept:
+        title = f"{len(kept)} operators stay float"
+        listing = table("#", "operator", "output", "why", title=title, right=("#",))
+        for one in kept[:FEW]:
+            listing.add_row(str(one["index"]), one["op"], one["output"] or "", one["reason"])
+        print_table(listing)
+    if done.asked.explain and done.rows is not None:
+        print_rows(done.rows)
+
+
+def calibration(found: dict[str, object]) -> str:
+    """Return where the ranges come from, in a line."""
+    if "data" not in found:
+        return f"ranges of {found['ranges']}"
+    how = f"engine {found['engine']}, ranges {found['ranges']}, {found['method']}"
+    return f"{found['samples']} samples of {found['data']}; {how}"
+
+
+def print_rows(rows: Sequence[TensorAccount]) -> None:
+    """Print where the numbers of each tensor come from."""
+    screen = console()
+    right = ("#", "zero", "clipped", "SQNR")
+    result = table("#", "tensor", "dtype", "range", "scale", "zero", "clipped", "SQNR", "rule",
+                   title="where each number came from (SQNR in dB, end to end)", right=right)  # fmt: skip
+    room = NAME_WIDTH if screen.width < 200 else screen.width
+    for row in rows:
+        rule = row.rule if row.source is None else f"{row.rule} ({short(row.source, room)})"
+        result.add_row(
+            str(row.index),
+            short(row.name, room),
+            row.dtype,
+            "" if row.range_min is None else f"[{row.range_min:.4g}, {row.range_max:.4g}]",
+            span(row.scale),
+            str(row.zero_point[0]) if row.zero_point else "",
+            "" if row.clipped is None else percent(row.clipped),
+            "" if row.sqnr_db is None else f"{row.sqnr_db:.2f}",
+            rule,
+        )
+    print_table(result)
+
+
+def short(name: str, room: int) -> str:
+    """Return a name that fits; the end says more than the beginning."""
+    return name if len(name) <= room else f"...{name[3 - room :]}"
+
+
+def span(scales: Sequence[float]) -> str:
+    """Return one scale, or the smallest and the largest of several."""
+    if not scales:
+        return ""
+    low, high = min(scales), max(scales)
+    return f"{low:.6g}" if len(scales) == 1 else f"{low:.3g}..{high:.3g} ({len(scales)})"
+
+
+def percent(share: float) -> str:
+    """Return a share for people; what is not 0 does not look like it."""
+    return f"{share:.1%}" if share == 0 or share >= 0.0005 else "<0.1%"

@@ -1,0 +1,77 @@
+"""``quantcore quantize``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from quantcore.cli._verb import verb
+from quantcore.quantizer.settings import IO_DTYPES, MODES
+
+EXAMPLES = """
+quantcore quantize float.tflite -o int8.tflite --data train.npz --samples 200
+quantcore quantize net.keras -o small.tflite --mode dynamic
+quantcore quantize float.tflite -o int8.tflite --data x.npz --io float32 --explain
+quantcore quantize float.tflite -o a.tflite --data x.npz --method percentile:99.99
+quantcore quantize float.tflite -o a.tflite --data x.npz --save-ranges ranges.json
+quantcore quantize float.tflite -o b.tflite --ranges ranges.json --recipe recipe.json
+"""
+
+IO_CHOICES = sorted({dtype for dtypes in IO_DTYPES.values() for dtype in dtypes})
+COMPARED = 16  # samples on which --explain measures the error, unless --compare-samples says otherwise
+
+
+@verb(examples=EXAMPLES)
+@click.argument("model", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="The quantized .tflite file to write.")
+@click.option("--mode", type=click.Choice(MODES), default="int8", help="What is quantized, and to what.")
+@click.option("--io", type=click.Choice(IO_CHOICES),
+              help="Dtype of inputs and outputs.  [default: that of the activations]")  # fmt: skip
+@click.option("--data", type=click.Path(), help="Representative samples: .npy, or .npz with all inputs.")
+@click.option("--images", "images_key", metavar="KEY", help="Name of the images in the .npz file.")
+@click.option("--samples", type=click.IntRange(min=1), help="Calibrate on so many samples, at most.")
+@click.option("--random-samples", type=click.IntRange(min=1), metavar="N",
+              help="Calibrate on N random samples. To try things out: the result is NOT usable.")  # fmt: skip
+@click.option("--seed", type=int, default=0, help="Seed of the random samples.")
+@click.option("--engine", type=click.Choice(["quantcore", "tflite"]), default="quantcore",
+              help="Who runs the float model: quantcore, or TensorFlow as its converter does.")  # fmt: skip
+@click.option("--ranges", default="clean", metavar="clean|converter|FILE",
+              help="Each tensor's own range; as the converter records it; or saved ones.")  # fmt: skip
+@click.option("--save-ranges", type=click.Path(), metavar="FILE", help="Save the ranges found, as JSON.")
+@click.option("--method", default="min_max", help="How ranges follow from values: percentile:99.99 ...")
+@click.option("--recipe", type=click.Path(), metavar="FILE", help="Rules for parts of the model, as JSON.")
+@click.option("--allow-float", is_flag=True, help="Leave operators in float that have no quantized form.")
+@click.option("--per-tensor", is_flag=True, help="One scale per weight tensor, not one per channel.")
+@click.option("--per-tensor-dense", is_flag=True, help="The same for FULLY_CONNECTED alone.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the calibration.  [default: all]")
+@click.option("--explain", is_flag=True, help="Say of each tensor where its numbers come from.")
+@click.option("--report", type=click.Path(), metavar="FILE", help="Write that as JSON.  [default: OUT.json]")
+@click.option("--compare-samples", type=click.IntRange(min=1), default=COMPARED,
+              help="Samples on which --explain and --report measure the error.")  # fmt: skip
+def command(as_json: bool, **options: Any) -> None:
+    """Quantize a float model as TensorFlow Lite's converter does.
+
+    MODEL is a float .tflite file; or a .keras or .h5 file or a SavedModel folder, which TensorFlow converts
+    to one first (extra 'oracle').
+
+    \b
+    int8      int8 weights and activations           --io int8, uint8, float32
+    int16x8   int8 weights, int16 activations        --io int16, float32
+    dynamic   int8 weights, activations are float and quantized when it runs
+    float16   float16 weights, float arithmetic
+
+    The first two need the ranges of activations: --data with samples of real inputs, some hundred are
+    enough, or --ranges with a file that --save-ranges wrote. An operator without a quantized form is
+    refused with the list of them, unless --allow-float. With --explain and --report, float and quantized
+    model are compared tensor by tensor. Files appear whole or not at all.
+    """
+    from quantcore.cli._output import print_json
+    from quantcore.cli._quantize_job import Asked, quantize
+    from quantcore.cli._quantize_tables import print_result
+
+    done = quantize(Asked(**options))
+    if as_json:
+        print_json(done.to_json())
+    else:
+        print_result(done)

@@ -1,0 +1,228 @@
+"""`quantize_model`: from a float model to a quantized one, in three steps.
+
+`plan` checks everything that can be checked before data is looked at; `find_ranges` calibrates; `apply` runs
+the passes of the mode. The command line takes the same three steps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any
+
+from quantcore.calibration import Ranges, collect_ranges
+from quantcore.errors import QuantizationError
+from quantcore.graph import Model
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.checks import STATIC, check_dataset, check_float_model
+from quantcore.quantizer.recipe import RecipeSource, read_recipe
+from quantcore.quantizer.refusal import refuse_float, without_form
+from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.source import FloatModel, load_float_model
+
+__all__ = ["RANGES", "Plan", "apply", "find_ranges", "plan", "quantize_model"]
+
+RANGES = ("clean", "converter")  # ways to calibrate; anything else is ranges that were found before
+Advance = Callable[[int], None]
+RangesSource = str | os.PathLike[str] | Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, before data is looked at.
+
+    Attributes
+    ----------
+    model : Model
+        The float model.
+    settings : Settings
+    methods : dict of int to str
+        Calibration methods by tensor, where a recipe asks for another than the usual one.
+    """
+
+    model: Model
+    settings: Settings
+    methods: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def static(self) -> bool:
+        """Whether the mode needs the ranges of activations."""
+        return self.settings.mode in STATIC
+
+
+def quantize_model(
+    float_model: FloatModel,
+    representative_dataset: Any = None,
+    mode: str = "int8",
+    io: str | None = None,
+    *,
+    engine: str = "quantcore",
+    ranges: RangesSource = "clean",
+    method: str = "min_max",
+    recipe: RecipeSource | None = None,
+    allow_float: bool = False,
+    per_channel: bool = True,
+    per_channel_dense: bool = True,
+    num_threads: int = 1,
+    advance: Advance | None = None,
+    account: Account | None = None,
+) -> Model:
+    """Quantize a float model by the decisions of TensorFlow Lite's converter.
+
+    Parameters
+    ----------
+    float_model : Model, path, bytes-like or Keras model
+        A float ``.tflite``; or, through TensorFlow's conversion to one, a ``.keras`` or ``.h5`` file, a
+        SavedModel folder, or a Keras model.
+    representative_dataset : callable, iterable, ndarray, mapping or path, optional
+        Samples of real inputs, see `quantcore.calibration.collect_ranges`. The modes int8 and int16x8 need
+        it, unless `ranges` holds what was found before.
+    mode : {"int8", "int16x8", "dynamic", "float16"}
+        int8 activations and weights; int16 activations and int8 weights; int8 weights and float activations;
+        float16 weights.
+    io : {"float32", "int8", "uint8", "int16"}, optional
+        Dtype of inputs and outputs. By default that of the activations; see `quantcore.quantizer.settings`
+        for what each mode has.
+    engine : {"quantcore", "tflite"}
+        Who runs the float model. ``tflite`` runs it as the converter does, for its scales to the last bit,
+        and needs the extra ``oracle``.
+    ranges : {"clean", "converter"}, Ranges, or path
+        ``clean``: each tensor has the range of its own values. ``converter``: as the converter records them,
+        where an operator that overwrites its input adds the range of its output. Or ranges that were found
+        before, or the path of a ``.json`` file of them.
+    method : str
+        How ranges follow from values, such as ``min_max`` or ``percentile:99.99``.
+    recipe : Recipe, mapping or path, optional
+        Operators that stay float, and other methods for some tensors; see docs/quantization/recipes.md.
+    allow_float : bool
+        Leave operators in float that have no quantized form. Otherwise a model that has such is refused.
+    per_channel, per_channel_dense : bool
+        One scale per channel of the weights, where TensorFlow Lite has that; of FULLY_CONNECTED.
+    num_threads : int
+        Threads of the calibration. Ranges of the engine ``quantcore`` do not depend on it.
+    advance : callable, optional
+        Called with the number of samples that have been seen since the last call.
+    account : Account, optional
+        An empty one, to be filled with the rule that fixed each tensor's parameters, and the operators that
+        stay float.
+
+    Returns
+    -------
+    Model
+        A new one; `float_model` is not changed. `quantcore.save` writes it. The same arguments give the same
+        bytes.
+
+    Raises
+    ------
+    QuantizationError
+        Options that do not fit together, a model that is quantized already, operators that would stay float,
+        samples that do not fit the model or lead to NaN or infinity; with what is wrong and where.
+    ModelFormatError, UnsupportedOperatorError
+        The model cannot be read, or the engine ``quantcore`` cannot run it.
+    OracleError
+        TensorFlow is needed (for the conversion, or the engine ``tflite``) and failed or is not installed.
+
+    Examples
+    --------
+    >>> model = qc.quantize_model("float.tflite", images, io="int8")      # doctest: +SKIP
+    >>> qc.save(model, "int8.tflite")                                     # doctest: +SKIP
+    """
+    settings = Settings(mode, io or "", allow_float, per_channel, per_channel_dense)
+    found = ranges if isinstance(ranges, Ranges) or ranges not in RANGES else None
+    check_dataset(settings, representative_dataset is not None, found is not None)
+    planned = plan(load_float_model(float_model), settings, recipe)
+    measured = None
+    if found is not None:
+        measured = given_ranges(planned, found)
+    elif planned.static:
+        measured = find_ranges(
+            planned,
+            representative_dataset,
+            engine=engine,
+            ranges=str(ranges),
+            method=method,
+            num_threads=num_threads,
+            advance=advance,
+        )
+    return apply(planned, measured, account)
+
+
+def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -> Plan:
+    """Check a float model against what is asked, as far as no data is needed.
+
+    Parameters
+    ----------
+    model : Model
+    settings : Settings
+        Without `Settings.float_operators`, which the recipe chooses.
+    recipe : Recipe, mapping or path, optional
+
+    Raises
+    ------
+    QuantizationError
+        The model is quantized already, the recipe does not fit it, or operators would stay float.
+    """
+    check_float_model(model, settings)
+    methods: dict[int, str] = {}
+    if recipe is not None:
+        choices = read_recipe(recipe).choices(model)
+        methods = choices.methods
+        settings = replace(settings, float_operators=settings.float_operators | choices.float_operators)
+    planned = Plan(model, settings, methods)
+    if methods and not planned.static:
+        raise QuantizationError(
+            f"the recipe chooses calibration methods; mode {settings.mode!r} does not calibrate"
+        )
+    if planned.static:
+        refuse_float(model, settings, without_form(model, settings))
+    return planned
+
+
+def find_ranges(
+    planned: Plan,
+    dataset: Any,
+    *,
+    engine: str = "quantcore",
+    ranges: str = "clean",
+    method: str = "min_max",
+    num_threads: int = 1,
+    advance: Advance | None = None,
+) -> Ranges:
+    """Calibrate the model of a plan; see `quantize_model`."""
+    return collect_ranges(
+        planned.model,
+        dataset,
+        engine=engine,
+        ranges=ranges,
+        method=method,
+        methods=planned.methods,
+        num_threads=num_threads,
+        advance=advance,
+    )
+
+
+def given_ranges(planned: Plan, source: RangesSource) -> Ranges:
+    """Return ranges that were found before, checked against the model of a plan."""
+    if planned.methods:
+        raise QuantizationError("the recipe chooses calibration methods, but the ranges are given")
+    ranges = source if isinstance(source, Ranges) else Ranges.load(source)
+    ranges.check(planned.model)
+    return ranges
+
+
+def apply(planned: Plan, ranges: Ranges | None, account: Account | None = None) -> Model:
+    """Quantize the model of a plan.
+
+    Raises
+    ------
+    QuantizationError
+        A tensor has no usable range, or operators would stay float.
+    """
+    account = Account() if account is None else account
+    passes = import_module(f"quantcore.quantizer.{planned.settings.mode}")
+    model: Model = passes.quantize(planned.model, ranges, planned.settings, account)
+    if planned.static:
+        refuse_float(planned.model, planned.settings, account.kept_float)
+    return model

@@ -1,0 +1,84 @@
+"""Operators that would stay float without having been asked to: a list, in place of a surprise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from quantcore.errors import QuantizationError
+from quantcore.graph import Model, Operator, Subgraph
+from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.quantizer.settings import Settings
+from quantcore.runtime.lowering import load_operators
+
+__all__ = ["refuse_float", "without_form"]
+
+
+def without_form(model: Model, settings: Settings) -> dict[int, str]:
+    """Return the operators of the main subgraph that have no form in a static mode, and why.
+
+    An operator without float operands is not meant: it stays as it is in every mode.
+    """
+    main = model.subgraphs[0]
+    return {
+        index: f"{op.name} has no quantized form in mode {settings.mode}"
+        for index, op in enumerate(main.operators)
+        if has_floats(op, main) and not takes(rule_of(op), settings.mode)
+    }
+
+
+def refuse_float(model: Model, settings: Settings, kept_float: dict[int, str]) -> None:
+    """Refuse operators that stay float, unless that was asked for.
+
+    Parameters
+    ----------
+    model : Model
+        The float model.
+    settings : Settings
+    kept_float : dict of int to str
+        Operators of its main subgraph, and why each stays float.
+
+    Raises
+    ------
+    QuantizationError
+        With the whole list: index, kind, output, reason.
+    """
+    if settings.allow_float:
+        return
+    main = model.subgraphs[0]
+    unasked = [index for index in sorted(kept_float) if index not in settings.float_operators]
+    if not unasked:
+        return
+    listed = [f"{described(index, main)}: {kept_float[index]}" for index in unasked]
+    some = "1 operator" if len(unasked) == 1 else f"{len(unasked)} operators"
+    raise QuantizationError(
+        f"{model.source}: {some} would stay float: {'; '.join(listed)}. Allow that (allow_float=True, "
+        "--allow-float), or name them in a recipe with the precision 'float'"
+    )
+
+
+def described(index: int, graph: Subgraph) -> str:
+    """Return ``operator 3 (SIN, 'output name')``."""
+    op = graph.operators[index]
+    names = [repr(graph.tensors[t].name) for t in op.outputs if t >= 0]
+    return f"operator {index} ({', '.join([op.name, *names[:1]])})"
+
+
+def has_floats(op: Operator, graph: Subgraph) -> bool:
+    """Whether an operator reads or writes float32."""
+    return any(graph.tensors[t].dtype == "float32" for t in used(op))
+
+
+def used(op: Operator) -> Iterable[int]:
+    """Return the operands and results that are there."""
+    return (t for t in (*op.inputs, *op.outputs) if t >= 0)
+
+
+def rule_of(op: Operator) -> QuantizationRule:
+    """Return the rule of an operator; one that quantcore does not know stays float."""
+    known = load_operators()
+    return known[op.name].quantization if op.name in known else QuantizationRule()
+
+
+def takes(rule: QuantizationRule, mode: str) -> bool:
+    """Whether a static mode has a form of an operator."""
+    return rule.int16 if mode == "int16x8" else rule.int8
