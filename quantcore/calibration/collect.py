@@ -10,7 +10,7 @@ from quantcore.calibration.dataset import MAIN, Dataset, Sample, read_samples
 from quantcore.calibration.engine_quantcore import observe as observe_quantcore
 from quantcore.calibration.engine_tflite import observe as observe_tflite
 from quantcore.calibration.inplace import overwritten_inputs
-from quantcore.calibration.methods import MIN_MAX, Method, choose_methods, method_name
+from quantcore.calibration.methods import MIN_MAX, Method, choose_methods, method_name, method_text
 from quantcore.calibration.observation import Observation, observed_tensors
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import QuantizationError
@@ -52,8 +52,9 @@ def collect_ranges(
         ``clean``: the values that each tensor takes. ``converter``: what TensorFlow's calibrator records,
         to the bit with ``engine="tflite"``: see docs/quantization/engines.md. Needs the method ``min_max``.
     method : str or dict
-        How a range follows from the values: the name of a method, or a dict with the name as ``method`` and
-        the arguments of its tracker.
+        How a range follows from the values: the name of a method, alone or with arguments of its tracker, as
+        in ``moving_average:0.9`` or ``moving_average:momentum=0.9``; or a dict of the name as ``method`` and
+        these.
     methods : mapping of (int or str) to method, optional
         Other methods for single tensors, by index or by a pattern of names (``*``, ``?``, ``[...]``). Where
         several fit, the last one counts.
@@ -138,7 +139,7 @@ def to_ranges(subgraph: Subgraph, methods: Mapping[int, Method], observation: Ob
             low,
             high,
             observation.samples,
-            method_name(methods[t]),
+            method_text(methods[t]),
             *observation.seen[t],
         )
     return found

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from inspect import signature
 from typing import Any, Protocol
 
 from quantcore.calibration.trackers import MinMax, MovingAverage
 from quantcore.errors import QuantizationError
 from quantcore.graph import Subgraph
 
-__all__ = ["METHODS", "MIN_MAX", "Method", "Tracker", "choose_methods", "make_tracker", "method_name"]
+__all__ = [
+    "METHODS",
+    "MIN_MAX",
+    "Method",
+    "Tracker",
+    "choose_methods",
+    "make_tracker",
+    "method_name",
+    "method_text",
+]
 
 MIN_MAX = "min_max"
 
-# A name, or a dict of the name as ``method`` and the tracker's arguments: {"method": "percentile", ...}
+# A name, alone or with the arguments of its tracker: "percentile:99.99" (the first one),
+# "moving_average:momentum=0.9", {"method": "moving_average", "momentum": 0.9}
 Method = str | Mapping[str, Any]
 
 
@@ -43,10 +54,45 @@ def method_name(method: Method) -> str:
     QuantizationError
         There is no such method; the message lists the known ones.
     """
-    name = method if isinstance(method, str) else method.get("method")
+    name = method.partition(":")[0] if isinstance(method, str) else method.get("method")
     if name not in METHODS:
         raise QuantizationError(f"calibration method {name!r} is unknown; known: {', '.join(METHODS)}")
     return str(name)
+
+
+def method_arguments(method: Method) -> dict[str, Any]:
+    """Return the arguments for the tracker of a method.
+
+    Raises
+    ------
+    QuantizationError
+        Unknown method; in the form of a text, arguments that are no numbers.
+    """
+    name = method_name(method)
+    if not isinstance(method, str):
+        return {key: value for key, value in method.items() if key != "method"}
+    first = next(iter(signature(METHODS[name]).parameters))
+    given = method.partition(":")[2]
+    arguments: dict[str, Any] = {}
+    for position, part in enumerate(given.split(",") if ":" in method else []):
+        key, equals, text = part.rpartition("=")
+        key = key if equals or position else first
+        try:
+            arguments[key] = int(text) if text.strip().isdigit() else float(text)
+        except ValueError:
+            key = ""
+        if not key:
+            raise QuantizationError(
+                f"calibration method {method!r}: {part!r} is not {first} or name=number; expected such as "
+                f"'{name}:{first}=...'"
+            )
+    return arguments
+
+
+def method_text(method: Method) -> str:
+    """Return a method as text: its name, and its arguments if it has any."""
+    arguments = ",".join(f"{key}={value}" for key, value in method_arguments(method).items())
+    return f"{method_name(method)}:{arguments}" if arguments else method_name(method)
 
 
 def make_tracker(method: Method) -> Tracker:
@@ -57,8 +103,7 @@ def make_tracker(method: Method) -> Tracker:
     QuantizationError
         Unknown method, or arguments that it does not take.
     """
-    name = method_name(method)
-    arguments = {} if isinstance(method, str) else {k: v for k, v in method.items() if k != "method"}
+    name, arguments = method_name(method), method_arguments(method)
     try:
         return METHODS[name](**arguments)
     except TypeError as error:

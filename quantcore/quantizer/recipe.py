@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from quantcore.calibration.methods import make_tracker
 from quantcore.errors import QuantizationError
 from quantcore.flatbuffer.schema import OPERATORS
 from quantcore.graph import Model, Subgraph
@@ -153,8 +154,10 @@ def read_rule(rule: Any, where: str) -> Rule:
         )
     try:
         matcher(texts["tensors"])
+        if texts["calibration"]:
+            make_tracker(texts["calibration"])
     except QuantizationError as error:
-        raise QuantizationError(f"{where}: tensors: {error}") from None
+        raise QuantizationError(f"{where}: {error}") from None
     return Rule(operators, **texts)
 
 

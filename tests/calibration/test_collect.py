@@ -102,7 +102,7 @@ def test_methods_are_chosen_by_index_and_pattern(samples: np.ndarray) -> None:
         "min_max",
         "moving_average",
         *["min_max"] * 2,
-        "moving_average",
+        "moving_average:momentum=0.5",
     ]
     tracker = qc.calibration.MovingAverage(0.5)
     for x in samples:
@@ -112,9 +112,23 @@ def test_methods_are_chosen_by_index_and_pattern(samples: np.ndarray) -> None:
     assert found[4].seen_max > found[4].rmax
 
 
+@pytest.mark.parametrize("text", ["moving_average:0.5", "moving_average:momentum=0.5"])
+def test_methods_as_text(samples: np.ndarray, text: str) -> None:
+    method = {"method": "moving_average", "momentum": 0.5}
+    assert collect_ranges(residual(), samples, method=text) == collect_ranges(
+        residual(), samples, method=method
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"method": "moving_average:"}, "such as 'moving_average:momentum="),
+        ({"method": "moving_average:fast"}, "'fast' is not momentum or name=number"),
+        ({"method": "moving_average:0.5,0.6"}, "'0.6' is not momentum or name=number"),
+        ({"method": "moving_average:speed=1"}, "does not take"),
+        ({"method": "moving_average:1.5"}, "1.5"),
+        ({"method": "max_min:3"}, "unknown; known: min_max"),
         ({"method": "max_min"}, "unknown; known: min_max"),
         ({"methods": {"nothing": "min_max"}}, "no calibrated tensor is called 'nothing'"),
         ({"methods": {99: "min_max"}}, "no calibrated tensor is called 99"),

@@ -57,19 +57,19 @@ def test_patterns_stand_for_the_whole_name(model: Model) -> None:
 
 
 def test_later_rules_win(model: Model) -> None:
-    everything = {"tensors": "*", "precision": "float", "calibration": "entropy"}
+    everything = {"tensors": "*", "precision": "float", "calibration": "moving_average:0.9"}
     but = {"operators": ["TANH"], "precision": "quantized", "calibration": "min_max"}
     found = choices(model, everything, but)
     assert found.float_operators == {0, 2}
-    assert found.methods == {0: "entropy", 1: "entropy", 2: "min_max", 3: "entropy"}
+    assert found.methods == {0: "moving_average:0.9", 1: "moving_average:0.9", 2: "min_max", 3: "moving_average:0.9"}
     found = choices(model, but, everything)
     assert found.float_operators == {0, 1, 2}
-    assert set(found.methods.values()) == {"entropy"}
+    assert set(found.methods.values()) == {"moving_average:0.9"}
 
 
 def test_calibration_reaches_inputs_by_name_only(model: Model) -> None:
-    assert choices(model, {"tensors": "x", "calibration": "entropy"}).methods == {0: "entropy"}
-    assert choices(model, {"operators": ["RELU"], "calibration": "entropy"}).methods == {1: "entropy"}
+    assert choices(model, {"tensors": "x", "calibration": "moving_average:0.9"}).methods == {0: "moving_average:0.9"}
+    assert choices(model, {"operators": ["RELU"], "calibration": "moving_average:0.9"}).methods == {1: "moving_average:0.9"}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_calibration_reaches_inputs_by_name_only(model: Model) -> None:
         ({"tensors": 3, "precision": "float"}, "expected text"),
         ({"tensors": "regex:(", "precision": "float"}, "no regular expression"),
         ({"operators": ["TANH"], "calibration": "percentil:99"}, "percentil"),
-        ({"operators": ["TANH"], "calibration": "percentile:101"}, "101"),
+        ({"operators": ["TANH"], "calibration": "moving_average:1.5"}, "1.5"),
         ({"operators": ["CONV_2D"], "precision": "float"}, "has LOGISTIC RELU TANH"),
     ],
 )
