@@ -15,6 +15,7 @@ from quantcore.graph import Model
 from quantcore.quantizer.recipe import Choices, read_recipe
 from tests.ops.harness import Op, graph_model, tensor
 
+AVERAGE = "moving_average:0.9"
 PAGE = Path(__file__).parents[2] / "docs" / "quantization" / "recipes.md"
 
 
@@ -57,19 +58,19 @@ def test_patterns_stand_for_the_whole_name(model: Model) -> None:
 
 
 def test_later_rules_win(model: Model) -> None:
-    everything = {"tensors": "*", "precision": "float", "calibration": "moving_average:0.9"}
+    everything = {"tensors": "*", "precision": "float", "calibration": AVERAGE}
     but = {"operators": ["TANH"], "precision": "quantized", "calibration": "min_max"}
     found = choices(model, everything, but)
     assert found.float_operators == {0, 2}
-    assert found.methods == {0: "moving_average:0.9", 1: "moving_average:0.9", 2: "min_max", 3: "moving_average:0.9"}
+    assert found.methods == {0: AVERAGE, 1: AVERAGE, 2: "min_max", 3: AVERAGE}
     found = choices(model, but, everything)
     assert found.float_operators == {0, 1, 2}
-    assert set(found.methods.values()) == {"moving_average:0.9"}
+    assert set(found.methods.values()) == {AVERAGE}
 
 
 def test_calibration_reaches_inputs_by_name_only(model: Model) -> None:
-    assert choices(model, {"tensors": "x", "calibration": "moving_average:0.9"}).methods == {0: "moving_average:0.9"}
-    assert choices(model, {"operators": ["RELU"], "calibration": "moving_average:0.9"}).methods == {1: "moving_average:0.9"}
+    assert choices(model, {"tensors": "x", "calibration": AVERAGE}).methods == {0: AVERAGE}
+    assert choices(model, {"operators": ["RELU"], "calibration": AVERAGE}).methods == {1: AVERAGE}
 
 
 @pytest.mark.parametrize(
