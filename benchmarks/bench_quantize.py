@@ -5,9 +5,9 @@
     python benchmarks/bench_quantize.py --keras MobileNetV2 --keras ResNet101V2     # dynamic range
 
 Every contender runs in a process of its own, on as many cores as threads (one, unless asked for more), with
-the same model and samples; imports are not counted. Of a ``.tflite``, the converter's last two steps are timed
-(its calibrator, its MLIR quantizer), of a Keras network the whole conversion. ai-edge-quantizer comes with the
-extra ``bench``; without it, its rows are left out with a message.
+the same model and samples; imports are not counted. Of a ``.tflite``, the converter's last two steps are
+timed (its calibrator, its MLIR quantizer), of a Keras network the whole conversion. ai-edge-quantizer comes
+with the extra ``bench``; without it, its rows are left out with a message.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import quantize_contenders
-from quantize_contenders import DYNAMIC, STATIC
+from quantize_contenders import CONTENDERS
 
 from quantcore.cli._tables import console, print_table, table
 from quantcore.errors import QuantcoreError
@@ -37,7 +37,7 @@ from quantcore.quantizer.settings import Settings
 from quantcore.samples import random_samples
 
 FOLDER = "QUANTCORE_MODELS"
-OURS, CONVERTER = "quantcore", "converter"
+CONVERTER = "converter"
 MAKE = """
 import sys, keras
 name, size, path = sys.argv[1:]
@@ -100,7 +100,7 @@ def static_task(path: Path, folder: Path, count: int, threads: int) -> dict[str,
     samples = random_samples(model, 0, count, 0)
     stacked = {f"input{i}": np.stack(parts) for i, parts in enumerate(zip(*samples, strict=True))}
     write_arrays(folder / "samples.npz", stacked)
-    task = {"model": str(path), "samples": str(folder / "samples.npz"), "threads": threads}
+    task = {"mode": "int8", "model": str(path), "samples": str(folder / "samples.npz"), "threads": threads}
     return task | peer_copy(model, folder / "peer.tflite")
 
 
@@ -111,7 +111,7 @@ def keras_task(name: str, size: int, folder: Path, threads: int) -> dict[str, An
     command = [sys.executable, "-c", MAKE, name, str(size), str(keras)]
     subprocess.run(command, check=True, capture_output=True, env=environment)
     path.write_bytes(convert(keras, "float"))
-    task = {"model": str(path), "keras": str(keras), "threads": threads}
+    task = {"mode": "dynamic", "model": str(path), "keras": str(keras), "threads": threads}
     return task | peer_copy(read_model(path), folder / "peer.tflite")
 
 
@@ -180,14 +180,14 @@ def main() -> int:
     for path in models:
         with tempfile.TemporaryDirectory() as folder:
             task = static_task(path, Path(folder), options.samples, options.threads)
-            rows += [measure(contender, path.stem, task, options.turns) for contender in STATIC]
+            rows += [measure(contender, path.stem, task, options.turns) for contender in CONTENDERS["int8"]]
     if rows:
         print_rows(f"int8, {options.samples} samples, {options.threads} threads", rows)
     networks = []
     for name in options.keras:
         with tempfile.TemporaryDirectory() as folder:
             task = keras_task(name, options.size, Path(folder), options.threads)
-            networks += [measure(contender, name, task, options.turns) for contender in DYNAMIC]
+            networks += [measure(contender, name, task, options.turns) for contender in CONTENDERS["dynamic"]]
     if networks:
         print_rows(f"dynamic range, {options.threads} threads", networks)
     if options.json is not None:

@@ -1,8 +1,8 @@
 """One contender of ``bench_quantize.py``, in a process of its own, so that time and memory are its own.
 
 Arguments: name of the contender, a JSON object. Prints one JSON object on the last line: ``seconds`` by step,
-``peak_mb`` (see `peak_mb`), ``idle_mb`` (the same before the first step), ``bytes`` of the result. A contender
-whose package is not installed prints ``missing``.
+``peak_mb`` (see `peak_mb`), ``idle_mb`` (the same before the first step), ``bytes`` of the result. One whose
+package is not installed prints ``missing``.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ def quantcore_static(task: dict[str, Any]) -> Report:
 
 def tensorflow_static(task: dict[str, Any]) -> Report:
     """Calibrate and quantize with TensorFlow's calibrator and MLIR quantizer: the converter's last steps."""
+    import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
     from tensorflow.lite.python.optimize import calibrator
 
@@ -88,8 +89,6 @@ def tensorflow_static(task: dict[str, Any]) -> Report:
         data = calibrator.add_intermediate_tensors(Path(task["model"]).read_bytes())
         calibrated = calibrator.Calibrator(data).calibrate(lambda: iter(samples))
     with report.step("quantize"):
-        import tensorflow as tf
-
         report.result = mlir_quantize(calibrated, input_data_type=tf.int8, output_data_type=tf.int8)
     return report
 
@@ -163,17 +162,19 @@ def peer_dynamic(task: dict[str, Any]) -> Report:
     return report
 
 
-STATIC: dict[str, Callable[[dict[str, Any]], Report]] = {
-    "quantcore": quantcore_static,
-    "converter": tensorflow_static,
-    "ai-edge-quantizer": peer_static,
-    "ai-edge-quantizer, profiler": peer_profiler,
-}
-DYNAMIC: dict[str, Callable[[dict[str, Any]], Report]] = {
-    "quantcore, from .tflite": quantcore_dynamic,
-    "quantcore, from Keras": quantcore_keras,
-    "converter": tensorflow_keras,
-    "ai-edge-quantizer, from .tflite": peer_dynamic,
+CONTENDERS: dict[str, dict[str, Callable[[dict[str, Any]], Report]]] = {
+    "int8": {
+        "quantcore": quantcore_static,
+        "converter": tensorflow_static,
+        "ai-edge-quantizer": peer_static,
+        "ai-edge-quantizer, profiler": peer_profiler,
+    },
+    "dynamic": {
+        "quantcore, from .tflite": quantcore_dynamic,
+        "quantcore, from Keras": quantcore_keras,
+        "converter": tensorflow_keras,
+        "ai-edge-quantizer, from .tflite": peer_dynamic,
+    },
 }
 
 
@@ -182,7 +183,7 @@ def main() -> None:
     task = json.loads(sys.argv[2])
     os.sched_setaffinity(0, range(task["threads"]))  # inherited by every thread and process
     try:
-        answer = (STATIC | DYNAMIC)[sys.argv[1]](task).line()
+        answer = CONTENDERS[task["mode"]][sys.argv[1]](task).line()
     except ModuleNotFoundError as error:
         answer = json.dumps({"missing": error.name})
     print(answer, flush=True)
