@@ -45,11 +45,12 @@ class Report:
 
 
 def peak_mb() -> float:
-    """Return the largest resident set so far in MB, plus that of the largest process that was started."""
-    # Not RUSAGE_SELF: that starts from what the parent process had.
+    """Return the largest resident set so far, in MB: this process's, or that of one that it started."""
+    # Not RUSAGE_SELF: that starts from what the parent process had. That of children starts so too, which is
+    # why it is not added.
     status = Path("/proc/self/status").read_text()
     own = int(status.partition("VmHWM:")[2].split()[0])
-    return (own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
 
 
 def samples_of(task: dict[str, Any]) -> list[list[np.ndarray]]:
