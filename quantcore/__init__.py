@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from quantcore.compare import compare
     from quantcore.flatbuffer import load, save
+    from quantcore.quantizer.quantize import quantize_model
     from quantcore.runtime import Interpreter
     from quantcore.verify import verify
 
@@ -60,6 +61,7 @@ __all__ = [
     "kernels",
     "load",
     "quantize",
+    "quantize_model",
     "quantize_multiplier",
     "requantize",
     "save",
@@ -74,6 +76,7 @@ _MODULE_OF = {
     "dequantize": "affine",
     "load": "flatbuffer",
     "quantize": "affine",
+    "quantize_model": "quantizer.quantize",
     "quantize_multiplier": "affine",
     "requantize": "affine",
     "save": "flatbuffer",

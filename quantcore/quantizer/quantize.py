@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from quantcore.calibration import Ranges, collect_ranges
@@ -17,6 +18,7 @@ from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.checks import STATIC, check_dataset, check_float_model
+from quantcore.quantizer.finish import finish
 from quantcore.quantizer.recipe import RecipeSource, read_recipe
 from quantcore.quantizer.refusal import refuse_float, without_form
 from quantcore.quantizer.settings import Settings
@@ -65,7 +67,7 @@ def quantize_model(
     allow_float: bool = False,
     per_channel: bool = True,
     per_channel_dense: bool = True,
-    num_threads: int = 1,
+    num_threads: int | None = None,
     advance: Advance | None = None,
     account: Account | None = None,
 ) -> Model:
@@ -100,8 +102,9 @@ def quantize_model(
         Leave operators in float that have no quantized form. Otherwise a model that has such is refused.
     per_channel, per_channel_dense : bool
         One scale per channel of the weights, where TensorFlow Lite has that; of FULLY_CONNECTED.
-    num_threads : int
-        Threads of the calibration. Ranges of the engine ``quantcore`` do not depend on it.
+    num_threads : int, optional
+        Threads of the calibration by the engine ``quantcore``, whose ranges do not depend on it; default: one
+        per CPU.
     advance : callable, optional
         Called with the number of samples that have been seen since the last call.
     account : Account, optional
@@ -187,7 +190,7 @@ def find_ranges(
     engine: str = "quantcore",
     ranges: str = "clean",
     method: str = "min_max",
-    num_threads: int = 1,
+    num_threads: int | None = None,
     advance: Advance | None = None,
 ) -> Ranges:
     """Calibrate the model of a plan; see `quantize_model`."""
@@ -207,7 +210,12 @@ def given_ranges(planned: Plan, source: RangesSource) -> Ranges:
     """Return ranges that were found before, checked against the model of a plan."""
     if planned.methods:
         raise QuantizationError("the recipe chooses calibration methods, but the ranges are given")
-    ranges = source if isinstance(source, Ranges) else Ranges.load(source)
+    if not isinstance(source, Ranges):
+        if not Path(source).exists():
+            known = ", ".join(RANGES)
+            raise QuantizationError(f"ranges is {os.fspath(source)!r}; expected {known}, or a file of ranges")
+        source = Ranges.load(source)
+    ranges = source
     ranges.check(planned.model)
     return ranges
 
@@ -222,7 +230,7 @@ def apply(planned: Plan, ranges: Ranges | None, account: Account | None = None) 
     """
     account = Account() if account is None else account
     passes = import_module(f"quantcore.quantizer.{planned.settings.mode}")
-    model: Model = passes.quantize(planned.model, ranges, planned.settings, account)
+    draft = passes.quantize(planned.model, ranges, planned.settings, account)
     if planned.static:
         refuse_float(planned.model, planned.settings, account.kept_float)
-    return model
+    return finish(draft, planned.settings, account)

@@ -1,0 +1,288 @@
+"""`quantize_model`: what it takes, what it refuses before any work, what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import quantcore as qc
+from quantcore.errors import OracleUnavailable, QuantizationError
+from quantcore.flatbuffer import write_model
+from quantcore.graph import Model
+from quantcore.oracle import find_package
+from quantcore.quantizer import source
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.settings import IO_DTYPES
+from tests.ops.harness import op_model, tensor
+from tests.quantizer.float_nets import float_net, samples_for
+
+DATA = samples_for()
+
+
+def input_dtypes(model: Model) -> set[str]:
+    main = model.subgraphs[0]
+    return {main.tensors[t].dtype for t in (*main.inputs, *main.outputs)}
+
+
+# What it makes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "io"), [(m, io) for m, dtypes in IO_DTYPES.items() for io in (None, *dtypes)]
+)
+def test_every_mode_and_io_runs(mode: str, io: str | None) -> None:
+    data = DATA if mode in ("int8", "int16x8") else None
+    model = qc.quantize_model(float_net(), data, mode, io)
+    dtype = io or IO_DTYPES[mode][0]
+    assert input_dtypes(model) == {dtype}
+    main = model.subgraphs[0]
+    x = DATA[:1]
+    if dtype != "float32":
+        q = main.tensors[main.inputs[0]].quantization
+        x = qc.quantize(x, qc.QuantParams(q.scale[0], q.zero_point[0], dtype))
+    y = qc.Interpreter(model).run(x)
+    if dtype != "float32":
+        q = main.tensors[main.outputs[0]].quantization
+        y = qc.dequantize(y, qc.QuantParams(q.scale[0], q.zero_point[0], dtype))
+    expected = qc.Interpreter(float_net()).run(DATA[:1])
+    assert np.abs(y - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_the_float_model_is_not_changed_and_bytes_repeat(tmp_path: Path) -> None:
+    model = float_net("TANH")
+    before = write_model(model)
+    first, second = (write_model(qc.quantize_model(model, DATA)) for _ in range(2))
+    assert first == second
+    assert write_model(model) == before
+    path = tmp_path / "model.tflite"
+    path.write_bytes(before)
+    for same in (path, str(path), before):
+        assert write_model(qc.quantize_model(same, DATA)) == first
+
+
+def test_saved_ranges_give_the_same_model(tmp_path: Path) -> None:
+    model = float_net()
+    ranges = qc.calibration.collect_ranges(model, DATA)
+    ranges.save(tmp_path / "ranges.json")
+    expected = write_model(qc.quantize_model(model, DATA))
+    for given in (ranges, tmp_path / "ranges.json"):
+        assert write_model(qc.quantize_model(model, ranges=given)) == expected
+
+
+def test_edited_ranges_are_taken(tmp_path: Path) -> None:
+    model = float_net()
+    ranges = qc.calibration.collect_ranges(model, DATA)
+    (x,) = model.subgraphs[0].inputs
+    ranges[x] = replace(ranges[x], rmin=-1.0, rmax=1.0, method="given")
+    made = qc.quantize_model(model, ranges=ranges)
+    (t,) = made.subgraphs[0].inputs
+    assert made.subgraphs[0].tensors[t].quantization.scale[0] == np.float32(np.float32(2) / np.float32(255))
+
+
+def test_the_account_covers_every_quantized_tensor() -> None:
+    account = Account()
+    model = qc.quantize_model(float_net("TANH", "SIN"), DATA, allow_float=True, account=account)
+    tensors = model.subgraphs[0].tensors
+    assert set(account.tensors) == {t for t, tensor in enumerate(tensors) if tensor.is_quantized}
+    assert all(entry.rule for entry in account.tensors.values())
+    assert list(account.kept_float) == [2]
+
+
+def test_progress() -> None:
+    seen: list[int] = []
+    qc.quantize_model(float_net(), DATA, advance=seen.append)
+    assert sum(seen) == len(DATA)
+
+
+# Operators that stay float ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_operators_that_would_stay_float_are_listed(mode: str) -> None:
+    def data() -> Iterator[Any]:
+        raise AssertionError("refused before data is looked at")
+
+    with pytest.raises(QuantizationError) as error:
+        qc.quantize_model(float_net("SIN", "TANH", "COS"), data, mode)
+    for part in ("2 operators would stay float", "operator 1 (SIN, 'sin0')", "operator 3 (COS, 'cos2')"):
+        assert part in str(error.value)
+    for part in ("--allow-float", "allow_float=True", "recipe"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_allowed_or_chosen_float_operators(mode: str) -> None:
+    recipe = {"rules": [{"operators": ["SIN"], "precision": "float"}]}
+    first = qc.quantize_model(float_net("SIN", "TANH"), DATA, mode, allow_float=True)
+    chosen = qc.quantize_model(float_net("SIN", "TANH"), DATA, mode, recipe=recipe)
+    assert write_model(first) == write_model(chosen)
+    main = first.subgraphs[0]
+    dtype = {op.op: main.tensors[op.outputs[0]].dtype for op in main.operators}
+    assert dtype["SIN"] == "float32"
+    assert dtype["TANH"] == ("int8" if mode == "int8" else "int16")
+
+
+def test_a_recipe_chooses_methods() -> None:
+    recipe = {"rules": [{"tensors": "y", "calibration": "moving_average:0.5"}]}
+    usual, other = (qc.quantize_model(float_net(), DATA, recipe=r) for r in (None, recipe))
+    scales = [
+        [t.quantization.scale[0] for t in m.subgraphs[0].tensors if t.is_quantized] for m in (usual, other)
+    ]
+    assert sum(a != b for a, b in zip(*scales, strict=True)) == 1
+
+
+# What it refuses ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({}, "representative dataset"),
+        ({"mode": "int16x8"}, "representative dataset"),
+        ({"representative_dataset": DATA, "mode": "dynamic"}, "leave it out"),
+        ({"representative_dataset": DATA, "mode": "float16"}, "leave it out"),
+        ({"ranges": qc.calibration.Ranges(), "mode": "float16"}, "leave it out"),
+        ({"representative_dataset": DATA, "ranges": qc.calibration.Ranges()}, "give one of them"),
+        ({"representative_dataset": DATA, "mode": "int4"}, "one of int8, int16x8, dynamic, float16"),
+        ({"representative_dataset": DATA, "io": "int16"}, "int8, uint8, float32"),
+        ({"representative_dataset": DATA, "engine": "torch"}, "quantcore"),
+        ({"representative_dataset": DATA, "method": "median"}, "min_max"),
+        ({"ranges": "cleen"}, "expected clean, converter, or a file"),
+        ({"representative_dataset": []}, "no samples"),
+        ({"representative_dataset": DATA[..., :2]}, "shape"),
+        ({"representative_dataset": np.full_like(DATA, np.nan)}, "NaN"),
+        ({"mode": "dynamic", "recipe": {"rules": [{"tensors": "*", "calibration": "min_max"}]}}, "calibrat"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(QuantizationError, match=re.escape(says)):
+        qc.quantize_model(float_net(), **arguments)
+
+
+@pytest.mark.parametrize("mode", list(IO_DTYPES))
+def test_a_quantized_model_is_refused(mode: str) -> None:
+    quantized = qc.quantize_model(float_net(), DATA, io="float32")
+    data = DATA if mode in ("int8", "int16x8") else None
+    with pytest.raises(QuantizationError, match=r"quantized already: tensor \d+ '\w.* \(int8\)"):
+        qc.quantize_model(quantized, data, mode)
+    halves = qc.quantize_model(float_net(), mode="float16")
+    with pytest.raises(QuantizationError, match=r"float16 weights already: tensor \d+"):
+        qc.quantize_model(halves, data, mode)
+
+
+def test_int8_weights_are_kept_by_int8_alone() -> None:
+    hybrid = qc.quantize_model(float_net(), mode="dynamic")
+    main = hybrid.subgraphs[0]
+    (weights,) = [t for t in main.tensors if t.dtype == "int8"]
+    made = qc.quantize_model(hybrid, DATA).subgraphs[0]
+    (kept,) = [t for t in made.tensors if t.name == weights.name]
+    np.testing.assert_array_equal(kept.data, weights.data)
+    for mode in ("int16x8", "dynamic", "float16"):
+        data = DATA if mode == "int16x8" else None
+        with pytest.raises(QuantizationError, match=f"int8 weights already: tensor .*{weights.name}"):
+            qc.quantize_model(hybrid, data, mode)
+
+
+def test_nothing_to_quantize() -> None:
+    integers = op_model("ABS", [tensor((1, 4), "int32")], [tensor((1, 4), "int32")])
+    with pytest.raises(QuantizationError, match="no float32 tensors"):
+        qc.quantize_model(integers, np.zeros((1, 4), np.int32))
+
+
+def test_ranges_of_another_model() -> None:
+    ranges = qc.calibration.collect_ranges(float_net("TANH", "SIN"), DATA)
+    with pytest.raises(QuantizationError, match="do not belong"):
+        qc.quantize_model(float_net("SIN", "TANH"), ranges=ranges, allow_float=True)
+
+
+def test_not_a_model() -> None:
+    with pytest.raises(QuantizationError, match=r"is a dict; expected .*SavedModel"):
+        qc.quantize_model({}, DATA)
+
+
+# Keras, and no TensorFlow -------------------------------------------------------------------------------
+
+
+def test_keras_files_without_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*arguments: Any) -> bytes:
+        raise OracleUnavailable("tensorflow is not installed")
+
+    monkeypatch.setattr(source, "convert", unavailable)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    (tmp_path / "net.keras").write_bytes(b"PK\x03\x04")
+    (tmp_path / "net.h5").write_bytes(b"\x89HDF\r\n")
+    for name in ("saved", "net.keras", "net.h5"):
+        with pytest.raises(OracleUnavailable, match=rf"{name} first: .*float \.tflite"):
+            qc.quantize_model(tmp_path / name, DATA)
+
+
+KERAS = """
+import sys, keras, numpy as np
+import quantcore as qc
+from keras.layers import Conv2D, Dense, Flatten, Input
+keras.utils.set_random_seed(0)
+net = keras.Sequential([Input((8, 8, 1)), Conv2D(4, 3), Flatten(), Dense(40)], name="net")
+net.save("net.keras")
+net.save("net.h5")
+net.export("saved")
+data = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
+for number, source in enumerate([net, "net.keras", "net.h5", "saved"]):
+    qc.save(qc.quantize_model(source, data), f"{number}.tflite")
+"""
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_keras(tmp_path: Path) -> None:
+    try:
+        find_package("tensorflow")
+    except OracleUnavailable as error:
+        pytest.skip(str(error))
+    subprocess.run([sys.executable, "-c", KERAS], check=True, cwd=tmp_path, capture_output=True)
+    first, *others = ((tmp_path / f"{n}.tflite").read_bytes() for n in range(4))
+    assert input_dtypes(qc.load(first)) == {"int8"}
+    assert others[:2] == [first, first]
+    assert input_dtypes(qc.load(others[2])) == {"int8"}
+
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "keras", "tf_keras", "ai_edge_litert", "tflite_micro"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+import numpy as np
+import quantcore as qc
+from quantcore.samples import random_samples
+
+for path in sys.argv[1:]:
+    model = qc.load(path)
+    samples = random_samples(model, 0, 2, 0)
+    for mode in ("int8", "int16x8", "dynamic", "float16"):
+        made = qc.quantize_model(path, samples if mode.startswith("int") else None, mode, allow_float=True)
+        qc.Interpreter(qc.load(qc.flatbuffer.write_model(made)))
+    print(path)
+try:
+    qc.quantize_model(path, samples, engine="tflite")
+except qc.OracleUnavailable:
+    print("no oracle")
+"""
+
+
+def test_without_tensorflow(models_dir: Path) -> None:
+    paths = [str(path) for path in sorted(models_dir.glob("*mlperf*float*.tflite"))]
+    assert paths
+    done = subprocess.run([sys.executable, "-c", BLOCKED, *paths], check=True, capture_output=True, text=True)
+    assert done.stdout.split("\n")[:-1] == [*paths, "no oracle"]
