@@ -38,7 +38,7 @@ def print_result(done: Done) -> None:
     console().print(fields(rows))
     kept = kept_float(done.planned.model, done.account)
     if kept:
-        title = f"{len(kept)} operators stay float"
+        title = f"operators that stay float: {len(kept)}"
         listing = table("#", "operator", "output", "why", title=title, right=("#",))
         for one in kept[:FEW]:
             listing.add_row(str(one["index"]), one["op"], one["output"] or "", one["reason"])

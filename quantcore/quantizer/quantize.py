@@ -99,7 +99,8 @@ def quantize_model(
     recipe : Recipe, mapping or path, optional
         Operators that stay float, and other methods for some tensors; see docs/quantization/recipes.md.
     allow_float : bool
-        Leave operators in float that have no quantized form. Otherwise a model that has such is refused.
+        Leave operators in float that have no quantized form. Otherwise a model that has such is refused with
+        the list of them; but for mode int8 with `io` float32, which is no request for integers only.
     per_channel, per_channel_dense : bool
         One scale per channel of the weights, where TensorFlow Lite has that; of FULLY_CONNECTED.
     num_threads : int, optional

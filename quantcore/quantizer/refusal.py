@@ -29,6 +29,9 @@ def without_form(model: Model, settings: Settings) -> dict[int, str]:
 def refuse_float(model: Model, settings: Settings, kept_float: dict[int, str]) -> None:
     """Refuse operators that stay float, unless that was asked for.
 
+    int8 with float inputs and outputs is no request for integers only: as in TensorFlow Lite's converter,
+    operators without an int8 form are left in float.
+
     Parameters
     ----------
     model : Model
@@ -42,7 +45,7 @@ def refuse_float(model: Model, settings: Settings, kept_float: dict[int, str]) -
     QuantizationError
         With the whole list: index, kind, output, reason.
     """
-    if settings.allow_float:
+    if settings.allow_float or (settings.mode, settings.io) == ("int8", "float32"):
         return
     main = model.subgraphs[0]
     unasked = [index for index in sorted(kept_float) if index not in settings.float_operators]

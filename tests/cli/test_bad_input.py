@@ -16,6 +16,7 @@ COMMANDS = {
     "verify": [],
     "evaluate": ["--data", "DATA"],
     "bench": ["--alone"],
+    "quantize": ["-o", "OUT/model.tflite", "--random-samples", "1"],
 }
 
 

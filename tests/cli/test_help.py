@@ -16,7 +16,7 @@ COMMANDS = {path.stem for path in Path(quantcore.__path__[0], "cli").glob("[a-z]
 
 
 def test_commands_are_there() -> None:
-    assert {"inspect", "run", "verify", "evaluate", "demo", "bench"} <= COMMANDS
+    assert {"inspect", "run", "verify", "evaluate", "demo", "bench", "quantize"} <= COMMANDS
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

@@ -118,6 +118,15 @@ def test_operators_that_would_stay_float_are_listed(mode: str) -> None:
         assert part in str(error.value)
 
 
+def test_float_ends_are_no_request_for_integers_only() -> None:
+    made, allowed = (
+        qc.quantize_model(float_net("SIN"), DATA, io="float32", allow_float=flag) for flag in (False, True)
+    )
+    assert write_model(made) == write_model(allowed)
+    with pytest.raises(QuantizationError, match="would stay float"):
+        qc.quantize_model(float_net("SIN"), DATA, "int16x8", "float32")
+
+
 @pytest.mark.parametrize("mode", ["int8", "int16x8"])
 def test_allowed_or_chosen_float_operators(mode: str) -> None:
     recipe = {"rules": [{"operators": ["SIN"], "precision": "float"}]}
