@@ -33,12 +33,12 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
         A value without a range has the parameters that its neighbours give it, or stays float.
     settings : Settings
     account : Account
-        Is filled in.
+        Is filled in; whether operators may stay float is the caller's to say (`quantcore.quantizer.refusal`).
 
     Raises
     ------
     QuantizationError
-        No ranges; an integer model was asked for and operators would stay float (the message lists them all).
+        No ranges, or one that gives no scale.
     """
     if ranges is None:
         raise QuantizationError("the mode 'int8' needs the ranges of the tensors; calibrate the model first")
@@ -48,8 +48,6 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     found = propagate(graph, fixed, settings)
     decisions = Decisions(found, settings)
     account.kept_float.update(decisions.reasons)
-    if decisions.reasons and settings.io != "float32" and not settings.allow_float:
-        raise QuantizationError(_refusal(graph, decisions.reasons))
     main = canonicalize(Rewrite(found, decisions, settings.io, account).run())
     draft.subgraphs[0] = main
     for signature in draft.signatures:
@@ -63,18 +61,6 @@ def _params(graph: FloatGraph, ranges: Ranges, t: int) -> QuantParams:
         return choose_qparams(ranges[t].rmin, ranges[t].rmax)
     except QuantizationError as error:
         raise QuantizationError(f"tensor {t} ({graph.tensor(t).name!r}): {error}") from None
-
-
-def _refusal(graph: FloatGraph, reasons: dict[int, str]) -> str:
-    lines = []
-    for i, reason in sorted(reasons.items()):
-        op = graph.operators[i]
-        output = graph.tensor(op.outputs[0]).name if op.outputs else ""
-        lines.append(f"  operator {i} ({op.name}), output {output!r}: {reason}")
-    return (
-        f"{len(lines)} of {len(graph.operators)} operators would stay float, but an integer model was asked "
-        "for; allow_float=True leaves them float, and so does io='float32':\n" + "\n".join(lines)
-    )
 
 
 def _renumbered(names: dict[str, int], before: tuple[int, ...], after: tuple[int, ...]) -> dict[str, int]:
