@@ -67,7 +67,9 @@ def quantcore_static(task: dict[str, Any]) -> Report:
     from quantcore.quantizer import int8  # noqa: F401 (imported before the clock runs)
     from quantcore.quantizer.quantize import apply, plan
     from quantcore.quantizer.settings import Settings
+    from quantcore.runtime.lowering import load_operators
 
+    load_operators()  # imports the modules of all operators
     samples = samples_of(task)
     report = Report()
     with report.step("calibrate"):
@@ -121,7 +123,9 @@ def quantcore_dynamic(task: dict[str, Any]) -> Report:
     from quantcore.quantizer import dynamic  # noqa: F401 (as above)
     from quantcore.quantizer.quantize import apply, plan
     from quantcore.quantizer.settings import Settings
+    from quantcore.runtime.lowering import load_operators
 
+    load_operators()
     report = Report()
     with report.step("quantize"):
         report.result = write_model(apply(plan(read_model(task["model"]), Settings("dynamic")), None))
