@@ -180,7 +180,7 @@ def make_plan(asked: Asked) -> tuple[Plan, int]:
     file = tflite_source(asked.model)
     model = read_model(file)
     model.source = asked.model
-    size = len(file) if isinstance(file, bytes) else file.stat().st_size
+    size = file.stat().st_size if isinstance(file, Path) else len(file)
     return plan(model, settings, asked.recipe), size
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["print_result"]
 
-NAME_WIDTH = 28  # of a tensor's name, on a terminal
+# Of a tensor's name: converters join those of all layers that went into it
+NAME_WIDTH, NARROW_NAME_WIDTH, WIDE = 48, 16, 150
 FEW = 20  # operators that stayed float, listed
 
 
@@ -52,7 +53,7 @@ def calibration(found: dict[str, object]) -> str:
     if "data" not in found:
         return f"ranges of {found['ranges']}"
     how = f"engine {found['engine']}, ranges {found['ranges']}, {found['method']}"
-    return f"{found['samples']} samples of {found['data']}; {how}"
+    return f"{found['samples']} samples ({found['data']}); {how}"
 
 
 def print_rows(rows: Sequence[TensorAccount]) -> None:
@@ -61,7 +62,7 @@ def print_rows(rows: Sequence[TensorAccount]) -> None:
     right = ("#", "zero", "clipped", "SQNR")
     result = table("#", "tensor", "dtype", "range", "scale", "zero", "clipped", "SQNR", "rule",
                    title="where each number came from (SQNR in dB, end to end)", right=right)  # fmt: skip
-    room = NAME_WIDTH if screen.width < 200 else screen.width
+    room = NAME_WIDTH if screen.width >= WIDE else NARROW_NAME_WIDTH
     for row in rows:
         rule = row.rule if row.source is None else f"{row.rule} ({short(row.source, room)})"
         result.add_row(

@@ -63,8 +63,8 @@ def command(as_json: bool, **options: Any) -> None:
 
     The first two need the ranges of activations: --data with samples of real inputs, some hundred are
     enough, or --ranges with a file that --save-ranges wrote. Operators without a quantized form are refused
-    with the list of them, unless --allow-float (or --mode int8 --io float32). With --explain and --report, float and quantized
-    model are compared tensor by tensor. Files appear whole or not at all.
+    with the list of them, unless --allow-float (or --mode int8 --io float32). With --explain and --report,
+    float and quantized model are compared tensor by tensor. Files appear whole or not at all.
     """
     from quantcore.cli._output import print_json
     from quantcore.cli._quantize_job import Asked, quantize

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from quantcore.calibration import Ranges, collect_ranges
+from quantcore.calibration.methods import Method
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
@@ -40,13 +41,13 @@ class Plan:
     model : Model
         The float model.
     settings : Settings
-    methods : dict of int to str
+    methods : dict of int to method
         Calibration methods by tensor, where a recipe asks for another than the usual one.
     """
 
     model: Model
     settings: Settings
-    methods: dict[int, str] = field(default_factory=dict)
+    methods: dict[int | str, Method] = field(default_factory=dict)
 
     @property
     def static(self) -> bool:
@@ -169,7 +170,7 @@ def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -
         The model is quantized already, the recipe does not fit it, or operators would stay float.
     """
     check_float_model(model, settings)
-    methods: dict[int, str] = {}
+    methods: dict[int | str, Method] = {}
     if recipe is not None:
         choices = read_recipe(recipe).choices(model)
         methods = choices.methods

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from quantcore.calibration.methods import make_tracker
+from quantcore.calibration.methods import Method, make_tracker
 from quantcore.errors import QuantizationError
 from quantcore.flatbuffer.schema import OPERATORS
 from quantcore.graph import Model, Subgraph
@@ -60,12 +60,12 @@ class Choices:
     ----------
     float_operators : frozenset of int
         Operators of the main subgraph that are to stay float.
-    methods : dict of int to str
+    methods : dict of int to method
         Calibration method by tensor, for those that do not have the usual one.
     """
 
     float_operators: frozenset[int] = frozenset()
-    methods: dict[int, str] = field(default_factory=dict)
+    methods: dict[int | str, Method] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Recipe:
         """
         main = model.subgraphs[0]
         floats: set[int] = set()
-        methods: dict[int, str] = {}
+        methods: dict[int | str, Method] = {}
         for position, rule in enumerate(self.rules):
             chosen = chosen_operators(rule, main)
             tensors = chosen_tensors(rule, main, chosen)
