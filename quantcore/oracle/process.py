@@ -48,13 +48,21 @@ def find_package(package: str | None = None) -> str:
         raise OracleUnavailable(f"unknown oracle package {package!r}; known: {', '.join(PACKAGES)}")
     wanted = [package] if package is not None else DEFAULTS
     for name in wanted:
-        if importlib.util.find_spec(name) is not None:
+        if is_installed(name):
             return name
     names = " or ".join(PACKAGES[name] for name in wanted)
     raise OracleUnavailable(
         f"the oracle needs {names}, which is not installed; install it (extra {EXTRAS[wanted[0]]!r} of "
         "quantcore-tflite)"
     )
+
+
+def is_installed(package: str) -> bool:
+    """Whether Python finds a package; an import hook that forbids it counts as no."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # ValueError: a stand-in module without a spec
+        return False
 
 
 class WorkerProcess:
