@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from quantcore.flatbuffer.schema import TABLES, options_table
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 
 __all__ = ["Agreement", "compare_structure"]
@@ -167,10 +168,13 @@ def operator_differences(ours: Operator, theirs: Operator, versions: bool = True
     """Return how two operators differ, apart from their operands."""
     if ours.name != theirs.name:
         return [f"{ours.name} and {theirs.name}"]
+    table = options_table(ours.op)
+    defaults = TABLES[table].defaults if table else {}
+    a, b = (defaults | op.options for op in (ours, theirs))
     found = [
-        f"{name} {ours.options.get(name)!r} and {theirs.options.get(name)!r}"
-        for name in sorted(ours.options.keys() | theirs.options.keys())
-        if ours.options.get(name) != theirs.options.get(name)
+        f"{name} {a.get(name)!r} and {b.get(name)!r}"
+        for name in sorted(a.keys() | b.keys())
+        if a.get(name) != b.get(name)
     ]
     if versions and ours.version != theirs.version:
         found.append(f"version {ours.version} and {theirs.version}")
