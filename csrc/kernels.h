@@ -13,6 +13,7 @@
 #include "quantcore/fft.h"
 #include "quantcore/fully_connected.h"
 #include "quantcore/embedding_lookup.h"
+#include "quantcore/histogram.h"
 #include "quantcore/indexing.h"
 #include "quantcore/interpolate.h"
 #include "quantcore/l2_normalization.h"
