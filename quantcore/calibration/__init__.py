@@ -6,7 +6,12 @@ model (`collect_ranges` finds them), to be inspected, edited, saved as JSON and 
 """
 
 from quantcore.calibration.collect import collect_ranges
+from quantcore.calibration.entropy import Entropy
+from quantcore.calibration.mse import MSE
+from quantcore.calibration.percentile import Percentile
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.calibration.trackers import MinMax, MovingAverage
 
-__all__ = ["MinMax", "MovingAverage", "Ranges", "TensorRange", "collect_ranges"]
+__all__ = [
+    "MSE", "Entropy", "MinMax", "MovingAverage", "Percentile", "Ranges", "TensorRange", "collect_ranges",
+]  # fmt: skip

@@ -154,7 +154,7 @@ def as_range(ends: np.ndarray | None, axis: int | None) -> Ends:
     return ends[0].copy(), ends[1].copy()
 
 
-def describe(tracker: MinMax | MovingAverage) -> str:
+def describe(tracker: Any) -> str:
     """Return what a tracker has seen, in a few words."""
     try:
         low, high = tracker.range()
@@ -181,25 +181,36 @@ def widen(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.stack([np.minimum(a[0], b[0]), np.maximum(a[1], b[1])])
 
 
-def measure(x: Any, axis: int | None) -> np.ndarray | None:
-    """Return the ends of the range of `x` as float32 of shape (2, channels); None if it is empty."""
+def checked_array(x: Any, axis: int | None) -> tuple[np.ndarray, int | None, int]:
+    """Return `x` as an array of real numbers, `axis` counted from the front, and the number of channels."""
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise QuantizationError(f"x is {array.dtype}; expected real numbers")
-    channels = 1
-    if axis is not None:
-        axis = resolve_axis(axis, array.ndim)
-        channels = array.shape[axis]
+    if axis is None:
+        return array, None, 1
+    axis = resolve_axis(axis, array.ndim)
+    return array, axis, array.shape[axis]
+
+
+def measure(x: Any, axis: int | None) -> np.ndarray | None:
+    """Return the ends of the range of `x` as float32 of shape (2, channels); None if it is empty."""
+    array, axis, channels = checked_array(x, axis)
     if array.size == 0:
         return None
-    ends = np.empty((2, channels), np.float32)
-    ends[0], ends[1] = np.inf, -np.inf
+    ends = no_ends(channels)
     try:
         for view, position in blocks(array, axis):
             outer, count, inner = channel_view(view.shape, position)
             kernels.min_max_call(outer=outer, channels=count, inner=inner)([view], [ends])
     except KernelError:
         raise not_finite(array) from None
+    return ends
+
+
+def no_ends(channels: int) -> np.ndarray:
+    """Return the ends of ranges that hold nothing yet, which the kernels widen."""
+    ends = np.empty((2, channels), np.float32)
+    ends[0], ends[1] = np.inf, -np.inf
     return ends
 
 
