@@ -133,7 +133,7 @@ def to_ranges(subgraph: Subgraph, methods: Mapping[int, Method], observation: Ob
     """Return an observation as `Ranges`, in the order of the tensors."""
     found = Ranges()
     for t in sorted(observation.seen):
-        low, high = observation.narrowed.get(t, observation.seen[t])
+        low, high, clipped = observation.narrowed.get(t, (*observation.seen[t], None))
         found[t] = TensorRange(
             subgraph.tensors[t].name,
             low,
@@ -141,5 +141,6 @@ def to_ranges(subgraph: Subgraph, methods: Mapping[int, Method], observation: Ob
             observation.samples,
             method_text(methods[t]),
             *observation.seen[t],
+            clipped,
         )
     return found

@@ -13,8 +13,16 @@ import numpy as np
 
 from quantcore.calibration.dataset import Sample
 from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
-from quantcore.calibration.methods import IN_ORDER, MIN_MAX, Method, Tracker, make_tracker, method_name
-from quantcore.calibration.observation import Ends, Observation, check_finite
+from quantcore.calibration.methods import (
+    IN_ORDER,
+    MIN_MAX,
+    Method,
+    Tracker,
+    make_tracker,
+    method_name,
+    narrow,
+)
+from quantcore.calibration.observation import Ends, Narrowed, Observation, check_finite
 from quantcore.graph import Model
 from quantcore.numerics import get_profile
 
@@ -147,11 +155,10 @@ def merged(lanes: list[Lane], methods: Mapping[int, Method], count: int) -> Obse
         for t, (low, high) in ends.items():
             before = seen.get(t, (np.inf, -np.inf))
             seen[t] = min(low, before[0]), max(high, before[1])
-    narrowed: dict[int, Ends] = {}
+    narrowed: dict[int, Narrowed] = {}
     for t, tracker in lanes[0].trackers.items():
         for lane in lanes[1:]:
             tracker.merge(lane.trackers[t])
         if t in seen:
-            low, high = tracker.range()
-            narrowed[t] = float(low), float(high)
+            narrowed[t] = narrow(tracker)
     return Observation(count, seen, narrowed)

@@ -9,7 +9,7 @@ import numpy as np
 
 from quantcore.calibration.dataset import MAIN, Sample
 from quantcore.calibration.methods import MIN_MAX, Method, method_name
-from quantcore.calibration.observation import Ends, Observation, not_finite
+from quantcore.calibration.observation import Ends, Narrowed, Observation, not_finite
 from quantcore.flatbuffer import write_model
 from quantcore.graph import Model, Subgraph
 from quantcore.oracle import Oracle
@@ -47,7 +47,7 @@ def observe(
             feed(worker, subgraph, sample, count - 1)
         _, (seen, narrowed) = worker.request({"command": "ranges"}, [], "collecting ranges")
     found = {t: as_ends(ends) for t, ends in zip(tensors, seen, strict=True) if ends[0] <= ends[1]}
-    ranges = {t: as_ends(ends) for t, ends in zip(special, narrowed, strict=True) if t in found}
+    ranges = {t: as_narrowed(row) for t, row in zip(special, narrowed, strict=True) if t in found}
     return Observation(count, found, ranges)
 
 
@@ -68,3 +68,9 @@ def run_order(subgraph: Subgraph, methods: Mapping[int, Method]) -> list[int]:
 def as_ends(ends: np.ndarray) -> Ends:
     """Return a row of two numbers as floats."""
     return float(ends[0]), float(ends[1])
+
+
+def as_narrowed(row: np.ndarray) -> Narrowed:
+    """Return a row of two numbers and a share, NaN where it is not known."""
+    share = float(row[2])
+    return *as_ends(row), None if np.isnan(share) else share

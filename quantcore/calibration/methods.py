@@ -7,6 +7,11 @@ from fnmatch import fnmatchcase
 from inspect import signature
 from typing import Any, Protocol
 
+from quantcore.calibration.entropy import Entropy
+from quantcore.calibration.histogram import HistogramTracker
+from quantcore.calibration.mse import MSE
+from quantcore.calibration.observation import Narrowed
+from quantcore.calibration.percentile import Percentile
 from quantcore.calibration.trackers import MinMax, MovingAverage
 from quantcore.errors import QuantizationError
 from quantcore.graph import Subgraph
@@ -20,12 +25,13 @@ __all__ = [
     "make_tracker",
     "method_name",
     "method_text",
+    "narrow",
 ]
 
 MIN_MAX = "min_max"
 
 # A name, alone or with the arguments of its tracker: "percentile:99.99" (the first one),
-# "moving_average:momentum=0.9", {"method": "moving_average", "momentum": 0.9}
+# "percentile:99.99,bins=8192", {"method": "moving_average", "momentum": 0.9}
 Method = str | Mapping[str, Any]
 
 
@@ -42,7 +48,13 @@ class Tracker(Protocol):
         """Return ``(rmin, rmax)``."""
 
 
-METHODS: dict[str, Callable[..., Tracker]] = {MIN_MAX: MinMax, "moving_average": MovingAverage}
+METHODS: dict[str, Callable[..., Tracker]] = {
+    MIN_MAX: MinMax,
+    "moving_average": MovingAverage,
+    "percentile": Percentile,
+    "mse": MSE,
+    "entropy": Entropy,
+}
 IN_ORDER = frozenset({"moving_average"})  # whose range depends on the order of the samples
 
 
@@ -55,9 +67,9 @@ def method_name(method: Method) -> str:
         There is no such method; the message lists the known ones.
     """
     name = method.partition(":")[0] if isinstance(method, str) else method.get("method")
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise QuantizationError(f"calibration method {name!r} is unknown; known: {', '.join(METHODS)}")
-    return str(name)
+    return name
 
 
 def method_arguments(method: Method) -> dict[str, Any]:
@@ -66,17 +78,21 @@ def method_arguments(method: Method) -> dict[str, Any]:
     Raises
     ------
     QuantizationError
-        Unknown method; in the form of a text, arguments that are no numbers.
+        Unknown method; in the form of a text, arguments that are no numbers where numbers are expected.
     """
     name = method_name(method)
     if not isinstance(method, str):
         return {key: value for key, value in method.items() if key != "method"}
-    first = next(iter(signature(METHODS[name]).parameters))
+    parameters = signature(METHODS[name]).parameters
+    first = next(iter(parameters))
     given = method.partition(":")[2]
     arguments: dict[str, Any] = {}
     for position, part in enumerate(given.split(",") if ":" in method else []):
         key, equals, text = part.rpartition("=")
         key = key if equals or position else first
+        if text and key in parameters and isinstance(parameters[key].default, str):
+            arguments[key] = text
+            continue
         try:
             arguments[key] = int(text) if text.strip().isdigit() else float(text)
         except ValueError:
@@ -101,13 +117,23 @@ def make_tracker(method: Method) -> Tracker:
     Raises
     ------
     QuantizationError
-        Unknown method, or arguments that it does not take.
+        Unknown method, or arguments that it does not take. A tensor of a model has one range, so `axis` is
+        none of them.
     """
     name, arguments = method_name(method), method_arguments(method)
+    if "axis" in arguments:
+        raise QuantizationError(f"calibration method {name!r} does not take axis: a tensor has one range")
     try:
         return METHODS[name](**arguments)
     except TypeError as error:
         raise QuantizationError(f"calibration method {name!r} does not take {arguments}: {error}") from None
+
+
+def narrow(tracker: Tracker) -> Narrowed:
+    """Return the range of a tracker, and the share of its values that lie outside, where it knows."""
+    low, high = tracker.range()
+    share = tracker.clipped(low, high) if isinstance(tracker, HistogramTracker) else None
+    return float(low), float(high), share
 
 
 def choose_methods(

@@ -11,6 +11,7 @@ from quantcore.graph import Subgraph
 
 __all__ = [
     "Ends",
+    "Narrowed",
     "Observation",
     "check_finite",
     "describe_not_finite",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 Ends = tuple[float, float]
+Narrowed = tuple[float, float, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,14 @@ class Observation:
     samples : int
     seen : dict of int to (float, float)
         Smallest and largest value of each tensor that had elements.
-    narrowed : dict of int to (float, float)
-        Range of each tensor whose method is another than ``min_max``.
+    narrowed : dict of int to (float, float, float or None)
+        Of each tensor whose method is another than ``min_max``: its range, and the share of its values that
+        lie outside, where that is known.
     """
 
     samples: int
     seen: dict[int, Ends]
-    narrowed: dict[int, Ends]
+    narrowed: dict[int, Narrowed]
 
 
 def observed_tensors(subgraph: Subgraph) -> list[int]:

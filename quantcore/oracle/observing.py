@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from quantcore.calibration.methods import make_tracker
+from quantcore.calibration.methods import make_tracker, narrow
 from quantcore.calibration.observation import describe_not_finite
 from quantcore.errors import KernelError
 from quantcore.kernels.min_max import min_max_call
@@ -53,13 +53,16 @@ class Observing:
         return reply
 
     def result(self) -> Message:
-        """Return the ends of all tensors, shape (tensors, 2), and the ranges by their methods, likewise."""
+        """Return the ends of all tensors, shape (tensors, 2), and by their methods ranges and shares outside.
+
+        The latter have the shape (trackers, 3); NaN stands for a share that is not known.
+        """
         seen = np.array([self.ends[t][:, 0] for t in self.tensors], np.float32).reshape(-1, 2)
         narrowed = [
-            tracker.range() if self.ends[t][0] <= self.ends[t][1] else (0, 0)
+            narrow(tracker) if self.ends[t][0] <= self.ends[t][1] else (0, 0, None)
             for t, tracker in self.trackers.items()
         ]
-        return {"status": "ok"}, [seen, np.array(narrowed, np.float64).reshape(-1, 2)]
+        return {"status": "ok"}, [seen, np.array(narrowed, np.float64).reshape(-1, 3)]
 
     def _prepare(self, shapes: list[tuple[int, ...]]) -> None:
         if shapes == self.shapes:

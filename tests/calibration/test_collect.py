@@ -110,6 +110,25 @@ def test_methods_are_chosen_by_index_and_pattern(samples: np.ndarray) -> None:
     assert (found[4].rmin, found[4].rmax) == tracker.range()
     assert found[4].seen_max is not None
     assert found[4].seen_max > found[4].rmax
+    assert found[4].clipped is None
+
+
+def test_methods_on_histograms(samples: np.ndarray) -> None:
+    model = residual()
+    methods = {4: "percentile:90", 3: "mse:int4", 2: "entropy:bins=2048"}
+    found = collect_ranges(model, samples, methods=methods, num_threads=2)
+    assert [found[t].method for t in (4, 3, 2)] == [
+        "percentile:percentile=90",
+        "mse:dtype=int4",
+        "entropy:bins=2048",
+    ]
+    tracker = qc.calibration.Percentile(90)
+    for x in samples:
+        tracker.update(qc.Interpreter(model).run(x))
+    assert (found[4].rmin, found[4].rmax) == tracker.range()
+    assert (found[4].seen_min, found[4].seen_max) == (tracker.seen_min, tracker.seen_max)
+    assert found[4].clipped == tracker.clipped(*tracker.range()) > 0
+    assert qc.calibration.Ranges.from_json(found.to_json()) == found
 
 
 @pytest.mark.parametrize("text", ["moving_average:0.5", "moving_average:momentum=0.5"])

@@ -154,7 +154,7 @@ def test_methods_run_beside_the_model() -> None:
     for sample in samples:
         tracker.update(get_oracle().sibling("BUILTIN_WITHOUT_DEFAULT_DELEGATES").run_all(model, sample)[t])
     assert (found[t].rmin, found[t].rmax) == tracker.range()
-    assert [r.method for r in found.values()].count("moving_average") == 1
+    assert [r.method for r in found.values()].count("moving_average:momentum=0.5") == 1
 
 
 def test_resized_to_the_first_sample() -> None:

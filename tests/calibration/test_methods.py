@@ -1,0 +1,66 @@
+"""Calibration methods by name, and what a name may be followed by."""
+
+import numpy as np
+import pytest
+
+from quantcore.calibration import MSE, Entropy, MinMax, MovingAverage, Percentile
+from quantcore.calibration.methods import METHODS, make_tracker, method_text, narrow
+from quantcore.errors import QuantizationError
+
+
+@pytest.mark.parametrize(
+    ("method", "expected", "text"),
+    [
+        ("min_max", MinMax(), "min_max"),
+        ("moving_average:0.9", MovingAverage(0.9), "moving_average:momentum=0.9"),
+        ("percentile", Percentile(99.99), "percentile"),
+        ("percentile:99.9", Percentile(99.9), "percentile:percentile=99.9"),
+        ("percentile:99,bins=64", Percentile(99, bins=64), "percentile:percentile=99,bins=64"),
+        ("mse", MSE(), "mse"),
+        ("mse:int16", MSE("int16"), "mse:dtype=int16"),
+        ("entropy:int4", Entropy("int4"), "entropy:dtype=int4"),
+        ("entropy:bins=2048,dtype=int4", Entropy("int4", bins=2048), "entropy:bins=2048,dtype=int4"),
+        ({"method": "mse", "bins": 64}, MSE(bins=64), "mse:bins=64"),
+    ],
+)
+def test_a_name_is_a_tracker(method, expected, text):
+    assert repr(make_tracker(method)) == repr(expected)
+    assert method_text(method) == text
+    assert repr(make_tracker(text)) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("max", "'max' is unknown; known: min_max, moving_average, percentile, mse, entropy"),
+        (":99", "'' is unknown"),
+        ({}, "None is unknown"),
+        ({"method": ["mse"]}, "is unknown"),
+        ("percentile:", "'' is not percentile or name=number"),
+        ("percentile:a lot", "'a lot' is not percentile or name=number"),
+        ("percentile:nan", "percentile is nan"),
+        ("percentile:101", "percentile is 101"),
+        ("percentile:99,bins=1000", "bins is 1000; expected a power of two"),
+        ("percentile:99,bins=64.5", "bins is 64.5"),
+        ("mse:float", "dtype is 'float'"),
+        ("mse:", "'' is not dtype"),
+        ({"method": "mse", "speed": 1}, "does not take"),
+        ({"method": "percentile", "percentile": "x"}, "does not take"),
+        ({"method": "mse", "axis": 1}, "does not take axis"),
+        ("min_max:1", "does not take axis"),
+    ],
+)
+def test_what_is_refused(method, words):
+    with pytest.raises(QuantizationError, match=words):
+        make_tracker(method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_range_and_share_outside(method):
+    tracker = make_tracker(method)
+    x = np.random.default_rng(0).standard_normal(1000)
+    tracker.update(x)
+    low, high, share = narrow(tracker)
+    assert -4 < low < high < 4
+    if share is not None:
+        assert abs(share - ((x < low) | (x > high)).mean()) < 0.002
