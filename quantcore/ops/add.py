@@ -82,7 +82,7 @@ def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     page="add",
     multipliers=add_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, int16_constants=True, version=add_version, int16x8_version=2),
+    quantization=replace(OWN_SCALE, version=add_version, int16x8_version=2),
 )
 def lower_add(node: Node) -> KernelCall:
     """Lower ADD and SUB."""

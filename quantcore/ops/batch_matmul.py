@@ -94,7 +94,6 @@ def delegated(node: Node) -> bool:
     xnnpack=delegated,
     quantization=replace(
         OWN_SCALE,
-        int16_constants=True,
         dynamic_weights={1: None},
         asymmetric_quantize_inputs=True,
         version=batch_matmul_version,

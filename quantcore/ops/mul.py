@@ -70,7 +70,7 @@ def mul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     page="mul",
     multipliers=mul_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, int16_constants=True, version=mul_version, int16x8_version=2),
+    quantization=replace(OWN_SCALE, version=mul_version, int16x8_version=2),
 )
 def lower_mul(node: Node) -> KernelCall:
     """Lower MUL."""

@@ -47,8 +47,6 @@ class QuantizationRule:
         the axis of their channels; None: per tensor.
     bias : (int, int, int) or None
         Positions of the bias, and of the input and the weights whose scales multiply to its scale.
-    int16_constants : bool
-        In the mode int16x8, constants other than weights become int16; otherwise int8.
     dynamic_weights : mapping of int to (int or None)
         As `weights`, for the mode dynamic.
     dynamic_weights_together : bool
@@ -68,7 +66,6 @@ class QuantizationRule:
     fixed_output: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     weights: Mapping[int, int | None] = field(default_factory=dict)
     bias: tuple[int, int, int] | None = None
-    int16_constants: bool = False
     dynamic_weights: Mapping[int, int | None] = field(default_factory=dict)
     dynamic_weights_together: bool = False
     asymmetric_quantize_inputs: bool = False
@@ -81,12 +78,8 @@ OWN_SCALE = QuantizationRule(int8=True, int16=True)
 OWN_SCALE_INT8 = QuantizationRule(int8=True)
 
 # Data moves or is compared, so one scale serves all; as int16, outputs follow the input.
-SAME_SCALE = QuantizationRule(
-    int8=True, int16=True, same_scale=True, same_scale_int16="output", int16_constants=True
-)
+SAME_SCALE = QuantizationRule(int8=True, int16=True, same_scale=True, same_scale_int16="output")
 SAME_SCALE_INT8 = QuantizationRule(int8=True, same_scale=True)
 
 # As SAME_SCALE, of several inputs: as int16, these are brought to the scale of the output.
-JOINED = QuantizationRule(
-    int8=True, int16=True, same_scale=True, same_scale_int16="inputs", int16_constants=True
-)
+JOINED = QuantizationRule(int8=True, int16=True, same_scale=True, same_scale_int16="inputs")

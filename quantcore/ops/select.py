@@ -15,7 +15,7 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.ops.elementwise import MAX_MICRO_RANK
 from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import SAME_SCALE, SAME_SCALE_INT8
+from quantcore.ops.quantization_rule import JOINED, SAME_SCALE_INT8
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.version_rules import rank_of
 
@@ -52,7 +52,7 @@ def select_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     dtypes=SELECTED,
     max_version=4,
     page="select",
-    quantization={"SELECT": replace(SAME_SCALE, version=select_version), "SELECT_V2": SAME_SCALE_INT8},
+    quantization={"SELECT": replace(JOINED, version=select_version), "SELECT_V2": SAME_SCALE_INT8},
 )
 def lower_select(node: Node) -> KernelCall:
     """Lower SELECT, whose condition is of the inputs' shape or picks whole rows, and SELECT_V2."""

@@ -42,7 +42,7 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
     page="squared_difference",
     multipliers=squared_difference_multipliers,
     xnnpack=delegated_float,
-    quantization=replace(OWN_SCALE, int16_constants=True, version=by_dtype(int8=2), int16x8_version=2),
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2), int16x8_version=2),
 )
 def lower_squared_difference(node: Node) -> KernelCall:
     """Lower SQUARED_DIFFERENCE."""

@@ -89,7 +89,8 @@ def quantize_weights_int16x8(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return int8 codes and float32 scales of weights (mode int16x8).
 
-    ``scale = f32(range / 127)`` and ``inverse = f32(127 / range)``. A channel of zeros has the scale 0.0.
+    ``scale = f32(range / 127)`` and ``inverse = f32(127 / range)``. A channel of zeros has the scale 0.0;
+    weights that are all zero have the scale 1.0 per tensor.
 
     Parameters
     ----------
@@ -101,7 +102,10 @@ def quantize_weights_int16x8(
     limit = np.float32(127)
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(ranges == 0, np.float32(0), limit / ranges).astype(np.float32)
-    return _weight_codes(weights, inverse, axis), ranges / limit
+    scales = ranges / limit
+    if axis is None:
+        scales = np.where(ranges == 0, np.float32(1), scales)
+    return _weight_codes(weights, inverse, axis), scales
 
 
 def constant_qparams(constant: np.ndarray) -> QuantParams:
@@ -173,7 +177,8 @@ def guard_weight_ranges(bias: np.ndarray, input_scale: np.ndarray, ranges: np.nd
     """Return the ranges of weights, widened so that no bias exceeds half of int32 (mode int16x8).
 
     Where ``|bias| >= 0.5 * input scale * range / 127 * (2**31 - 1)``, the range becomes
-    ``f32(2 |bias| / (2**31 - 1) * f32(127 / input scale))``.
+    ``f32(2 |bias| / (2**31 - 1) * f32(127 / input scale))``, with the last quotient in float64 where float32
+    cannot hold it.
 
     Parameters
     ----------
@@ -189,7 +194,11 @@ def guard_weight_ranges(bias: np.ndarray, input_scale: np.ndarray, ranges: np.nd
         guarded = (largest / np.float32(limit)) >= 0.5 * np.float64(input_scale) * scales
     else:
         guarded = largest >= 0.5 * np.float64(input_scale) * scales * limit
-    wide = 2.0 * largest.astype(np.float64) / limit * np.float64(np.float32(127) / np.float32(input_scale))
+    with np.errstate(over="ignore"):
+        ratio = np.float64(np.float32(127) / np.float32(input_scale))
+    if not np.isfinite(ratio):  # the converter's ranges would be infinite, and the bias lost
+        ratio = 127 / np.float64(input_scale)
+    wide = np.minimum(2.0 * largest.astype(np.float64) / limit * ratio, np.finfo(np.float32).max)
     return np.where(guarded, wide.astype(np.float32), np.atleast_1d(ranges)).reshape(ranges.shape)
 
 

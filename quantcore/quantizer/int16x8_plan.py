@@ -1,0 +1,128 @@
+"""Which operators the mode int16x8 quantizes, and by which rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from quantcore.errors import QuantizationError
+from quantcore.graph import Operator
+from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.draft import Draft
+from quantcore.quantizer.settings import Settings
+from quantcore.runtime.lowering import load_operators
+
+__all__ = ["Step", "plan"]
+
+
+@dataclass(slots=True)
+class Step:
+    """An operator of the main subgraph, and what is to become of it.
+
+    Attributes
+    ----------
+    op : Operator
+        Of the draft: passes change its operands.
+    index : int
+        Its index in the float model.
+    rule : QuantizationRule or None
+        None where the operator stays as it is.
+    weights : dict of int to (int or None)
+        Positions of its weights, and the axis of their channels; None: per tensor.
+    activations : tuple of int
+        Positions of its other float operands, without the bias.
+    """
+
+    op: Operator
+    index: int
+    rule: QuantizationRule | None = None
+    weights: dict[int, int | None] = field(default_factory=dict)
+    activations: tuple[int, ...] = ()
+
+    def operand(self, position: int) -> int:
+        """Return the tensor at `position` among the inputs, -1 where it is omitted."""
+        return self.op.inputs[position] if position < len(self.op.inputs) else -1
+
+    def replace_operand(self, position: int, tensor: int) -> None:
+        """Have the operator read another tensor."""
+        self.op.inputs = (*self.op.inputs[:position], tensor, *self.op.inputs[position + 1 :])
+
+    def error(self, message: str) -> QuantizationError:
+        """Return the error that says what is wrong with the operator."""
+        return QuantizationError(f"operator {self.index} ({self.op.name}): {message}")
+
+
+def plan(draft: Draft, settings: Settings, account: Account) -> list[Step]:
+    """Return a step for each operator of the main subgraph.
+
+    Raises
+    ------
+    QuantizationError
+        Operators must stay float, and `Settings.allow_float` is not set; or an operand of an operator that is
+        to be quantized has a scale already.
+    """
+    steps, refused = [], []
+    for index, op in enumerate(draft.graph.operators):
+        step = Step(op, index)
+        steps.append(step)
+        if not touches_float(draft, op):
+            continue
+        reason = why_float(draft, op)
+        if reason:
+            output = draft.tensors[op.outputs[0]].name if op.outputs else ""
+            refused.append(f"  operator {index} ({op.name}), output {output!r}: {reason}")
+        elif index in settings.float_operators:
+            reason = "chosen to stay float"
+        if reason:
+            account.kept_float[index] = reason
+        else:
+            find_operands(draft, step, settings)
+    if refused and not settings.allow_float:
+        raise QuantizationError(
+            f"{len(refused)} of {len(steps)} operators have no form with int16 activations and int8 weights; "
+            "allow_float=True leaves them float:\n" + "\n".join(refused)
+        )
+    return steps
+
+
+def touches_float(draft: Draft, op: Operator) -> bool:
+    """Whether an operand or a result is float32."""
+    return any(t >= 0 and draft.tensors[t].dtype == "float32" for t in (*op.inputs, *op.outputs))
+
+
+def why_float(draft: Draft, op: Operator) -> str:
+    """Return why an operator cannot be quantized; empty where it can."""
+    definition = load_operators().get(op.name)
+    if definition is None or not definition.quantization.int16:
+        return "not implemented for int16 activations"
+    rule = definition.quantization
+    roles = dict.fromkeys(rule.weights, "weights") | ({rule.bias[0]: "bias"} if rule.bias else {})
+    for position, role in roles.items():
+        t = op.inputs[position] if position < len(op.inputs) else -1
+        if t >= 0 and draft.float_value(t) is None and not draft.tensors[t].is_quantized:
+            return f"its {role} {'is' if role == 'bias' else 'are'} computed at run time"
+    return ""
+
+
+def find_operands(draft: Draft, step: Step, settings: Settings) -> None:
+    """Set rule, weights and activations of an operator that is to be quantized."""
+    op = step.op
+    for t in (*op.inputs, *op.outputs):
+        if t >= 0 and draft.tensors[t].is_quantized:
+            tensor = draft.tensors[t]
+            raise step.error(f"tensor {t} ({tensor.name!r}) is quantized already; expected a float model")
+    step.rule = rule = load_operators()[op.name].quantization
+    per_channel = settings.per_channel and (settings.per_channel_dense or op.op != "FULLY_CONNECTED")
+    step.weights = {
+        position: axis if per_channel else None
+        for position, axis in rule.weights.items()
+        if step.operand(position) >= 0
+    }
+    others = (*step.weights, rule.bias[0]) if rule.bias else tuple(step.weights)
+    step.activations = tuple(
+        position
+        for position, t in enumerate(op.inputs)
+        if t >= 0 and position not in others and draft.tensors[t].dtype == "float32"
+    )
+    if rule.same_scale_int16 is not None and not step.activations:
+        raise step.error("none of its operands is float32, unlike its result")
