@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from quantcore.errors import QuantcoreError
 
-__all__ = ["PROFILES", "Profile", "Rule", "get_profile"]
+__all__ = ["PROFILES", "Profile", "Rule", "get_profile", "rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Rule:
         division in float64; with a scale per channel as ``double``) or ``float32`` (both steps in float32).
     form : str
         Which of several arithmetics an operator uses, where they differ in more than the requantization;
-        the operator's page lists them. Empty for the reference form. ``summed`` and ``approximate`` mark
+        the operator's page lists them. Empty for the reference form. ``fused`` is for float sums of products
+        that are not rounded. ``summed`` and ``approximate`` mark
         float operators whose bits the backend does not define: it adds in an order of its own, or
         approximates a function. Those are verified in ULPs.
     block : int

@@ -1,6 +1,7 @@
 /* CONV_2D: the definitions. */
 #include "quantcore/conv.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #include "quantcore/hybrid.h"
@@ -54,9 +55,9 @@ qc_status qc_conv_s8_s4_ref(const qc_conv_params *p, const int8_t *input, const 
     return qc_conv_s8_ref(p, input, unpacked, bias, output, NULL);
 }
 
-/* The float sum of output channel `channel` at (oy, ox) of one image. */
-static float conv_sum_f32(const qc_conv_shape *s, int32_t groups, const float *image, const float *filter,
-                          int32_t oy, int32_t ox, int32_t channel) {
+/* The float sum of output channel `channel` at (oy, ox) of one image; fused: of products that are not rounded. */
+static float conv_sum_f32(const qc_conv_shape *s, int32_t groups, int fused, const float *image,
+                          const float *filter, int32_t oy, int32_t ox, int32_t channel) {
     const int32_t depth = s->input_channels / groups;
     const int32_t group = channel / (s->output_channels / groups);
     float sum = 0.0f;
@@ -70,15 +71,14 @@ static float conv_sum_f32(const qc_conv_shape *s, int32_t groups, const float *i
                 image + (iy * s->input_width + ix) * s->input_channels + (int64_t)group * depth;
             const float *w =
                 filter + (((int64_t)channel * s->filter_height + fy) * s->filter_width + fx) * depth;
-            for (int32_t c = 0; c < depth; ++c) sum += x[c] * w[c];
+            for (int32_t c = 0; c < depth; ++c) sum = fused ? fmaf(x[c], w[c], sum) : sum + x[c] * w[c];
         }
     }
     return sum;
 }
 
-qc_status qc_conv_f32_ref(const qc_conv_f32_params *p, const float *input, const float *filter,
-                          const float *bias, float *output, void *scratch) {
-    (void)scratch;
+static qc_status conv_f32(const qc_conv_f32_params *p, int fused, const float *input, const float *filter,
+                          const float *bias, float *output) {
     const qc_conv_shape *s = &p->shape;
     const int64_t image_size = qc_conv_image_size(s);
     for (int32_t b = 0; b < s->batches; ++b) {
@@ -86,7 +86,7 @@ qc_status qc_conv_f32_ref(const qc_conv_f32_params *p, const float *input, const
             for (int32_t ox = 0; ox < s->output_width; ++ox) {
                 for (int32_t channel = 0; channel < s->output_channels; ++channel) {
                     const float sum =
-                        conv_sum_f32(s, p->groups, input + b * image_size, filter, oy, ox, channel);
+                        conv_sum_f32(s, p->groups, fused, input + b * image_size, filter, oy, ox, channel);
                     const float biased = sum + (bias != NULL ? bias[channel] : 0.0f);
                     *output++ = qc_clamp_f32(biased, p->activation_min, p->activation_max);
                 }
@@ -94,6 +94,18 @@ qc_status qc_conv_f32_ref(const qc_conv_f32_params *p, const float *input, const
         }
     }
     return QC_OK;
+}
+
+qc_status qc_conv_f32_ref(const qc_conv_f32_params *p, const float *input, const float *filter,
+                          const float *bias, float *output, void *scratch) {
+    (void)scratch;
+    return conv_f32(p, 0, input, filter, bias, output);
+}
+
+qc_status qc_conv_f32_fused_ref(const qc_conv_f32_params *p, const float *input, const float *filter,
+                                const float *bias, float *output, void *scratch) {
+    (void)scratch;
+    return conv_f32(p, 1, input, filter, bias, output);
 }
 
 /* What TFLite's x86 code for dot products adds to the accumulator where the filter contains -128. */

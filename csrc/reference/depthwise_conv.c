@@ -1,6 +1,7 @@
 /* DEPTHWISE_CONV_2D: the definitions. */
 #include "quantcore/depthwise_conv.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #include "quantcore/hybrid.h"
@@ -53,9 +54,9 @@ qc_status qc_depthwise_conv_s8_s4_ref(const qc_depthwise_params *p, const int8_t
     return qc_depthwise_conv_s8_ref(p, input, unpacked, bias, output, NULL);
 }
 
-/* The float sum of output channel `channel` at (oy, ox) of one image. */
-static float depthwise_sum_f32(const qc_conv_shape *s, const float *image, const float *filter, int32_t oy,
-                               int32_t ox, int32_t channel) {
+/* The float sum of output channel `channel` at (oy, ox) of one image; fused: of products that are not rounded. */
+static float depthwise_sum_f32(const qc_conv_shape *s, int fused, const float *image, const float *filter,
+                               int32_t oy, int32_t ox, int32_t channel) {
     const int32_t input_channel = channel / (s->output_channels / s->input_channels);
     float sum = 0.0f;
     for (int32_t fy = 0; fy < s->filter_height; ++fy) {
@@ -65,22 +66,23 @@ static float depthwise_sum_f32(const qc_conv_shape *s, const float *image, const
             const int64_t ix = qc_input_column(s, ox, fx);
             if (ix < 0 || ix >= s->input_width) continue;
             const float x = image[(iy * s->input_width + ix) * s->input_channels + input_channel];
-            sum += x * filter[((int64_t)fy * s->filter_width + fx) * s->output_channels + channel];
+            const float w = filter[((int64_t)fy * s->filter_width + fx) * s->output_channels + channel];
+            sum = fused ? fmaf(x, w, sum) : sum + x * w;
         }
     }
     return sum;
 }
 
-qc_status qc_depthwise_conv_f32_ref(const qc_depthwise_f32_params *p, const float *input,
-                                    const float *filter, const float *bias, float *output, void *scratch) {
-    (void)scratch;
+static qc_status depthwise_conv_f32(const qc_depthwise_f32_params *p, int fused, const float *input,
+                                    const float *filter, const float *bias, float *output) {
     const qc_conv_shape *s = &p->shape;
     const int64_t image_size = qc_conv_image_size(s);
     for (int32_t b = 0; b < s->batches; ++b) {
         for (int32_t oy = 0; oy < s->output_height; ++oy) {
             for (int32_t ox = 0; ox < s->output_width; ++ox) {
                 for (int32_t channel = 0; channel < s->output_channels; ++channel) {
-                    const float sum = depthwise_sum_f32(s, input + b * image_size, filter, oy, ox, channel);
+                    const float sum =
+                        depthwise_sum_f32(s, fused, input + b * image_size, filter, oy, ox, channel);
                     const float biased = sum + (bias != NULL ? bias[channel] : 0.0f);
                     *output++ = qc_clamp_f32(biased, p->activation_min, p->activation_max);
                 }
@@ -88,6 +90,19 @@ qc_status qc_depthwise_conv_f32_ref(const qc_depthwise_f32_params *p, const floa
         }
     }
     return QC_OK;
+}
+
+qc_status qc_depthwise_conv_f32_ref(const qc_depthwise_f32_params *p, const float *input,
+                                    const float *filter, const float *bias, float *output, void *scratch) {
+    (void)scratch;
+    return depthwise_conv_f32(p, 0, input, filter, bias, output);
+}
+
+qc_status qc_depthwise_conv_f32_fused_ref(const qc_depthwise_f32_params *p, const float *input,
+                                          const float *filter, const float *bias, float *output,
+                                          void *scratch) {
+    (void)scratch;
+    return depthwise_conv_f32(p, 1, input, filter, bias, output);
 }
 
 /* A sum times the scales of image and channel. */

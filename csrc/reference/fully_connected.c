@@ -53,20 +53,32 @@ qc_status qc_fully_connected_s16_wide_ref(const qc_fully_connected_params *p, co
     return QC_OK;
 }
 
-qc_status qc_fully_connected_f32_ref(const qc_fully_connected_f32_params *p, const float *input,
-                                     const float *filter, const float *bias, float *output, void *scratch) {
-    (void)scratch;
+static qc_status fully_connected_f32(const qc_fully_connected_f32_params *p, int fused, const float *input,
+                                     const float *filter, const float *bias, float *output) {
     for (int32_t b = 0; b < p->batches; ++b) {
         const float *x = input + (int64_t)b * p->depth;
         for (int32_t unit = 0; unit < p->units; ++unit) {
             const float *w = filter + (int64_t)unit * p->depth;
             float sum = 0.0f;
-            for (int32_t d = 0; d < p->depth; ++d) sum += x[d] * w[d];
+            for (int32_t d = 0; d < p->depth; ++d) sum = fused ? fmaf(x[d], w[d], sum) : sum + x[d] * w[d];
             const float biased = sum + (bias != NULL ? bias[unit] : 0.0f);
             *output++ = qc_clamp_f32(biased, p->activation_min, p->activation_max);
         }
     }
     return QC_OK;
+}
+
+qc_status qc_fully_connected_f32_ref(const qc_fully_connected_f32_params *p, const float *input,
+                                     const float *filter, const float *bias, float *output, void *scratch) {
+    (void)scratch;
+    return fully_connected_f32(p, 0, input, filter, bias, output);
+}
+
+qc_status qc_fully_connected_f32_fused_ref(const qc_fully_connected_f32_params *p, const float *input,
+                                           const float *filter, const float *bias, float *output,
+                                           void *scratch) {
+    (void)scratch;
+    return fully_connected_f32(p, 1, input, filter, bias, output);
 }
 
 static int all_zero(const float *input, int64_t count) {

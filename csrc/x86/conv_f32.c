@@ -59,6 +59,21 @@ static void convolve_row(const qc_float_gemm *g, const windows *w, int32_t oy, f
     }
 }
 
+/* Whether outputs are products with single pixels, each with the next one. */
+static int is_pointwise(const qc_conv_shape *s) {
+    return s->filter_height == 1 && s->filter_width == 1 && s->stride_height == 1 && s->stride_width == 1 &&
+           s->output_height == s->input_height && s->output_width == s->input_width && s->pad_top == 0 &&
+           s->pad_left == 0;
+}
+
+/* All pixels of all images in one product. */
+static void convolve_pixels(const qc_float_gemm *g, const windows *w, float *output) {
+    const qc_conv_shape *s = w->shape;
+    const int64_t pixels = (int64_t)s->batches * s->output_height * s->output_width;
+    const qc_place place = {w->image, w->filter, w->depth};
+    qc_float_gemm_run(g, &place, 1, s->input_channels, pixels, output, s->output_channels);
+}
+
 static qc_status conv_f32(const qc_float_isa *isa, const qc_conv_f32_params *p, const float *input,
                           const float *filter, const float *bias, float *output, void *scratch) {
     const qc_conv_shape *s = &p->shape;
@@ -80,6 +95,11 @@ static qc_status conv_f32(const qc_float_isa *isa, const qc_conv_f32_params *p, 
                                  p->activation_min,
                                  p->activation_max};
         w.filter = packed + group * group_size;
+        w.image = input + group * depth;
+        if (is_pointwise(s)) {
+            convolve_pixels(&g, &w, output + first);
+            continue;
+        }
         for (int32_t b = 0; b < s->batches; ++b) {
             w.image = input + b * qc_conv_image_size(s) + group * depth;
             for (int32_t oy = 0; oy < s->output_height; ++oy)
@@ -105,6 +125,7 @@ static qc_status depthwise_f32(const qc_float_isa *isa, const qc_depthwise_f32_p
     s.input_channels = s.output_channels;
     windows w = {.shape = &s, .filter = filter, .filter_step = s.output_channels};
     w.places = qc_take(&memory, (int64_t)s.filter_height * s.filter_width * (int64_t)sizeof(qc_place));
+    qc_float_output out = {bias, p->activation_min, p->activation_max, output, s.output_channels};
     for (int32_t b = 0; b < s.batches; ++b) {
         w.image = input + b * image_size;
         if (multiplier > 1) {
@@ -117,9 +138,9 @@ static qc_status depthwise_f32(const qc_float_isa *isa, const qc_depthwise_f32_p
                 const int32_t columns = inside > 0 ? inside : 1;
                 const int64_t count = find_places(&w, oy, ox);
                 isa->depthwise(w.places, count, (int64_t)s.stride_width * s.output_channels, columns,
-                               s.output_channels, bias, p->activation_min, p->activation_max, output);
+                               s.output_channels, &out);
                 ox += columns;
-                output += (int64_t)columns * s.output_channels;
+                out.output += (int64_t)columns * s.output_channels;
             }
         }
     }
@@ -138,21 +159,24 @@ static qc_status fully_connected_f32(const qc_float_isa *isa, const qc_fully_con
     return QC_OK;
 }
 
-#define QC_FLOAT_VERSION(ISA)                                                                          \
-    qc_status qc_conv_f32_##ISA(const qc_conv_f32_params *p, const float *input, const float *filter,  \
-                                const float *bias, float *output, void *scratch) {                     \
-        return conv_f32(&qc_float_##ISA, p, input, filter, bias, output, scratch);                     \
-    }                                                                                                  \
-    qc_status qc_depthwise_conv_f32_##ISA(const qc_depthwise_f32_params *p, const float *input,        \
-                                          const float *filter, const float *bias, float *output,       \
-                                          void *scratch) {                                             \
-        return depthwise_f32(&qc_float_##ISA, p, input, filter, bias, output, scratch);                \
-    }                                                                                                  \
-    qc_status qc_fully_connected_f32_##ISA(const qc_fully_connected_f32_params *p, const float *input, \
-                                           const float *filter, const float *bias, float *output,      \
-                                           void *scratch) {                                            \
-        return fully_connected_f32(&qc_float_##ISA, p, input, filter, bias, output, scratch);          \
+/* FORM is f32 or f32_fused, TABLE the products of that form. */
+#define QC_FLOAT_VERSION(FORM, TABLE, ISA)                                                                \
+    qc_status qc_conv_##FORM##_##ISA(const qc_conv_f32_params *p, const float *input, const float *filter, \
+                                     const float *bias, float *output, void *scratch) {                   \
+        return conv_f32(&TABLE##_##ISA, p, input, filter, bias, output, scratch);                         \
+    }                                                                                                     \
+    qc_status qc_depthwise_conv_##FORM##_##ISA(const qc_depthwise_f32_params *p, const float *input,      \
+                                               const float *filter, const float *bias, float *output,     \
+                                               void *scratch) {                                           \
+        return depthwise_f32(&TABLE##_##ISA, p, input, filter, bias, output, scratch);                    \
+    }                                                                                                     \
+    qc_status qc_fully_connected_##FORM##_##ISA(const qc_fully_connected_f32_params *p, const float *input, \
+                                                const float *filter, const float *bias, float *output,    \
+                                                void *scratch) {                                          \
+        return fully_connected_f32(&TABLE##_##ISA, p, input, filter, bias, output, scratch);              \
     }
 
-QC_FLOAT_VERSION(avx2)
-QC_FLOAT_VERSION(avx512)
+QC_FLOAT_VERSION(f32, qc_float, avx2)
+QC_FLOAT_VERSION(f32, qc_float, avx512)
+QC_FLOAT_VERSION(f32_fused, qc_float_fused, avx2)
+QC_FLOAT_VERSION(f32_fused, qc_float_fused, avx512)

@@ -4,7 +4,9 @@
 #include <stddef.h>
 
 #include "gemm.h"
-#include "quantcore/fixed_point.h"
+
+/* Elements of the input that stay in the second-level cache while the filter passes by. */
+enum { CACHED_INPUT = 1 << 16 };
 
 const float *qc_packed_filter_f32(const void *packed, const qc_pack_filter_params *p, const float *filter,
                                   uint8_t **scratch) {
@@ -14,30 +16,26 @@ const float *qc_packed_filter_f32(const void *packed, const qc_pack_filter_param
     return memory;
 }
 
-static void finish(const qc_float_gemm *g, const float *sums, int32_t first, int32_t count, float *output) {
-    const float low = g->low, high = g->high;
-    if (g->bias != NULL) {
-        for (int32_t i = 0; i < count; ++i)
-            output[i] = qc_clamp_f32(sums[i] + g->bias[first + i], low, high);
-    } else {
-        for (int32_t i = 0; i < count; ++i) output[i] = qc_clamp_f32(sums[i] + 0.0f, low, high);
+/* Rows [first, last) of outputs, by tiles: those of one part of the filter after the other. */
+static void run_rows(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t row_step,
+                     int64_t first, int64_t last, float *output, int64_t row_size) {
+    const int64_t block_size = g->depth * QC_LANES;
+    for (int32_t unit = 0; unit < g->units; unit += g->isa->units) {
+        const int32_t units = g->units - unit < g->isa->units ? g->units - unit : g->isa->units;
+        const int64_t filter_offset = unit / QC_LANES * block_size;
+        qc_float_output out = {g->bias != NULL ? g->bias + unit : NULL, g->low, g->high, NULL, row_size};
+        for (int64_t r = first; r < last; r += QC_FLOAT_TILE_ROWS) {
+            const int32_t rows = (int32_t)(last - r < QC_FLOAT_TILE_ROWS ? last - r : QC_FLOAT_TILE_ROWS);
+            out.output = output + r * row_size + unit;
+            g->isa->tile(places, count, r * row_step, row_step, rows, filter_offset, block_size, units, &out);
+        }
     }
 }
 
 void qc_float_gemm_run(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t row_step,
                        int64_t rows, float *output, int64_t row_size) {
-    _Alignas(64) float sums[QC_FLOAT_TILE_ROWS * QC_FLOAT_TILE_UNITS];
-    const int64_t block_size = g->depth * QC_LANES;
-    for (int32_t unit = 0; unit < g->units; unit += g->isa->units) {
-        const int32_t units = g->units - unit < g->isa->units ? g->units - unit : g->isa->units;
-        const int32_t blocks = (units + QC_LANES - 1) / QC_LANES;
-        const int64_t filter_offset = unit / QC_LANES * block_size;
-        for (int64_t r = 0; r < rows; r += QC_FLOAT_TILE_ROWS) {
-            const int32_t tile = (int32_t)(rows - r < QC_FLOAT_TILE_ROWS ? rows - r : QC_FLOAT_TILE_ROWS);
-            g->isa->tile(places, count, r * row_step, row_step, tile, filter_offset, block_size, blocks,
-                         sums);
-            for (int32_t i = 0; i < tile; ++i)
-                finish(g, sums + i * QC_FLOAT_TILE_UNITS, unit, units, output + (r + i) * row_size + unit);
-        }
-    }
+    const int64_t tiles = CACHED_INPUT / (g->depth * QC_FLOAT_TILE_ROWS);
+    const int64_t step = (tiles > 1 ? tiles : 1) * QC_FLOAT_TILE_ROWS;
+    for (int64_t r = 0; r < rows; r += step)
+        run_rows(g, places, count, row_step, r, rows - r < step ? rows : r + step, output, row_size);
 }

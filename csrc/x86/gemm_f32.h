@@ -19,25 +19,35 @@ typedef struct {
 
 _Static_assert(sizeof(qc_place) <= QC_PLACE_SIZE, "scratch sizes count on QC_PLACE_SIZE");
 
-enum { QC_FLOAT_TILE_ROWS = 6, QC_FLOAT_TILE_UNITS = 64 };
+enum { QC_FLOAT_TILE_ROWS = 6, QC_DEPTHWISE_COLUMNS = 4 };
+
+/* What becomes of sums: clamp(sum + bias) in rows that are row_size elements apart. bias may be NULL. */
+typedef struct {
+    const float *bias;
+    float low;
+    float high;
+    float *output;
+    int64_t row_size;
+} qc_float_output;
 
 typedef struct {
-    int32_t units; /* of one tile: a multiple of 16, at most QC_FLOAT_TILE_UNITS */
+    int32_t units; /* of one tile: a multiple of 16 */
 
-    /* sums[row * QC_FLOAT_TILE_UNITS + unit] for up to QC_FLOAT_TILE_ROWS rows and `units` units, or 16
-     * at the end of the filter. The input of row r is `row_step` elements after that of row r - 1.
-     * block_size: elements of the filter between blocks of 16 units. */
+    /* Outputs of up to QC_FLOAT_TILE_ROWS rows and `tile_units` units, at most `units`. The input of row r is
+     * `row_step` elements after that of row r - 1. block_size: elements of the filter between blocks of 16
+     * units. */
     void (*tile)(const qc_place *places, int64_t count, int64_t first_offset, int64_t row_step,
-                 int32_t rows, int64_t filter_offset, int64_t block_size, int32_t blocks, float *sums);
+                 int32_t rows, int64_t filter_offset, int64_t block_size, int32_t tile_units,
+                 const qc_float_output *out);
 
-    /* output[column][c] = clamp(sum over places of input[c] * filter[c] + bias[c]) for all channels. The
-     * input of a column is `step` elements after that of the column before. */
+    /* Outputs [column][c] of the sums over places of input[c] * filter[c] for all channels. The input of a
+     * column is `step` elements after that of the column before. */
     void (*depthwise)(const qc_place *places, int64_t count, int64_t step, int32_t columns,
-                      int32_t channels, const float *bias, float low, float high, float *output);
+                      int32_t channels, const qc_float_output *out);
 } qc_float_isa;
 
-extern const qc_float_isa qc_float_avx2;
-extern const qc_float_isa qc_float_avx512;
+/* `fused`: products are added without being rounded. */
+extern const qc_float_isa qc_float_avx2, qc_float_avx512, qc_float_fused_avx2, qc_float_fused_avx512;
 
 /* One group of output channels: sums of the rows that start at `places`, plus bias (may be NULL), clamped. */
 typedef struct {

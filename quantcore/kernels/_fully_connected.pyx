@@ -67,8 +67,8 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
 
 
 def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int32_t units,
-                             float activation_min, float activation_max) -> KernelCall:
-    """FULLY_CONNECTED on float32; see ``qc_fully_connected_f32_params``."""
+                             float activation_min, float activation_max, bint fused=False) -> KernelCall:
+    """FULLY_CONNECTED on float32, `fused` as for CONV_2D; see ``qc_fully_connected_f32_params``."""
     cdef qc_fully_connected_f32_params p
     packed = pack_filter("float32", filter, 1, units, depth)
     p.batches = batches
@@ -78,7 +78,8 @@ def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int
     p.activation_max = activation_max
     p.packed = address(packed)
     scratch = qc_fully_connected_f32_scratch_size(units, depth, packed is not None)
-    return make_call("fully_connected_f32", &p, sizeof(p), scratch, packed)
+    name = "fully_connected_f32_fused" if fused else "fully_connected_f32"
+    return make_call(name, &p, sizeof(p), scratch, packed)
 
 
 def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, int32_t units,

@@ -59,8 +59,8 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
 
 
 def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,
-                  float activation_max) -> KernelCall:
-    """CONV_2D on float32; see ``qc_conv_f32_params``."""
+                  float activation_max, bint fused=False) -> KernelCall:
+    """CONV_2D on float32, `fused`: of products that are not rounded; see ``qc_conv_f32_params``."""
     cdef qc_conv_f32_params p
     packed = pack("float32", filter, shape, groups)
     p.shape = c_shape(shape)
@@ -69,7 +69,7 @@ def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,
     p.activation_max = activation_max
     p.packed = address(packed)
     scratch = qc_conv_f32_scratch_size(&p.shape, groups, packed is not None)
-    return make_call("conv_f32", &p, sizeof(p), scratch, packed)
+    return make_call("conv_f32_fused" if fused else "conv_f32", &p, sizeof(p), scratch, packed)
 
 
 def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, filter_scale,

@@ -60,13 +60,15 @@ def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, 
     return make_call(f"depthwise_conv_{SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
 
 
-def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max) -> KernelCall:
-    """DEPTHWISE_CONV_2D on float32; see ``qc_depthwise_f32_params``."""
+def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max,
+                            bint fused=False) -> KernelCall:
+    """DEPTHWISE_CONV_2D on float32, `fused` as for CONV_2D; see ``qc_depthwise_f32_params``."""
     cdef qc_depthwise_f32_params p
     p.shape = c_shape(shape)
     p.activation_min = activation_min
     p.activation_max = activation_max
-    return make_call("depthwise_conv_f32", &p, sizeof(p), qc_depthwise_f32_scratch_size(&p.shape))
+    name = "depthwise_conv_f32_fused" if fused else "depthwise_conv_f32"
+    return make_call(name, &p, sizeof(p), qc_depthwise_f32_scratch_size(&p.shape))
 
 
 def depthwise_conv_hybrid_call(shape, *, filter=None, filter_scale, float activation_min,

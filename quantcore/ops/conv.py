@@ -224,7 +224,12 @@ def lower_conv_2d(node: Node) -> KernelCall:
     if form == "float32":
         low, high = float_bounds(node, activation)
         return kernels.conv_f32_call(
-            shape, filter=w.value, groups=groups, activation_min=low, activation_max=high
+            shape,
+            filter=w.value,
+            groups=groups,
+            activation_min=low,
+            activation_max=high,
+            fused=node.rule.form == "fused",
         )
     if form == "hybrid":
         return lower_hybrid(node, shape, groups)

@@ -121,7 +121,8 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     y.shape = (shape.batches, shape.output_height, shape.output_width, channels)
     if form == "float32":
         low, high = float_bounds(node, activation)
-        return kernels.depthwise_conv_f32_call(shape, activation_min=low, activation_max=high)
+        fused = node.rule.form == "fused"
+        return kernels.depthwise_conv_f32_call(shape, activation_min=low, activation_max=high, fused=fused)
     if form == "hybrid":
         return lower_hybrid(node, shape)
     check_quantization(node, channels, axes=(3, 2, 1, 0))

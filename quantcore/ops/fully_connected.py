@@ -258,7 +258,7 @@ def lower_fully_connected(node: Node) -> KernelCall:
     if form == "float32":
         low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
         return kernels.fully_connected_f32_call(
-            filter=w.value, **size, activation_min=low, activation_max=high
+            filter=w.value, **size, activation_min=low, activation_max=high, fused=node.rule.form == "fused"
         )
     if form == "hybrid":
         return lower_hybrid(node, size)

@@ -125,6 +125,9 @@ typedef qc_status qc_conv_f32_kernel(const qc_conv_f32_params *params, const flo
                                      const float *filter, const float *bias, float *output, void *scratch);
 qc_conv_f32_kernel qc_conv_f32_ref;
 
+/* The same with products that are added without being rounded: sum = fma(input, filter, sum). */
+qc_conv_f32_kernel qc_conv_f32_fused_ref;
+
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each image is quantized on the fly, then
  *
  *   per channel: output = clamp(f32(f32(sum * filter_scale[channel]) * scale) + bias)
@@ -170,7 +173,7 @@ qc_conv_hybrid_kernel qc_conv_hybrid_fma_ref;
 #if defined(__x86_64__)
 qc_conv_s8_kernel qc_conv_s8_avx2, qc_conv_s8_vnni;
 qc_conv_u8_kernel qc_conv_u8_avx2, qc_conv_u8_vnni;
-qc_conv_f32_kernel qc_conv_f32_avx2, qc_conv_f32_avx512;
+qc_conv_f32_kernel qc_conv_f32_avx2, qc_conv_f32_avx512, qc_conv_f32_fused_avx2, qc_conv_f32_fused_avx512;
 qc_conv_hybrid_kernel qc_conv_hybrid_avx2, qc_conv_hybrid_vnni;
 #endif
 

@@ -58,7 +58,7 @@ qc_status qc_depthwise_conv_s16_wide_ref(const qc_depthwise_params *params, cons
                                          const int8_t *filter, const int64_t *bias, int16_t *output,
                                          void *scratch);
 
-/* float32: as qc_conv_f32_params. scratch: qc_depthwise_f32_scratch_size bytes. */
+/* float32, also fused: as qc_conv_f32_params. scratch: qc_depthwise_f32_scratch_size bytes. */
 typedef struct {
     qc_conv_shape shape;
     float activation_min;
@@ -77,7 +77,7 @@ static inline int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s) {
 typedef qc_status qc_depthwise_conv_f32_kernel(const qc_depthwise_f32_params *params, const float *input,
                                                const float *filter, const float *bias, float *output,
                                                void *scratch);
-qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_ref;
+qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_ref, qc_depthwise_conv_f32_fused_ref;
 
 /* Hybrid: float32 activations, int8 filter with a scale per channel. Each image is quantized on the fly,
  * asymmetrically, then output = clamp(f32(sum * f32(filter_scale[channel] * scale)) + bias) with
@@ -108,6 +108,7 @@ qc_depthwise_conv_hybrid_kernel qc_depthwise_conv_hybrid_ref;
 qc_depthwise_conv_s8_kernel qc_depthwise_conv_s8_avx2, qc_depthwise_conv_s8_vnni;
 qc_depthwise_conv_u8_kernel qc_depthwise_conv_u8_avx2, qc_depthwise_conv_u8_vnni;
 qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_avx2, qc_depthwise_conv_f32_avx512;
+qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_fused_avx2, qc_depthwise_conv_f32_fused_avx512;
 qc_depthwise_conv_hybrid_kernel qc_depthwise_conv_hybrid_avx2, qc_depthwise_conv_hybrid_vnni;
 #endif
 

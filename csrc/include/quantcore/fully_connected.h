@@ -76,6 +76,9 @@ typedef qc_status qc_fully_connected_f32_kernel(const qc_fully_connected_f32_par
                                                 float *output, void *scratch);
 qc_fully_connected_f32_kernel qc_fully_connected_f32_ref;
 
+/* The same with products that are added without being rounded: sum = fma(input, filter, sum). */
+qc_fully_connected_f32_kernel qc_fully_connected_f32_fused_ref;
+
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each row of the input is quantized on the fly,
  * symmetrically or asymmetrically, then
  *
@@ -146,6 +149,7 @@ qc_fully_connected_hybrid_s4_kernel qc_fully_connected_hybrid_fma_s4_ref;
 qc_fully_connected_s8_kernel qc_fully_connected_s8_avx2, qc_fully_connected_s8_vnni;
 qc_fully_connected_u8_kernel qc_fully_connected_u8_avx2, qc_fully_connected_u8_vnni;
 qc_fully_connected_f32_kernel qc_fully_connected_f32_avx2, qc_fully_connected_f32_avx512;
+qc_fully_connected_f32_kernel qc_fully_connected_f32_fused_avx2, qc_fully_connected_f32_fused_avx512;
 qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_avx2, qc_fully_connected_hybrid_vnni;
 #endif
 
