@@ -142,17 +142,25 @@ static inline float mean(const place *y, const place *x, float tl, float tr, flo
     return x->weight == 0.0f ? left : (left + right) * 0.5f;
 }
 
-/* Defines the kernel of T; `pixel` makes one output of its neighbours tl, tr, bl, br by the form. */
-#define BILINEAR_KERNEL(suffix, T, pixel)                                                                    \
-    static void bilinear_pixel_##suffix(qc_bilinear_form form, const place *y, const place *x,               \
-                                        const T *top, const T *bottom, int32_t channels, T *output) {        \
-        const T *tls = top + (int64_t)x->low * channels, *trs = top + (int64_t)x->high * channels;           \
-        const T *bls = bottom + (int64_t)x->low * channels, *brs = bottom + (int64_t)x->high * channels;     \
-        for (int32_t c = 0; c < channels; ++c) {                                                             \
-            const T tl = tls[c], tr = trs[c], bl = bls[c], br = brs[c];                                      \
-            output[c] = (T)(pixel);                                                                          \
-        }                                                                                                    \
-    }                                                                                                        \
+/* Where columns lie is worked out once for so many of them. */
+enum { COLUMNS = 64 };
+
+/* Defines the channels of one output pixel of T; `value` makes one of its neighbours tl, tr, bl, br. */
+#define BILINEAR_PIXEL(name, T, value)                                                                \
+    static inline void name(qc_bilinear_form form, const place *y, const place *x, const T *top,      \
+                            const T *bottom, int32_t channels, T *restrict output) {                  \
+        (void)form;                                                                                   \
+        const T *tls = top + (int64_t)x->low * channels, *trs = top + (int64_t)x->high * channels;    \
+        const T *bls = bottom + (int64_t)x->low * channels;                                           \
+        const T *brs = bottom + (int64_t)x->high * channels;                                          \
+        for (int32_t c = 0; c < channels; ++c) {                                                      \
+            const T tl = tls[c], tr = trs[c], bl = bls[c], br = brs[c];                               \
+            output[c] = (T)(value);                                                                   \
+        }                                                                                             \
+    }
+
+/* Defines the kernel of T. */
+#define BILINEAR_KERNEL(suffix, T)                                                                           \
     qc_status qc_resize_bilinear_##suffix##_ref(const qc_resize_bilinear_params *p, void *const *tensors,    \
                                                 void *scratch) {                                             \
         (void)scratch;                                                                                       \
@@ -160,33 +168,50 @@ static inline float mean(const place *y, const place *x, float tl, float tr, flo
         const int64_t row = (int64_t)s->input_width * s->channels;                                           \
         const T *image = (const T *)tensors[0];                                                              \
         T *output = (T *)tensors[2];                                                                         \
-        for (int32_t b = 0; b < s->batches; ++b, image += row * s->input_height) {                           \
-            for (int32_t i = 0; i < s->output_height; ++i) {                                                 \
-                const place y = place_of(i, s->input_height, s->output_height, p);                           \
-                for (int32_t j = 0; j < s->output_width; ++j, output += s->channels) {                       \
-                    const place x = place_of(j, s->input_width, s->output_width, p);                         \
-                    bilinear_pixel_##suffix(p->form, &y, &x, image + y.low * row, image + y.high * row,      \
-                                            s->channels, output);                                            \
-                }                                                                                            \
+        place columns[COLUMNS];                                                                              \
+        for (int32_t first = 0; first < s->output_width; first += COLUMNS) {                                 \
+            const int32_t count = at_most((int64_t)s->output_width - first, COLUMNS);                        \
+            for (int32_t j = 0; j < count; ++j)                                                              \
+                columns[j] = place_of(first + j, s->input_width, s->output_width, p);                        \
+            for (int64_t i = 0; i < (int64_t)s->batches * s->output_height; ++i) {                           \
+                const T *from = image + i / s->output_height * row * s->input_height;                        \
+                const place y = place_of((int32_t)(i % s->output_height), s->input_height, s->output_height, p); \
+                T *to = output + (i * s->output_width + first) * s->channels;                                \
+                for (int32_t j = 0; j < count; ++j, to += s->channels)                                       \
+                    bilinear_pixel_##suffix(p->form, &y, &columns[j], from + y.low * row,                    \
+                                            from + y.high * row, s->channels, to);                           \
             }                                                                                                \
         }                                                                                                    \
         return QC_OK;                                                                                        \
     }
 
-#define PIXEL_8_BIT                                                               \
+#define VALUE_8_BIT                                                               \
     form == QC_BILINEAR_FIXED10   ? fixed10(y, x, tl, tr, bl, br)                 \
     : form == QC_BILINEAR_FIXED11 ? fixed11(y, x, tl, tr, bl, br)                 \
     : form == QC_BILINEAR_TERMS   ? (int64_t)(terms(y, x, tl, tr, bl, br) + 0.5f) \
                                   : (int64_t)(weights(y, x, tl, tr, bl, br) + 0.5f)
 
+BILINEAR_PIXEL(bilinear_pixel_s8, int8_t, VALUE_8_BIT)
+BILINEAR_PIXEL(bilinear_pixel_u8, uint8_t, VALUE_8_BIT)
+BILINEAR_PIXEL(bilinear_pixel_s16, int16_t, fixed10(y, x, tl, tr, bl, br))
 /* TFLite adds a rounding offset to floats, too, of 0: it makes 0.0 of a -0.0. */
-#define PIXEL_F32                                                      \
-    form == QC_BILINEAR_TERMS     ? terms(y, x, tl, tr, bl, br) + 0.0f \
-    : form == QC_BILINEAR_WEIGHTS ? weights(y, x, tl, tr, bl, br)      \
-    : form == QC_BILINEAR_MEAN    ? mean(y, x, tl, tr, bl, br)         \
-                                  : lerp(y, x, tl, tr, bl, br)
+BILINEAR_PIXEL(pixel_terms, float, terms(y, x, tl, tr, bl, br) + 0.0f)
+BILINEAR_PIXEL(pixel_weights, float, weights(y, x, tl, tr, bl, br))
+BILINEAR_PIXEL(pixel_mean, float, mean(y, x, tl, tr, bl, br))
+BILINEAR_PIXEL(pixel_lerp, float, lerp(y, x, tl, tr, bl, br))
 
-BILINEAR_KERNEL(s8, int8_t, PIXEL_8_BIT)
-BILINEAR_KERNEL(u8, uint8_t, PIXEL_8_BIT)
-BILINEAR_KERNEL(s16, int16_t, ((void)form, fixed10(y, x, tl, tr, bl, br)))
-BILINEAR_KERNEL(f32, float, PIXEL_F32)
+/* One loop over the channels for each form, so that compilers make vectors of it. */
+static void bilinear_pixel_f32(qc_bilinear_form form, const place *y, const place *x, const float *top,
+                               const float *bottom, int32_t channels, float *output) {
+    switch (form) {
+        case QC_BILINEAR_TERMS: pixel_terms(form, y, x, top, bottom, channels, output); break;
+        case QC_BILINEAR_WEIGHTS: pixel_weights(form, y, x, top, bottom, channels, output); break;
+        case QC_BILINEAR_MEAN: pixel_mean(form, y, x, top, bottom, channels, output); break;
+        default: pixel_lerp(form, y, x, top, bottom, channels, output); break;
+    }
+}
+
+BILINEAR_KERNEL(s8, int8_t)
+BILINEAR_KERNEL(u8, uint8_t)
+BILINEAR_KERNEL(s16, int16_t)
+BILINEAR_KERNEL(f32, float)

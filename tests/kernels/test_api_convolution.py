@@ -252,7 +252,9 @@ def test_kernels_stay_inside_their_arrays(isa: str) -> None:
                     [x, w, b], [y]
                 )
                 floats = [guarded(v.astype(np.float32)) for v in (x, w, b, y)]
-                conv_f32_call(shape, groups=1, activation_min=-1, activation_max=1)(floats[:3], floats[3:])
+                for fused in (False, True):
+                    call = conv_f32_call(shape, groups=1, activation_min=-1, activation_max=1, fused=fused)
+                    call(floats[:3], floats[3:])
                 shape = shape._replace(output_channels=depth)
                 w = guarded(values(rng, (1, size, size, depth), "int8"))
                 b, y = guarded(np.zeros(depth, np.int32)), guarded(np.zeros(x.shape, np.int8))
@@ -260,7 +262,9 @@ def test_kernels_stay_inside_their_arrays(isa: str) -> None:
                 call = depthwise_conv_call("int8", shape, input_offset=3, filter_offset=0, requant=requant)
                 call([x, w, b], [y])
                 floats = [guarded(v.astype(np.float32)) for v in (x, w, b, y)]
-                depthwise_conv_f32_call(shape, activation_min=-1, activation_max=1)(floats[:3], floats[3:])
+                for fused in (False, True):
+                    call = depthwise_conv_f32_call(shape, activation_min=-1, activation_max=1, fused=fused)
+                    call(floats[:3], floats[3:])
 
 
 # Geometry -------------------------------------------------------------------------------------------
