@@ -29,8 +29,8 @@ from quantcore.numerics import Rule, get_profile, rows
 
 __all__ = ["observe"]
 
-# The reference kernels, but for float sums, whose last bits no two float engines share: where products are added
-# unrounded they are twice as fast.
+# The reference kernels, but for float sums: no two float engines share their last bits, and they are twice as
+# fast where products are added unrounded.
 PROFILE = replace(
     get_profile("reference"),
     name="calibration",
