@@ -11,8 +11,8 @@ from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.dequantize_order import push_down
+from quantcore.quantizer.dynamic_weights import quantize_weights_dynamic
 from quantcore.quantizer.float_constants import FloatConstants, Use
-from quantcore.quantizer.parameters import quantize_weights, stored, weight_qparams
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.working_copy import working_copy
 
@@ -125,11 +125,9 @@ class _Weights:
     def quantized(self, t: int, axis: int | None) -> int:
         """Add constant `t` as int8 and return its index."""
         tensor = self.graph.tensors[t]
-        value = self.constants.finite_value(t)
-        params = weight_qparams(value, axis)
-        codes = quantize_weights(value, params)
+        codes, quantization = quantize_weights_dynamic(self.constants.finite_value(t), axis)
         index = self.constants.add(
-            Tensor(tensor.name, tensor.shape, "int8", data=codes, quantization=stored(params))
+            Tensor(tensor.name, tensor.shape, "int8", data=codes, quantization=quantization)
         )
         scales = "one scale" if axis is None else f"channels of axis {axis}"
         self.account.record(index, f"weights, {scales}", t)

@@ -19,6 +19,7 @@ from quantcore.qparams import QuantParams, affine_range, choose_qparams
 
 __all__ = [
     "bias_scales",
+    "channel_blocks",
     "constant_qparams",
     "guard_bias",
     "guard_weight_ranges",
@@ -234,13 +235,13 @@ def _weight_codes(weights: np.ndarray, inverse: np.ndarray, axis: int | None) ->
     outer, channels, inner = (1, weights.size, 1) if axis is None else channel_view(weights.shape, axis)
     source, target = (a.reshape(outer, channels, inner) for a in (weights, codes))
     factors = np.broadcast_to(inverse, (channels,)).reshape(channels, 1)
-    for rows, columns in _blocks(outer, channels, inner):
+    for rows, columns in channel_blocks(outer, channels, inner):
         steps = source[rows, columns] * factors[columns]
         target[rows, columns] = np.clip(round_half_away(steps), -127, 127)
     return codes
 
 
-def _blocks(outer: int, channels: int, inner: int) -> Iterator[tuple[slice, slice]]:
+def channel_blocks(outer: int, channels: int, inner: int) -> Iterator[tuple[slice, slice]]:
     """Yield slices of the two first dimensions that cut an array into pieces of about `BLOCK_ELEMENTS`."""
     height = max(1, BLOCK_ELEMENTS // max(1, channels * inner))
     width = channels if channels * inner <= BLOCK_ELEMENTS else max(1, BLOCK_ELEMENTS // max(1, inner))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.dynamic import quantize
+from quantcore.quantizer.dynamic_weights import quantize_weights_dynamic
 from quantcore.quantizer.finish import finish
 from quantcore.quantizer.settings import Settings
 from tests.quantizer.graphs import Graph, weights
@@ -163,6 +166,31 @@ def test_weights_that_are_not_finite(value: float) -> None:
     array[3, 7] = value
     with pytest.raises(QuantizationError, match=rf"tensor 0 \('constant0'\) holds {value}"):
         quantized(dense(40, 40, array))
+
+
+def test_scales_are_not_rounded_before_weights_are_divided_by_them() -> None:
+    """With the stored scale, or in float32, the quotient is -110.5 and would become -111."""
+    codes, quantization = quantize_weights_dynamic(np.array([[-1.8816792, 2.162654]], np.float32), 0)
+    assert codes.tolist() == [[-110, 127]]
+    assert quantization.scale.tolist() == [float.fromhex("0x1.16ffd8p-6")]
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2])
+def test_codes_against_exact_arithmetic(axis: int | None) -> None:
+    """Scales and quotients in float64, one element at a time; ties go away from zero."""
+    array = weights(5, 7, 3, seed=1)
+    array[1] = 0
+    array[:, 2] *= np.float32(1e-8)
+    array[..., 1] = np.float32(0.5) * array[..., 0]
+    codes, quantization = quantize_weights_dynamic(array, axis)
+    others = None if axis is None else tuple(d for d in range(3) if d != axis)
+    largest = np.max(np.abs(array.astype(np.float64)), axis=others, keepdims=True)
+    scales = np.broadcast_to(2 * np.where(2 * largest <= 1e-6, 5e-7, largest) / 254, array.shape)
+    for w, s, code in zip(array.ravel(), scales.ravel(), codes.ravel(), strict=True):
+        quotient = float(w) / float(s)
+        assert code == math.floor(abs(quotient) + 0.5) * (1 if quotient > 0 else -1)
+    assert np.array_equal(np.unique(scales.astype(np.float32)), np.unique(quantization.scale))
+    assert not quantization.zero_point.any()
 
 
 def test_account() -> None:
