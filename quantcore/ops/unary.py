@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.function_table import Function, lower_table
@@ -15,7 +13,7 @@ from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8, QuantizationRule
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import make_requant, quotient
-from quantcore.ops.version_rules import by_dtype, dtype_of
+from quantcore.ops.version_rules import by_dtype
 
 QUANTIZED = ("int8", "int16")
 
@@ -73,14 +71,6 @@ def lower_sin_cos(node: Node) -> KernelCall:
     return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
 
 
-def abs_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
-    """Return the version for the dtype; 4 for int16 without a scale."""
-    x = inputs[0]
-    if x is not None and x.dtype == "int16":
-        return 3 if x.quantization is not None else 4
-    return {"int32": 5, "int8": 2, "uint8": 2}.get(dtype_of(inputs, 0), 1)
-
-
 @operator(
     "SIGN",
     dtypes=("float32", "int32"),
@@ -113,7 +103,7 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=5,
     page="abs",
     multipliers=abs_multipliers,
-    quantization=replace(OWN_SCALE, version=abs_version, int16x8_version=2),
+    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, uint8=2, int16=3, int32=5), int16x8_version=2),
 )
 def lower_abs(node: Node) -> KernelCall:
     """Lower ABS: with scales, or on stored values (float32, int32, int16 without a scale)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.calibration.ranges import Ranges
-from quantcore.graph import Model, Subgraph, Tensor
+from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.float_constants import FloatConstants
 from quantcore.quantizer.settings import Settings
@@ -23,6 +23,8 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     """Return `model` with its float32 constants as float16.
 
     Every float32 constant that an operator uses is rounded to float16, whatever its size, in all subgraphs.
+    So are the zeros that the state of LSTM and SVDF holds at first; it persists all the same, since TFLite
+    runs DEQUANTIZE of a constant once.
 
     Parameters
     ----------
@@ -52,17 +54,31 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
 def store_constants(graph: Subgraph, kept: frozenset[int], account: Account) -> None:
     """Replace the float32 constants of a subgraph where operators use them, and dequantize them first."""
     constants = FloatConstants(graph, kept)
-    conversions = []
+    conversions: dict[int, list[Operator]] = {}
     for t, uses in constants.uses.items():
         tensor = graph.tensors[t]
-        half = constants.add(
-            Tensor(tensor.name, tensor.shape, "float16", data=to_float16(constants.value(t)))
-        )
+        values = to_float16(constants.value(t))
+        half = constants.add(Tensor(tensor.name, tensor.shape, "float16", data=values))
         account.record(half, "rounded to float16", t)
-        conversions.append(constants.dequantize(half, version=3))
+        conversion = constants.dequantize(half, version=3, variable=tensor.is_variable)
+        position = _place(graph, t, uses[0][0]) if tensor.is_variable else 0
         for use in uses:
-            constants.replace(use, conversions[-1].outputs[0])
-    graph.operators[:0] = conversions
+            constants.replace(use, conversion.outputs[0])
+        conversions.setdefault(position, []).append(conversion)
+    operators = []
+    for i, op in enumerate(graph.operators):
+        operators += [*conversions.get(i, ()), op]
+    graph.operators[:] = operators
+
+
+def _place(graph: Subgraph, state: int, user: int) -> int:
+    """Return the operator before which the converter dequantizes a state: it leaves zeros where they stand.
+
+    A file of the converter numbers tensors in order, so that is where an operator first writes a tensor of a
+    higher index.
+    """
+    later = (i for i, op in enumerate(graph.operators) if max(op.outputs, default=-1) > state)
+    return min(next(later, user), user)
 
 
 def to_float16(values: np.ndarray) -> np.ndarray:

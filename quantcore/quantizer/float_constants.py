@@ -30,7 +30,8 @@ class FloatConstants:
     Attributes
     ----------
     uses : dict of int to list of Use
-        Uses of each dense float32 constant by other operators than those, in order of tensors.
+        Uses of each dense float32 constant by other operators than those, in order of tensors. The state of
+        an operator (a variable tensor) is a constant of zeros to the converter, and so it is here.
     rules : list of QuantizationRule
         By operator; one that quantcore does not run has a rule that says nothing.
     """
@@ -49,9 +50,8 @@ class FloatConstants:
 
     def value(self, t: int) -> np.ndarray:
         """Return the value of a constant."""
-        data = self.graph.tensors[t].data
-        assert data is not None
-        return data
+        tensor = self.graph.tensors[t]
+        return np.zeros(tensor.shape, np.float32) if tensor.data is None else tensor.data
 
     def finite_value(self, t: int) -> np.ndarray:
         """Return the value of a constant; raise `QuantizationError` if it holds NaN or infinity."""
@@ -70,13 +70,14 @@ class FloatConstants:
         self._names.add(tensor.name)
         return len(self.graph.tensors) - 1
 
-    def dequantize(self, index: int, version: int) -> Operator:
+    def dequantize(self, index: int, version: int, *, variable: bool = False) -> Operator:
         """Return a DEQUANTIZE of tensor `index` to a new tensor, which has its name and a number."""
         tensor = self.graph.tensors[index]
         number = 1
         while f"{tensor.name}{number}" in self._names:
             number += 1
-        result = self.add(Tensor(f"{tensor.name}{number}", tensor.shape, "float32"))
+        name = f"{tensor.name}{number}"
+        result = self.add(Tensor(name, tensor.shape, "float32", is_variable=variable))
         return Operator("DEQUANTIZE", version, (index,), (result,))
 
     def replace(self, use: Use, index: int) -> None:
@@ -87,4 +88,5 @@ class FloatConstants:
 
 
 def _is_float_constant(tensor: Tensor) -> bool:
-    return tensor.dtype == "float32" and tensor.data is not None and tensor.sparsity is None
+    has_value = tensor.data is not None or tensor.is_variable
+    return tensor.dtype == "float32" and has_value and tensor.sparsity is None

@@ -161,6 +161,8 @@ def lower_operator(
     for t in op.inputs:
         if t >= 0 and t not in lowered.shapes:
             raise UnsupportedOperatorError(f"reads tensor {t}, which nothing has computed yet", op.op, index)
+    if only_starts_state(subgraph, op, lowered.values):
+        return
     for t in op.outputs:
         if t in lowered.shapes:
             raise UnsupportedOperatorError(f"writes tensor {t}, which already has a value", op.op, index)
@@ -189,6 +191,16 @@ def lower_operator(
         written = tuple(y.index for y in node.outputs)
         tensors = (*kernel_inputs(op, call, len(written)), *written)
         lowered.steps.append(Step(index, f"operator {index} ({op.op})", call, tensors, len(written)))
+
+
+def only_starts_state(subgraph: Subgraph, op: Operator, values: Mapping[int, np.ndarray]) -> bool:
+    """Whether an operator does nothing but give state the zeros that it starts with.
+
+    Float16 models of the converter hold such a DEQUANTIZE. TFLite runs it once, as it does for constants.
+    """
+    if op.op != "DEQUANTIZE" or len(op.inputs) != 1 or op.inputs[0] not in values:
+        return False
+    return all(subgraph.tensors[t].is_variable for t in op.outputs) and not values[op.inputs[0]].any()
 
 
 def kernel_inputs(op: Operator, call: KernelCall, outputs: int) -> tuple[int, ...]:

@@ -37,6 +37,11 @@ class Graph:
         name = f"constant{len(self.graph.tensors)}"
         return self._tensor(Tensor(name, value.shape, str(value.dtype), data=value))
 
+    def variable(self, *shape: int) -> int:
+        """Add float32 state."""
+        name = f"state{len(self.graph.tensors)}"
+        return self._tensor(Tensor(name, shape, "float32", is_variable=True))
+
     def add(
         self, op: str, inputs: tuple[int, ...], *shape: int, dtype: str = "float32", **options: Any
     ) -> int:

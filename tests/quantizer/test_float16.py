@@ -12,6 +12,7 @@ from quantcore.quantizer.account import Account
 from quantcore.quantizer.finish import finish
 from quantcore.quantizer.float16 import quantize, to_float16
 from quantcore.quantizer.settings import Settings
+from quantcore.runtime.interpreter import Interpreter
 from tests.quantizer.graphs import Graph, weights
 
 FLOAT16 = Settings("float16")
@@ -84,6 +85,56 @@ def test_operators_that_are_to_stay_float() -> None:
     assert [graph.tensors[t].dtype for t in dense.inputs] == ["float32"] * 3
     assert all(graph.tensors[t].data is not None for t in dense.inputs[1:])
     assert sum(op.op == "DEQUANTIZE" for op in graph.operators) == 2
+
+
+def lstm() -> Model:
+    """Return a REVERSE_V2 and an LSTM, one of whose states stands between them."""
+    graph = Graph()
+    x, hidden = graph.input(1, 3, 4), graph.variable(1, 5)
+    inputs = [graph.constant(weights(5, 4, seed=i)) for i in range(4)]
+    recurrent = [graph.constant(weights(5, 5, seed=i)) for i in range(4)]
+    bias = [graph.constant(weights(5, seed=i)) for i in range(4)]
+    turned = graph.add("REVERSE_V2", (x, graph.constant(np.array([1], np.int32))), 1, 3, 4)
+    states = hidden, graph.variable(1, 5)
+    operands = (turned, *inputs, *recurrent, -1, -1, -1, *bias, -1, -1, *states)
+    options = {"fused_activation_function": "TANH"}
+    return graph.model(graph.add("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, 1, 3, 5, **options))
+
+
+def test_state_starts_from_zeros_that_are_dequantized_where_they_stand() -> None:
+    graph = quantized(lstm())
+    assert [op.op for op in graph.operators] == [
+        *["DEQUANTIZE"] * 13, "REVERSE_V2", "DEQUANTIZE", "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    ]  # fmt: skip
+    for t in graph.operators[-1].inputs[18:20]:
+        assert graph.tensors[t].is_variable
+        (source,) = (op.inputs[0] for op in graph.operators if t in op.outputs)
+        assert not graph.tensors[source].data.any()
+
+
+def test_state_persists() -> None:
+    """Twice, the float model with weights that float16 holds; then after a reset."""
+    rounded = lstm()
+    for tensor in rounded.subgraphs[0].tensors:
+        if tensor.dtype == "float32" and tensor.data is not None:
+            tensor.data = to_float16(tensor.data).astype(np.float32)
+    account = Account()
+    half = finish(quantize(lstm(), None, FLOAT16, account), FLOAT16, account)
+    found = []
+    for model in (rounded, half):
+        interpreter = Interpreter(model)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], weights(1, 3, 4))
+        results = []
+        for reset in (False, False, True):
+            if reset:
+                interpreter.reset_all_variables()
+            interpreter.invoke()
+            results.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).copy())
+        found.append(np.stack(results))
+    assert np.array_equal(found[0].view(np.uint32), found[1].view(np.uint32))
+    assert np.array_equal(found[1][0], found[1][2])
+    assert not np.array_equal(found[1][0], found[1][1])
 
 
 def test_called_subgraphs_too() -> None:
