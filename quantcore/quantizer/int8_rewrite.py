@@ -37,6 +37,7 @@ class Rewrite:
         self.names = {t.name for t in self.tensors}
         self.operators: list[Operator] = []
         self.plans: dict[int, ValuePlan] = {}
+        self.produced: dict[int, int] = {}
         self.codes: dict[tuple[int, int | None], int] = {}
         self.floats: dict[tuple[int, int | None], int] = {}
         self.constants: dict[int, int] = {}
@@ -117,23 +118,27 @@ class Rewrite:
                 self.codes[t, None] = self.convert(t, plan.params, "tfl.quantize", plan.slot.entry)
         if plan.floats and self.io != "float32":
             self.floats[t, None] = self.dequantize(t)
+        self.produced[t] = self.codes.get((t, None), t)
         self.settle_requantized(plan)
 
     def settle_result(self, plan: ValuePlan) -> None:
         """Make what the users of an operator's result need."""
-        t = plan.slot.tensor
+        t, entry = plan.slot.tensor, plan.slot.entry
+        twice = plan.produced != plan.params
+        wanted = plan.codes or (self.io != "float32" and plan.lone_output)
+        floats = plan.floats or (plan.outputs > 0 and self.io == "float32")
+        codes = t
         if plan.source == "int8":
             self.quantize_in_place(plan)
-            self.codes[t, None] = t
-        wanted = plan.codes or plan.requantize or (self.io != "float32" and plan.lone_output)
-        if plan.source == "float" and wanted:
-            name = self.tensors[t].name
-            self.codes[t, None] = self.convert(t, plan.produced, name, plan.slot.entry)
-        if plan.source == "int8" and (plan.floats or (plan.outputs and self.io == "float32")):
-            self.floats[t, None] = self.dequantize(t, output=bool(plan.outputs) and self.io == "float32")
-        if plan.produced != plan.params and wanted:
-            name = self.tensors[t].name
-            self.codes[t, None] = self.convert(self.codes[t, None], plan.params, name, plan.slot.entry)
+        elif wanted or plan.requantize or (twice and (floats or plan.outputs)):
+            codes = self.convert(t, plan.produced, self.tensors[t].name, entry)
+        if floats and (plan.source == "int8" or twice):
+            self.floats[t, None] = self.dequantize(codes, output=plan.outputs > 0 and self.io == "float32")
+        self.produced[t] = codes
+        if twice and wanted:
+            self.codes[t, None] = self.convert(codes, plan.params, self.tensors[t].name, entry)
+        else:
+            self.codes[t, None] = codes
         self.settle_requantized(plan)
 
     def settle_requantized(self, plan: ValuePlan) -> None:
@@ -141,8 +146,7 @@ class Rewrite:
         t = plan.slot.tensor
         for k, wish in enumerate(plan.requantize):
             entry = Entry("requantized for users of another scale", t)
-            source = self.codes[t, None]
-            self.codes[t, k] = self.convert(source, wish.params, self.tensors[t].name, entry)
+            self.codes[t, k] = self.convert(self.produced[t], wish.params, self.tensors[t].name, entry)
             if k in plan.float_requantized:
                 self.floats[t, k] = self.dequantize(self.codes[t, k])
 
@@ -153,12 +157,12 @@ class Rewrite:
             return t
         if self.io == "float32":
             return self.floats.get((t, None), t)
-        if plan.source == "float" and not plan.lone_output:
+        if plan.source == "float" and plan.produced == plan.params and not plan.lone_output:
             return t
-        if plan.source == "int8" and not plan.lone_output:
-            codes, params = t, plan.produced
-        else:
+        if plan.lone_output or plan.source == "input":
             codes, params = self.codes[t, None], plan.params
+        else:
+            codes, params = self.produced[t], plan.produced
         if self.io == "int8":
             return codes
         name = self.take_name(codes)

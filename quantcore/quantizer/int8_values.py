@@ -68,11 +68,8 @@ def plan_value(slot: Slot, decisions: Decisions) -> ValuePlan | None:
     producer = graph.producers.get(slot.tensor)
     source = "input" if producer is None else "int8" if producer in decisions.int8 else "float"
     plan = ValuePlan(slot, source, slot.params, slot.params)
-    kinds = {wish.on_result for wish in slot.requantize}
-    if kinds == {True}:
-        plan.produced = slot.requantize[0].params
-    elif kinds == {False}:
-        plan.requantize = slot.requantize
+    plan.produced = next((wish.params for wish in slot.requantize if wish.on_result), slot.params)
+    plan.requantize = [wish for wish in slot.requantize if not wish.on_result]
     plan.outputs = graph.subgraph.outputs.count(slot.tensor)
     for use in graph.uses.get(slot.tensor, ()):
         k, quantized = plan.position(use), use[0] in decisions.int8
