@@ -4,8 +4,8 @@
     python benchmarks/bench_calibration.py --elements 100000 --turns 50
     QUANTCORE_ISA=scalar python benchmarks/bench_calibration.py
 
-Ours is `update` of a tracker that has seen the data before. It always refuses NaN and infinity; NumPy's histogram
-of a given range does not look for them.
+Ours is `update` of a tracker that has seen the data before. It always refuses NaN and infinity; NumPy's
+histogram of a given range does not look for them.
 """
 
 from __future__ import annotations

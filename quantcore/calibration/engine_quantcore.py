@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantcore.calibration.dataset import Sample
+from quantcore.calibration.dataset import MAIN, Sample
+from quantcore.calibration.histogram import HistogramTracker
 from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
 from quantcore.calibration.methods import (
     IN_ORDER,
@@ -77,6 +78,7 @@ class Plans:
 
     def __init__(self, model: Model, methods: Mapping[int, Method]) -> None:
         self.methods = {t: method for t, method in methods.items() if method_name(method) != MIN_MAX}
+        self._histograms = histograms_of(model, self.methods)
         self._model = model
         self._tensors = list(methods)
         self._plans: list[MeasuredPlan] = []
@@ -88,10 +90,17 @@ class Plans:
             for plan in self._plans:
                 if plan.fits(sample):
                     return plan
-            keep = bool(self.methods)
-            plan = MeasuredPlan(self._model, sample, self._tensors, keep, PROFILE)
+            keep = len(self._histograms) < len(self.methods)
+            plan = MeasuredPlan(self._model, sample, self._tensors, self._histograms, keep, PROFILE)
             self._plans.append(plan)
             return plan
+
+
+def histograms_of(model: Model, methods: Mapping[int, Method]) -> dict[int, HistogramTracker]:
+    """Return a tracker for each tensor that a plan can count itself: not state, which is written twice."""
+    variables = {t for t, tensor in enumerate(model.subgraphs[MAIN].tensors) if tensor.is_variable}
+    trackers = {t: make_tracker(method) for t, method in methods.items() if t not in variables}
+    return {t: tracker for t, tracker in trackers.items() if isinstance(tracker, HistogramTracker)}
 
 
 class Lane:
@@ -112,8 +121,16 @@ class Lane:
         memory = self._memory[plan]
         memory.run(index, sample)
         for t, tracker in self.trackers.items():
-            if t in plan.ends or t in plan.known:
+            if t not in plan.counts and (t in plan.ends or t in plan.known):
                 tracker.update(memory.view(t))
+
+    def finish(self) -> None:
+        """Give the trackers what the plans have counted."""
+        for memory in self._memory.values():
+            for t, state in memory.counted().items():
+                tracker = self.trackers[t]
+                assert isinstance(tracker, HistogramTracker)
+                tracker.take(*state)
 
     def seen(self) -> list[dict[int, Ends]]:
         """Return the smallest and largest value of each tensor, by plan."""
@@ -166,6 +183,8 @@ def merged(lanes: list[Lane], methods: Mapping[int, Method], count: int) -> Obse
         for t, (low, high) in ends.items():
             before = seen.get(t, (np.inf, -np.inf))
             seen[t] = min(low, before[0]), max(high, before[1])
+    for lane in lanes:
+        lane.finish()
     narrowed: dict[int, Narrowed] = {}
     for t, tracker in lanes[0].trackers.items():
         for lane in lanes[1:]:

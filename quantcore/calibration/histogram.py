@@ -163,6 +163,8 @@ class HistogramTracker(abc.ABC):
 
     def take(self, ends: np.ndarray, counts: np.ndarray) -> None:
         """Add a state that `call` has updated, as if its data had been seen here."""
+        if not counts.any():
+            return
         if self._ends is None or self._counts is None:
             self._ends, self._counts = ends.copy(), counts.copy()
             return

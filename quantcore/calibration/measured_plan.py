@@ -1,19 +1,20 @@
 """A float model's plan with a measuring step behind every kernel, and one thread's memory for it.
 
-Measuring is a step of the plan like any other: a kernel that widens two numbers, which live in the arena as
-state. So there is no Python between operators, nothing is copied, and a tensor is read while it is still in
-the cache.
+Measuring is a step of the plan like any other: a kernel that widens two numbers, and counts values in bins
+where the method of the tensor asks for that. Both live in the arena as state. So there is no Python between
+operators, nothing is copied, and a tensor is read while it is still in the cache.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from quantcore.calibration.dataset import MAIN, Sample
+from quantcore.calibration.histogram import HistogramTracker
 from quantcore.calibration.observation import Ends, check_finite
 from quantcore.errors import KernelError, QuantcoreError, QuantizationError
 from quantcore.graph import Model, Tensor
@@ -42,6 +43,8 @@ class MeasuredPlan:
         only: see `fits`.
     tensors : collection of int
         Those to measure.
+    histograms : mapping of int to HistogramTracker
+        Those of `tensors` whose values are also counted, and trackers that say in which bins.
     keep : bool
         Keep all tensors readable after a run.
     profile : Profile
@@ -54,11 +57,19 @@ class MeasuredPlan:
     """
 
     def __init__(
-        self, model: Model, sample: Sample, tensors: Collection[int], keep: bool, profile: Profile
+        self,
+        model: Model,
+        sample: Sample,
+        tensors: Collection[int],
+        histograms: Mapping[int, HistogramTracker],
+        keep: bool,
+        profile: Profile,
     ) -> None:
         self.subgraph = model.subgraphs[MAIN]
         self.tensors = frozenset(tensors)
+        self.histograms = histograms
         self.ends: dict[int, int] = {}  # by measured tensor: the tensor that holds its ends
+        self.counts: dict[int, int] = {}  # likewise its counts
         self.values: dict[int, np.ndarray] = {}  # inputs that shapes follow from
         given = dict(zip(self.subgraph.inputs, sample, strict=True))
         shapes = {t: array.shape for t, array in given.items()}
@@ -103,6 +114,7 @@ class MeasuredPlan:
     def _measure(self, lowered: Lowered) -> None:
         """Add to the steps those that measure: inputs first, each output behind the step that writes it."""
         self.ends.clear()
+        self.counts.clear()
         variables = {t for t, tensor in enumerate(self.subgraph.tensors) if tensor.is_variable}
         steps = [step for t in self.subgraph.inputs for step in self._steps(lowered, [t])]
         for step in lowered.steps:
@@ -122,11 +134,15 @@ class MeasuredPlan:
     def _step(self, lowered: Lowered, t: int) -> Step:
         """Return the step that measures tensor `t`."""
         if t not in self.ends:
-            self.ends[t] = len(lowered.tensors)
-            lowered.tensors.append(Tensor(f"ends of {t}", (2,), "float32", is_variable=True))
-            lowered.shapes[self.ends[t]] = (2,)
-        call = min_max_call(outer=1, channels=1, inner=size(lowered, t))
-        return Step(-1, MEASURE, call, (t, self.ends[t]))
+            self.ends[t] = add_state(lowered, f"ends of {t}", 2, "float32")
+        if t not in self.histograms:
+            call = min_max_call(outer=1, channels=1, inner=size(lowered, t))
+            return Step(-1, MEASURE, call, (t, self.ends[t]))
+        tracker = self.histograms[t]
+        if t not in self.counts:
+            self.counts[t] = add_state(lowered, f"counts of {t}", tracker.bins + 1, "int64")
+        call = tracker.call((1, 1, size(lowered, t)))
+        return Step(-1, MEASURE, call, (t, self.ends[t], self.counts[t]), outputs=2)
 
     def _explain_shapes(self, shapes: dict[int, tuple[int, ...]], error: QuantcoreError) -> None:
         """Raise an error that names the inputs whose shapes are not those of the model, if there are any."""
@@ -138,6 +154,14 @@ class MeasuredPlan:
                 for t in other
             )
             raise QuantizationError(f"sample 0: {names}; resizing the model to it fails: {error}") from error
+
+
+def add_state(lowered: Lowered, name: str, elements: int, dtype: str) -> int:
+    """Add a tensor that keeps its value from run to run; return its index."""
+    index = len(lowered.tensors)
+    lowered.tensors.append(Tensor(name, (elements,), dtype, is_variable=True))
+    lowered.shapes[index] = (elements,)
+    return index
 
 
 def size(lowered: Lowered, t: int) -> int:
@@ -187,3 +211,9 @@ class MeasuredMemory:
     def seen(self) -> dict[int, Ends]:
         """Return the smallest and largest value of each tensor that was measured."""
         return {t: (float(ends[0]), float(ends[1])) for t, ends in self._ends.items() if ends[0] <= ends[1]}
+
+    def counted(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Return the state of each histogram, as `HistogramTracker.take` takes it."""
+        return {
+            t: (self._ends[t].reshape(2, 1), self.view(c).reshape(1, -1)) for t, c in self.plan.counts.items()
+        }

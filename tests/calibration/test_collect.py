@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import quantcore as qc
-from quantcore.calibration import collect_ranges
+from quantcore.calibration import Percentile, collect_ranges
 from quantcore.calibration.engine_quantcore import PROFILE
 from quantcore.calibration.inplace import overwritten_inputs
 from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
 from quantcore.calibration.observation import observed_tensors
+from quantcore.calibration.methods import make_tracker, narrow
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 
@@ -84,13 +85,18 @@ def test_real_models_are_measured_whole(model_path) -> None:
         return
     (sample,) = qc.samples.random_samples(model, 0, 1, 1)
     tensors = observed_tensors(model.subgraphs[0])
-    memory = MeasuredMemory(MeasuredPlan(model, sample, tensors, True, PROFILE))
+    counted = {t: Percentile() for t in tensors if not model.subgraphs[0].tensors[t].is_variable}
+    memory = MeasuredMemory(MeasuredPlan(model, sample, tensors, counted, True, PROFILE))
     memory.run(0, sample)
-    seen = memory.seen()
+    seen, states = memory.seen(), memory.counted()
     assert sorted(seen) == tensors
-    for t in tensors:
-        if not model.subgraphs[0].tensors[t].is_variable:
-            assert seen[t] == (memory.view(t).min(), memory.view(t).max())
+    assert sorted(states) == sorted(counted)
+    for t, tracker in counted.items():
+        assert seen[t] == (memory.view(t).min(), memory.view(t).max())
+        expected = Percentile()
+        expected.update(memory.view(t))
+        tracker.take(*states[t])
+        assert tracker == expected
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
@@ -133,22 +139,46 @@ def test_methods_are_chosen_by_index_and_pattern(samples: np.ndarray) -> None:
     assert found[4].clipped is None
 
 
-def test_methods_on_histograms(samples: np.ndarray) -> None:
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_histograms_are_counted_while_the_model_runs(samples: np.ndarray, threads: int) -> None:
+    """By steps of the plan, or from memory that is kept, where another tensor's method needs that."""
     model = residual()
-    methods = {4: "percentile:90", 3: "mse:int4", 2: "entropy:bins=2048"}
-    found = collect_ranges(model, samples, methods=methods, num_threads=2)
+    methods = {4: "percentile:90", 3: "mse:int4", 2: "entropy:bins=2048", 1: "percentile:50"}
+    trackers = {t: make_tracker(method) for t, method in methods.items()}
+    for x in samples:
+        run = qc.Interpreter(model).run_all(x)
+        for t, tracker in trackers.items():
+            tracker.update(run[t])
+    found = collect_ranges(model, samples, methods=methods, num_threads=threads)
+    kept = collect_ranges(model, samples, methods={**methods, 0: "moving_average"}, num_threads=threads)
+    for t, tracker in trackers.items():
+        low, high, clipped = narrow(tracker)
+        assert found[t] == kept[t]
+        assert (found[t].rmin, found[t].rmax, found[t].clipped) == (low, high, clipped)
+        assert (found[t].seen_min, found[t].seen_max) == (tracker.seen_min, tracker.seen_max)
     assert [found[t].method for t in (4, 3, 2)] == [
         "percentile:percentile=90",
         "mse:dtype=int4",
         "entropy:bins=2048",
     ]
-    tracker = qc.calibration.Percentile(90)
-    for x in samples:
-        tracker.update(qc.Interpreter(model).run(x))
-    assert (found[4].rmin, found[4].rmax) == tracker.range()
-    assert (found[4].seen_min, found[4].seen_max) == (tracker.seen_min, tracker.seen_max)
-    assert found[4].clipped == tracker.clipped(*tracker.range()) > 0
+    assert found[4].clipped == pytest.approx(0.1, abs=0.05)
     assert qc.calibration.Ranges.from_json(found.to_json()) == found
+
+
+def test_a_known_tensor_has_a_histogram(samples: np.ndarray) -> None:
+    """A tensor that does not depend on the inputs has no step, and one sample of the same values per run."""
+    tensors = [Tensor(name, (1, 4), "float32") for name in ("x", "c", "tanh", "y")]
+    tensors[1].data = np.array([[-3, 0, 1, 2]], np.float32)
+    operators = [
+        Operator("TANH", 1, (1,), (2,)),
+        Operator("ADD", 1, (0, 2), (3,), {"fused_activation_function": "NONE", "pot_scale_int16": True}),
+    ]
+    model = Model([Subgraph("main", tensors, operators, (0,), (3,))])
+    found = collect_ranges(model, samples, method="percentile:60", num_threads=2)
+    tracker = make_tracker("percentile:60")
+    tracker.update(np.tile(np.tanh(tensors[1].data), len(samples)))
+    assert (found[2].rmin, found[2].rmax) == pytest.approx(tracker.range())
+    assert found[2].clipped == pytest.approx(narrow(tracker)[2])
 
 
 @pytest.mark.parametrize("text", ["moving_average:0.5", "moving_average:momentum=0.5"])
@@ -194,13 +224,14 @@ def test_values_that_are_not_finite_are_named(samples: np.ndarray, bad: float, t
         collect_ranges(residual(), data, num_threads=threads)
 
 
-def test_the_operator_that_made_an_infinity_is_named() -> None:
+@pytest.mark.parametrize("method", ["min_max", "percentile", "moving_average"])
+def test_the_operator_that_made_an_infinity_is_named(method: str) -> None:
     data = np.ones((5, 1, 4), np.float32)
     data[3, 0, 1] = 100
     with pytest.raises(
         QuantizationError, match=r"sample 3: tensor 2 \('t2'\), written by operator 1 \(EXP\): 1 of 4"
     ):
-        collect_ranges(unary_chain("ABS", "EXP", "TANH"), data)
+        collect_ranges(unary_chain("ABS", "EXP", "TANH"), data, method=method)
 
 
 def test_advance_counts_the_samples(samples: np.ndarray) -> None:
