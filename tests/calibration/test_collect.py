@@ -10,8 +10,8 @@ from quantcore.calibration import Percentile, collect_ranges
 from quantcore.calibration.engine_quantcore import PROFILE
 from quantcore.calibration.inplace import overwritten_inputs
 from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
-from quantcore.calibration.observation import observed_tensors
 from quantcore.calibration.methods import make_tracker, narrow
+from quantcore.calibration.observation import observed_tensors
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 
