@@ -20,6 +20,7 @@ from quantcore.ops.lstm_operands import (
     check_integer_dtypes,
     lstm_operands,
 )
+from quantcore.ops.lstm_quantization import lstm_biases, lstm_intermediates
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import Node, Operand, operator
@@ -261,6 +262,11 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
     multipliers=lstm_multipliers,
     quantization=replace(
         OWN_SCALE_INT8,
+        weights=dict.fromkeys((*range(1, 9), 16)),
+        int16_weights=dict.fromkeys((*range(9, 12), *range(20, 24)), 2**15 - 1),
+        biases=lstm_biases,
+        state={18: "output", 19: "power_of_two"},
+        intermediates=lstm_intermediates,
         dynamic_weights=dict.fromkeys((*range(1, 12), 16)),
         dynamic_weights_together=True,
         asymmetric_quantize_inputs=True,

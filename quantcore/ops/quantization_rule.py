@@ -9,9 +9,10 @@ Sources, as of TensorFlow 2.21: the traits in ``tfl_ops.td`` (int8, dynamic), ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from quantcore.graph import Operator
 from quantcore.ops.version_rules import VersionRule, first_version
 
 __all__ = [
@@ -20,8 +21,28 @@ __all__ = [
     "OWN_SCALE_INT8",
     "SAME_SCALE",
     "SAME_SCALE_INT8",
+    "DerivedBias",
     "QuantizationRule",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedBias:
+    """A bias whose scale is the product of the scales of other tensors of the operator, and of a factor.
+
+    Attributes
+    ----------
+    position : int
+        Of the bias, among the inputs.
+    inputs, intermediates : tuple of int
+        Positions of the tensors.
+    factor : float
+    """
+
+    position: int
+    inputs: tuple[int, ...]
+    intermediates: tuple[int, ...] = ()
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +68,15 @@ class QuantizationRule:
         the axis of their channels; None: per tensor.
     bias : (int, int, int) or None
         Positions of the bias, and of the input and the weights whose scales multiply to its scale.
+    biases : callable or None
+        ``biases(op)``: the biases of an operator that has several (int8).
+    int16_weights : mapping of int to int
+        Constant operands that are quantized as int16, symmetric, per tensor, with the largest code (int8).
+    state : mapping of int to str
+        Variable inputs (int8): ``output``: one range, and so the parameters, of the first output; ``int16``:
+        symmetric int16; ``power_of_two``: int16 of the range widened to a power of two.
+    intermediates : callable or None
+        ``intermediates(op)``: dtypes of the intermediate tensors by position, where they have one (int8).
     dynamic_weights : mapping of int to (int or None)
         As `weights`, for the mode dynamic.
     dynamic_weights_together : bool
@@ -66,6 +96,10 @@ class QuantizationRule:
     fixed_output: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     weights: Mapping[int, int | None] = field(default_factory=dict)
     bias: tuple[int, int, int] | None = None
+    biases: Callable[[Operator], Sequence[DerivedBias]] | None = None
+    int16_weights: Mapping[int, int] = field(default_factory=dict)
+    state: Mapping[int, str] = field(default_factory=dict)
+    intermediates: Callable[[Operator], Mapping[int, str]] | None = None
     dynamic_weights: Mapping[int, int | None] = field(default_factory=dict)
     dynamic_weights_together: bool = False
     asymmetric_quantize_inputs: bool = False

@@ -143,7 +143,10 @@ def check_bias(node: Node, dtype: str) -> None:
     multipliers=svdf_multipliers,
     quantization=replace(
         OWN_SCALE_INT8,
+        weights={1: None},
+        int16_weights={2: 2**9},
         bias=(3, 2, 4),
+        state={4: "int16"},
         dynamic_weights={1: None, 2: None},
         asymmetric_quantize_inputs=True,
         version=svdf_version,

@@ -10,12 +10,14 @@ from quantcore.graph import Operator, Subgraph, Tensor
 
 __all__ = ["canonicalize"]
 
+LSTM_INPUTS = 24
+
 
 def canonicalize(subgraph: Subgraph) -> Subgraph:
-    """Return `subgraph` as the converter writes reshapes.
+    """Return `subgraph` as the converter writes reshapes and LSTMs.
 
     SQUEEZE of a known shape is a RESHAPE. The shape of a RESHAPE is an operand, of one dimension, and not in
-    its options.
+    its options. An LSTM says of the coefficients of a normalization too that it has none.
     """
     tensors, operators = list(subgraph.tensors), []
     for op in subgraph.operators:
@@ -24,6 +26,8 @@ def canonicalize(subgraph: Subgraph) -> Subgraph:
             operators.append(_reshape(op, tensors, np.array(output.shape, np.int32)))
         elif op.op == "RESHAPE":
             operators.append(_reshape(op, tensors, _shape_constant(op, tensors)))
+        elif op.op == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+            operators.append(replace(op, inputs=op.inputs + (-1,) * (LSTM_INPUTS - len(op.inputs))))
         else:
             operators.append(op)
     return replace(subgraph, tensors=tensors, operators=operators)

@@ -21,6 +21,8 @@ class Constant:
     weights : bool
         Symmetric and narrow, with channels along `axis` (None: per tensor).
     axis : int or None
+    int16 : int
+        Where not 0, the weights are int16, with this largest code.
     own_range : bool
         Its content decides its parameters; otherwise its user's other tensors do.
     """
@@ -28,6 +30,7 @@ class Constant:
     uses: list[Use]
     weights: bool = False
     axis: int | None = None
+    int16: int = 0
     own_range: bool = True
 
 
@@ -47,15 +50,23 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
             shared = Constant([])
             for user in graph.uses[t]:
                 rule = graph.rules[user[0]]
-                if rule.same_scale or (rule.bias is not None and user[1] == rule.bias[0]):
+                if rule.same_scale or user[1] in bias_positions(graph, user[0]):
                     yield Constant([user], own_range=False), t
                     continue
                 shared.uses.append(user)
+                shared.int16 = rule.int16_weights.get(user[1], 0)
                 if user[1] in rule.weights:
                     shared.weights = True
                     shared.axis = _axis(graph, user, settings)
             if shared.uses:
                 yield shared, t
+
+
+def bias_positions(graph: FloatGraph, i: int) -> list[int]:
+    """Return the positions of the biases of operator `i`, whose scales follow from other operands."""
+    rule = graph.rules[i]
+    several = [] if rule.biases is None else [bias.position for bias in rule.biases(graph.operators[i])]
+    return several if rule.bias is None else [rule.bias[0], *several]
 
 
 def _axis(graph: FloatGraph, use: Use, settings: Settings) -> int | None:

@@ -36,7 +36,8 @@ def finish(model: Model, settings: Settings, account: Account) -> Model:
     - Equal constants share one buffer.
     - Operator versions are the lowest that express the operators, one for all operators of a kind.
     - ``min_runtime_version`` says which release of TensorFlow Lite runs them. Other metadata is kept, except
-      what describes how the float model was converted.
+      what describes how the float model was converted; so are the files in its archive, but not other bytes
+      that belong to the float model's file.
 
     Parameters
     ----------
@@ -61,6 +62,8 @@ def finish(model: Model, settings: Settings, account: Account) -> Model:
         description=f"Quantized by quantcore ({settings.mode})",
         source=f"{model.source} ({settings.mode})",
         metadata_buffer=(),
+        trailing=None,
+        unread=(),
     )
     contents = _metadata(model, settings)
     finished.buffers = _shared_buffers(finished)

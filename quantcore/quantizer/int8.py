@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.ranges import Ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
@@ -13,6 +14,7 @@ from quantcore.quantizer.int8_decisions import Decisions
 from quantcore.quantizer.int8_propagation import propagate
 from quantcore.quantizer.int8_rewrite import Rewrite
 from quantcore.quantizer.int8_statistics import prune_statistics
+from quantcore.quantizer.recurrent import intermediate_params, joined_ranges, state_params
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.working_copy import working_copy
 
@@ -42,10 +44,12 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     """
     if ranges is None:
         raise QuantizationError("the mode 'int8' needs the ranges of the tensors; calibrate the model first")
-    draft = working_copy(model)
+    draft = working_copy(with_intermediates(model))
     graph = FloatGraph.of(draft)
-    fixed = {t: _params(graph, ranges, t) for t in prune_statistics(graph, ranges)}
-    found = propagate(graph, fixed, settings)
+    kept = prune_statistics(graph, ranges)
+    ranges = joined_ranges(graph, ranges, kept)
+    fixed = {t: _params(graph, ranges, t) for t in kept} | state_params(graph, ranges)
+    found = propagate(graph, fixed, settings, intermediate_params(graph, ranges))
     decisions = Decisions(found, settings)
     account.kept_float.update(decisions.reasons)
     main = canonicalize(Rewrite(found, decisions, settings.io, account).run())

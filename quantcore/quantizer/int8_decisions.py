@@ -9,6 +9,7 @@ import numpy as np
 
 from quantcore.quantizer.float_graph import FloatGraph, Use
 from quantcore.quantizer.int8_propagation import Propagation, Slot
+from quantcore.quantizer.recurrent import missing_intermediates
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["Decisions"]
@@ -77,6 +78,13 @@ class Decisions:
             return "it was asked to stay float"
         if not self.graph.rules[i].int8:
             return "the operator has no int8 form"
+        missing = missing_intermediates(self.graph, i, self.found.intermediates)
+        if missing:
+            return f"its intermediate value {self._name(missing[0])} has no range"
+        for position in self.graph.rules[i].state:
+            t = self.graph.operators[i].inputs[position]
+            if len(self.graph.uses[t]) > 1:
+                return f"its state {self._name(t)} has another user"
         for use in self.graph.float_operands(i):
             if not self.has_codes(self.operand(use)):
                 return f"its input {self._name(self.operand(use).tensor)} has no parameters"

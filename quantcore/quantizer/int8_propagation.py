@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from quantcore.graph import Tensor
+from quantcore.ops.quantization_rule import DerivedBias
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Entry
 from quantcore.quantizer.constants import Constant, find_constants
 from quantcore.quantizer.float_graph import FloatGraph, Use
 from quantcore.quantizer.parameters import bias_scales, constant_qparams, guard_bias, weight_qparams
+from quantcore.quantizer.recurrent import int16_weight_params
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["Propagation", "Requantize", "Slot", "propagate"]
@@ -75,12 +77,15 @@ class Propagation:
     constants : list of Slot
     operands : dict of Use to Slot
         Slots of float operands.
+    intermediates : mapping of int to QuantParams
+        Parameters of intermediate tensors, which are fixed.
     """
 
     graph: FloatGraph
     values: dict[int, Slot] = field(default_factory=dict)
     constants: list[Slot] = field(default_factory=list)
     operands: dict[Use, Slot] = field(default_factory=dict)
+    intermediates: Mapping[int, QuantParams] = field(default_factory=dict)
     stack: list[tuple[str, int]] = field(default_factory=list)
     done: set[tuple[str, int]] = field(default_factory=set)
 
@@ -103,7 +108,9 @@ class Propagation:
         if constant is None or not constant.own_range or slot.params is not None:
             return
         data = _float_data(self.graph.tensor(slot.tensor))
-        if constant.weights:
+        if constant.int16:
+            slot.take(int16_weight_params(data, constant.int16), "range of the weights", slot.tensor)
+        elif constant.weights:
             slot.take(weight_qparams(data, constant.axis), "range of the weights", slot.tensor)
         else:
             slot.take(constant_qparams(data), "range of the constant", slot.tensor)
@@ -124,7 +131,9 @@ class Propagation:
         if "int8" in rule.fixed_output:
             for t in self.graph.float_results(i):
                 self.set_result(t, QuantParams(*rule.fixed_output["int8"]), t, f"fixed output of {op.op}")
-        return rule.bias is None or self.set_bias(i, rule.bias)
+        biases = () if rule.biases is None else rule.biases(op)
+        unknown = [bias for bias in biases if not self.set_derived_bias(i, bias)]
+        return not unknown and (rule.bias is None or self.set_bias(i, rule.bias))
 
     def common_params(self, i: int) -> tuple[QuantParams, int] | None:
         """Return the parameters that all float tensors of a same-scale operator get, and whose they were.
@@ -206,6 +215,23 @@ class Propagation:
         slot.take(params, "scale of the input times scale of the weights", op.inputs[positions[1]])
         return True
 
+    def set_derived_bias(self, i: int, bias: DerivedBias) -> bool:
+        """Give one of several biases its scale; False if the scales it follows from are not known."""
+        op = self.graph.operators[i]
+        slot = self.operands.get((i, bias.position))
+        if slot is None or slot.params is not None:
+            return True
+        sources = [self.params_of((i, position)) for position in bias.inputs]
+        sources += [self.intermediates.get(op.intermediates[k]) for k in bias.intermediates]
+        scale = np.float64(bias.factor)
+        for params in sources:
+            if params is None:
+                return False
+            scale *= np.float64(params.scale)
+        params = QuantParams(np.float32(scale), 0, "int32")
+        slot.take(params, "product of the scales that the gate's sum has", op.inputs[bias.inputs[0]])
+        return True
+
     def params_of(self, use: Use) -> QuantParams | None:
         """Return the parameters of an operand, which may be quantized in the float model already."""
         if use in self.operands:
@@ -227,7 +253,12 @@ class Propagation:
         slot.take(params, rule, slot.tensor, guarded_channels=int(guarded.sum()))
 
 
-def propagate(graph: FloatGraph, fixed: Mapping[int, QuantParams], settings: Settings) -> Propagation:
+def propagate(
+    graph: FloatGraph,
+    fixed: Mapping[int, QuantParams],
+    settings: Settings,
+    intermediates: Mapping[int, QuantParams] | None = None,
+) -> Propagation:
     """Return the parameters of all values and constants.
 
     Parameters
@@ -236,8 +267,10 @@ def propagate(graph: FloatGraph, fixed: Mapping[int, QuantParams], settings: Set
     fixed : mapping of int to QuantParams
         Values whose parameters come from their own range.
     settings : Settings
+    intermediates : mapping of int to QuantParams, optional
+        Parameters of intermediate tensors.
     """
-    state = Propagation(graph)
+    state = Propagation(graph, intermediates=intermediates or {})
     for t in _values(graph):
         state.values[t] = slot = Slot(t, fixed=t in fixed)
         if t in fixed:

@@ -12,6 +12,7 @@ from quantcore.quantizer.int8_decisions import Decisions
 from quantcore.quantizer.int8_propagation import Propagation, Slot
 from quantcore.quantizer.int8_values import ValuePlan, plan_value
 from quantcore.quantizer.parameters import quantize_bias, quantize_constant, quantize_weights, stored
+from quantcore.quantizer.recurrent import quantize_int16_weights
 
 __all__ = ["Rewrite"]
 
@@ -52,13 +53,32 @@ class Rewrite:
             if t in self.plans:
                 self.settle_input(self.plans[t])
         for i, op in enumerate(self.graph.operators):
+            intermediates = self.settle_inside(i, op)
             inputs = tuple(self.operand((i, k), t) for k, t in enumerate(op.inputs))
-            self.operators.append(replace(op, inputs=inputs))
+            self.operators.append(replace(op, inputs=inputs, intermediates=intermediates))
             for t in op.outputs:
                 if t in self.plans:
                     self.settle_result(self.plans[t])
         outputs = tuple(self.output(t) for t in self.graph.subgraph.outputs)
         return replace(self.graph.subgraph, tensors=self.tensors, operators=self.operators, outputs=outputs)
+
+    def settle_inside(self, i: int, op: Operator) -> tuple[int, ...]:
+        """Quantize the state and the intermediate tensors of an operator; return the latter.
+
+        They say nothing of an operator that stays float.
+        """
+        if i not in self.decisions.int8:
+            return ()
+        for position in self.graph.rules[i].state:
+            t = op.inputs[position]
+            self.quantize_in_place(self.plans[t])
+            self.codes[t, None] = t
+        for t in op.intermediates:
+            params = self.found.intermediates.get(t)
+            if params is not None:
+                self.tensors[t] = _with_params(self.tensors[t], params)
+                self.record(t, Entry("range of a value inside the operator", t))
+        return op.intermediates
 
     def operand(self, use: Use, t: int) -> int:
         """Return the tensor that stands for an operand."""
@@ -80,6 +100,8 @@ class Rewrite:
         assert data is not None
         if params.dtype == "int32":
             codes = quantize_bias(data, stored(params).scale)
+        elif slot.constant is not None and slot.constant.int16:
+            codes = quantize_int16_weights(data, slot.constant.int16)
         elif params.narrow_range:
             codes = quantize_weights(data, params)
         else:

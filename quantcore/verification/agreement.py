@@ -144,7 +144,7 @@ class _Walk:
             self.differ(f"operator {i} ({ours.name}) and {j}: {text}")
         if ours.name != theirs.name:
             return
-        for kind in ("inputs", "outputs"):
+        for kind in ("inputs", "outputs", "intermediates"):
             a, b = getattr(ours, kind), getattr(theirs, kind)
             if len(a) != len(b):
                 self.differ(f"operator {i} ({ours.name}): {len(a)} and {len(b)} {kind}")

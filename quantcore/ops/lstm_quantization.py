@@ -1,0 +1,45 @@
+"""How the converter quantizes an LSTM to int8, where that depends on its variant.
+
+Source of the rule: ``tools/optimize/operator_property.cc`` and ``prepare_quantize_helper.h`` of TensorFlow
+Lite's converter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from quantcore.graph import Operator
+from quantcore.ops.quantization_rule import DerivedBias
+
+__all__ = ["lstm_biases", "lstm_intermediates"]
+
+GATES = 4
+INPUT_WEIGHTS, BIAS, PROJECTION, PROJECTION_BIAS, NORM = 1, 12, 16, 17, 20
+HIDDEN = 4  # the intermediate tensor of o * tanh(c)
+NORMALIZED_SCALE = 2.0**-10  # of a gate's sum once it is normalized
+
+
+def lstm_biases(op: Operator) -> Sequence[DerivedBias]:
+    """Return the biases that an LSTM has.
+
+    A gate's is added to the products of the input, or behind the normalization.
+    """
+    found = [
+        DerivedBias(BIAS + gate, (NORM + gate,), factor=NORMALIZED_SCALE)
+        if is_normalized(op)
+        else DerivedBias(BIAS + gate, (0, INPUT_WEIGHTS + gate))
+        for gate in range(GATES)
+    ]
+    found.append(DerivedBias(PROJECTION_BIAS, (PROJECTION,), (HIDDEN,)))
+    return [bias for bias in found if op.inputs[bias.position] >= 0]
+
+
+def lstm_intermediates(op: Operator) -> Mapping[int, str]:
+    """Return the dtypes of the intermediate tensors: the sums of gates have one if they are normalized."""
+    gates = [g for g in range(GATES) if is_normalized(op) and op.inputs[INPUT_WEIGHTS + g] >= 0]
+    return dict.fromkeys(gates, "int16") | {HIDDEN: "int8"}
+
+
+def is_normalized(op: Operator) -> bool:
+    """Whether the LSTM has layer normalization."""
+    return len(op.inputs) > NORM + 1 and op.inputs[NORM + 1] >= 0
