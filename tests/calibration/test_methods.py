@@ -1,11 +1,15 @@
 """Calibration methods by name, and what a name may be followed by."""
 
+import re
+
 import numpy as np
 import pytest
 
+import quantcore as qc
 from quantcore.calibration import MSE, Entropy, MinMax, MovingAverage, Percentile
 from quantcore.calibration.methods import METHODS, make_tracker, method_text, narrow
 from quantcore.errors import QuantizationError
+from tests.ops.harness import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,34 @@ def test_range_and_share_outside(method):
     assert -4 < low < high < 4
     if share is not None:
         assert abs(share - ((x < low) | (x > high)).mean()) < 0.002
+
+
+def signal_to_noise(x, method, dtype):
+    """Return the ratio in dB when `x` is quantized to the range that a method chooses."""
+    tracker = make_tracker(method)
+    tracker.update(x)
+    p = qc.choose_qparams(*tracker.range(), dtype)
+    noise = qc.dequantize(qc.quantize(x, p), p).astype(np.float64) - x
+    return 10 * np.log10(np.square(x, dtype=np.float64).mean() / np.square(noise).mean())
+
+
+def test_the_comparison_of_the_page():
+    rng, n = np.random.default_rng(0), 100_000
+    normal = rng.standard_normal(n)
+    values = [
+        normal, np.maximum(normal, 0), rng.laplace(size=n), rng.standard_t(3, size=n),
+        np.append(normal, 30), rng.random(n),
+    ]  # fmt: skip
+    columns = [
+        (m, "int8") for m in ("min_max", "percentile:99.99", "percentile:99.9", "mse:int8", "entropy:int8")
+    ]
+    columns += [(m, "int4") for m in ("min_max", "percentile:99.9", "mse:int4", "entropy:int4")]
+    page = (REPOSITORY / "docs/quantization/calibration.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|`]+ \|((?: -?[0-9.]+ \|)+)$", page, re.MULTILINE)
+    assert len(rows) == len(values)
+    for row, x in zip(rows, values, strict=True):
+        stated = [float(cell) for cell in row.split("|") if cell.strip()]
+        measured = [signal_to_noise(x.astype(np.float32), method, dtype) for method, dtype in columns]
+        np.testing.assert_allclose(stated, measured, rtol=0, atol=0.06)
+        assert stated[3] == max(stated[:5])
+        assert stated[7] == max(stated[5:])
