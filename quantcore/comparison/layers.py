@@ -11,62 +11,13 @@ from quantcore.comparison.constants import constant_values, fixed_tensors
 from quantcore.comparison.matching import Matching, Pair
 from quantcore.comparison.measures import params_of, real_values
 from quantcore.comparison.result import Row
+from quantcore.comparison.runs import OperatorRun, Values, WholeRun
 from quantcore.errors import KernelError, QuantcoreError
 from quantcore.graph import Model, Tensor
-from quantcore.oracle.rewrite import single_operator
-from quantcore.runtime import Interpreter
 
 __all__ = ["FEEDS", "Layers"]
 
 FEEDS = ("quantized", "float", "pairwise")
-
-Values = Callable[[int], np.ndarray]  # of a tensor, by index
-
-
-class Whole:
-    """The main subgraph of a model, whose tensors can be read after a run."""
-
-    def __init__(self, model: Model, numerics: str) -> None:
-        self.subgraph = model.subgraphs[0]
-        self.interpreter = Interpreter(model, numerics, experimental_preserve_all_tensors=True)
-        self.interpreter.allocate_tensors()
-
-    def run(self, sample: Sequence[np.ndarray]) -> None:
-        """Run once, from fresh state."""
-        self.interpreter.reset_all_variables()
-        for t, array in zip(self.subgraph.inputs, sample, strict=True):
-            self.interpreter.set_tensor(t, array)
-        self.interpreter.invoke()
-
-    def value(self, t: int) -> np.ndarray:
-        """Return a tensor, valid until the next run."""
-        return self.interpreter.tensor(t)()
-
-
-class Alone:
-    """One operator of a model."""
-
-    def __init__(self, model: Model, index: int, numerics: str) -> None:
-        self.tensors = model.subgraphs[0].tensors
-        self.model, self.inputs = single_operator(model, 0, index)
-        self.outputs = [t for t in model.subgraphs[0].operators[index].outputs if t >= 0]
-        self.interpreter = Interpreter(self.model, numerics)
-
-    def run(self, value: Values) -> dict[int, np.ndarray]:
-        """Return the outputs, for inputs that `value` gives by the tensor's index in the whole model."""
-        interpreter, places = self.interpreter, self.model.subgraphs[0]
-        arrays = [value(t) for t in self.inputs]
-        details = interpreter.get_input_details()
-        for place, detail, array in zip(places.inputs, details, arrays, strict=True):
-            if tuple(detail["shape"]) != array.shape:
-                interpreter.resize_tensor_input(place, array.shape)
-        interpreter.allocate_tensors()
-        interpreter.reset_all_variables()
-        for place, array in zip(places.inputs, arrays, strict=True):
-            interpreter.set_tensor(place, array)
-        interpreter.invoke()
-        found = [interpreter.get_tensor(place) for place in places.outputs]
-        return dict(zip(self.outputs, found, strict=True))
 
 
 class Layers:
@@ -97,10 +48,10 @@ class Layers:
         self.rows: dict[int | None, list[Row]] = {}
         for row in rows:
             self.rows.setdefault(row.index, []).append(row)
-        self.whole_float = Whole(float_model, numerics)
-        self.whole_quant = None if feed == "float" else Whole(quant_model, numerics)
+        self.whole_float = WholeRun(float_model, numerics)
+        self.whole_quant = None if feed == "float" else WholeRun(quant_model, numerics)
         self.fixed = fixed_tensors(self.quants)
-        self.alone: dict[tuple[int, bool], Alone] = {}
+        self.alone: dict[tuple[int, bool], OperatorRun] = {}
 
     @property
     def steps(self) -> int:
@@ -202,7 +153,7 @@ class Layers:
         key = index, of_quant
         if key not in self.alone:
             model = self.quant_model if of_quant else self.float_model
-            self.alone[key] = Alone(model, index, self.numerics)
+            self.alone[key] = OperatorRun(model, index, self.numerics)
         return self.alone[key].run(value)
 
 

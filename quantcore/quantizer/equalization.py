@@ -1,0 +1,339 @@
+"""Cross-layer equalization: scale the channels between two layers so that both quantize better.
+
+A layer whose outputs reach only the next layer, through nothing but positively homogeneous operators (RELU,
+pooling ...), may divide its output channels by any positive factors if the next layer's weights take them
+back: the network computes the same. Source: Nagel et al., "Data-Free Quantization Through Weight Equalization
+and Bias Correction" (2019), section 4.1. It equalizes the weights of both layers; weights with a scale per
+channel gain nothing from that, and there activations are equalized with the weights that read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from quantcore.calibration.dataset import Dataset, read_samples
+from quantcore.comparison.runs import WholeRun
+from quantcore.graph import Model, Tensor
+from quantcore.quantizer.float_graph import FloatGraph
+
+__all__ = ["Equalized", "LayerPair", "equalize"]
+
+HOMOGENEOUS = ("NONE", "RELU")  # fused activations f with f(a * x) = a * f(x) for every positive a
+POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
+# Dimension of the output channels of the weights, and of the input channels
+OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+INPUT_AXIS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 1}
+WEIGHTS, BIAS = 1, 2  # positions among the inputs
+ROUNDS = 20  # at most; factors settle in a few
+SETTLED = 1e-3  # largest change of a factor, as a power of two
+POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+LARGEST = 2.0**10  # factor in one round: a dead channel is not blown up without end
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPair:
+    """Two operators between which channels can be scaled: `first` writes `tensor`, `second` reads it, or what
+    pooling and the like make of it."""
+
+    first: int
+    second: int
+    tensor: int
+
+
+@dataclass(slots=True)
+class Equalized:
+    """What `equalize` returns.
+
+    Attributes
+    ----------
+    model : Model
+    pairs : dict of LayerPair to ndarray of float64, shape (channels,)
+        What the channels were divided by.
+    skipped : dict of int to str
+        Operators with weights that no pair begins with, and why.
+    """
+
+    model: Model
+    pairs: dict[LayerPair, np.ndarray] = field(default_factory=dict)
+    skipped: dict[int, str] = field(default_factory=dict)
+
+
+def equalize(
+    model: Model,
+    dataset: Dataset | None = None,
+    *,
+    exact: bool = False,
+    advance: Callable[[int], None] | None = None,
+) -> Equalized:
+    """Return a float model that computes the same and quantizes better.
+
+    Without data, each channel c between two layers is divided by ``sqrt(r1[c] / r2[c])``: the largest
+    absolute weights of the first layer for that output channel, and of the second for that input; over all
+    pairs, until nothing changes. That is for weights with one scale. With data, it is divided by
+    ``a[c]**p / r2[c]**(1 - p)``, where ``a`` is the largest absolute activation and p, in 0..1, is chosen for
+    each pair so that the noise expected behind the second layer is least; or by nothing, if that is better.
+    That is for weights with a scale per channel.
+
+    Parameters
+    ----------
+    model : Model
+        Not changed. Calibrate the result, not this one: ranges are others.
+    dataset : optional
+        As for `quantcore.calibration.collect_ranges`.
+    exact : bool
+        Round factors to powers of two, so that the float model's outputs stay the same to the last bit (as
+        long as nothing underflows). Otherwise they change by float rounding, and factors fit better.
+    advance : callable, optional
+        Called with 1 after each sample.
+
+    Returns
+    -------
+    Equalized
+
+    Raises
+    ------
+    QuantizationError
+        Bad data, see `quantcore.calibration.dataset.read_samples`.
+
+    Notes
+    -----
+    A bounded activation between the layers (RELU6) is not homogeneous: the pair is left alone, and
+    `Equalized.skipped` says so. So are layers whose output others read too, and quantized weights.
+    """
+    graph = FloatGraph.of(model)
+    result = Equalized(model)
+    pairs = []
+    for i, op in enumerate(graph.operators):
+        if op.op in OUTPUT_AXIS:
+            pair = _second(graph, i)
+            if isinstance(pair, LayerPair):
+                pairs.append(pair)
+            else:
+                result.skipped[i] = pair
+    if not pairs:
+        return result
+    if dataset is None:
+        factors = _by_weights(graph, pairs, exact)
+    else:
+        found = _activations(model, dataset, pairs, advance)
+        factors = {}
+        for pair in pairs:
+            weights, axis = _weights(graph, pair.second), INPUT_AXIS[graph.operators[pair.second].op]
+            factors[pair] = _rounded(_by_activations(weights, axis, *found[pair]), exact)
+    tensors = list(graph.subgraph.tensors)
+    for pair in pairs:
+        result.pairs[pair] = factors[pair]
+        _scale(tensors, graph, pair, factors[pair])
+    main = replace(graph.subgraph, tensors=tensors)
+    result.model = replace(model, subgraphs=[main, *model.subgraphs[1:]])
+    return result
+
+
+def _second(graph: FloatGraph, i: int) -> LayerPair | str:
+    """Return the pair that begins with operator `i`, or why there is none."""
+    op = graph.operators[i]
+    reason = _unfit(graph, i)
+    if reason:
+        return reason
+    value = op.outputs[0]
+    activation = op.options.get("fused_activation_function", "NONE")
+    while True:
+        if activation not in HOMOGENEOUS:
+            return f"{activation} is bounded or not homogeneous"
+        if value in graph.subgraph.outputs:
+            return "its output is an output of the model"
+        uses = graph.uses.get(value, [])
+        if len(uses) != 1 or uses[0][1] != 0:
+            return "its output is read by several, or beside another value"
+        after = uses[0][0]
+        reader = graph.operators[after]
+        if reader.op in INPUT_AXIS:
+            reason = _unfit(graph, after) or _channels_fit(graph, i, after)
+            return f"operator {after} behind it: {reason}" if reason else LayerPair(i, after, op.outputs[0])
+        if not _passes_channels(graph, after):
+            return f"{reader.name} follows"
+        value = reader.outputs[0]
+        activation = reader.options.get("fused_activation_function", "NONE")
+
+
+def _unfit(graph: FloatGraph, i: int) -> str:
+    """Return why the weights and bias of operator `i` cannot be scaled; empty if they can."""
+    for t in graph.operators[i].inputs[WEIGHTS:]:
+        if t < 0:
+            continue
+        tensor = graph.tensor(t)
+        if tensor.data is None or tensor.dtype != "float32" or tensor.sparsity is not None:
+            return f"tensor {t} ({tensor.name!r}) is no plain float32 constant"
+        if len(graph.uses[t]) > 1:
+            return f"tensor {t} ({tensor.name!r}) is shared with other operators"
+    return ""
+
+
+def _channels_fit(graph: FloatGraph, i: int, after: int) -> str:
+    """Return why the input channels of `after` are not the output channels of `i`; empty if they are.
+
+    A FULLY_CONNECTED may read a flattened image, in which channels are the innermost dimension.
+    """
+    channels = _channels(graph, i, OUTPUT_AXIS)
+    inputs = _channels(graph, after, INPUT_AXIS)
+    flat = graph.operators[after].op == "FULLY_CONNECTED"
+    if inputs == channels or (flat and inputs % channels == 0):
+        if graph.operators[after].options.get("depth_multiplier", 1) == 1:
+            return ""
+        return "its depth multiplier is not 1"
+    return f"it has {inputs} input channels, not {channels}"
+
+
+def _channels(graph: FloatGraph, i: int, axes: dict[str, int]) -> int:
+    op = graph.operators[i]
+    return graph.tensor(op.inputs[WEIGHTS]).shape[axes[op.op]]
+
+
+def _passes_channels(graph: FloatGraph, i: int) -> bool:
+    """Whether operator `i` is positively homogeneous and keeps channels innermost."""
+    op = graph.operators[i]
+    if op.op in ("RELU", "LEAKY_RELU", "PAD", *POOLS):
+        return op.op != "PAD" or not _pads_channels(graph, i)
+    if op.op in ("RESHAPE", "SQUEEZE"):
+        return _flattens(graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0]))
+    if op.op == "MEAN":
+        axes = graph.tensor(op.inputs[1]).data
+        rank = len(graph.tensor(op.inputs[0]).shape)
+        return axes is not None and all(0 <= a % rank < rank - 1 for a in axes.reshape(-1).tolist())
+    return False
+
+
+def _pads_channels(graph: FloatGraph, i: int) -> bool:
+    paddings = graph.tensor(graph.operators[i].inputs[1]).data
+    return paddings is None or bool(paddings[-1].any())
+
+
+def _flattens(before: Tensor, after: Tensor) -> bool:
+    """Whether a reshape keeps the channels innermost: as they are, or flattened behind the batch."""
+    same = before.shape[-1:] == after.shape[-1:]
+    flat = len(after.shape) == 2 and after.shape[0] == before.shape[0]
+    return bool(before.shape and after.shape) and (same or flat)
+
+
+def _activations(
+    model: Model, dataset: Dataset, pairs: list[LayerPair], advance: Callable[[int], None] | None
+) -> dict[LayerPair, tuple[np.ndarray, np.ndarray]]:
+    """Return the largest absolute activation, and the mean of the squares, of each channel between layers."""
+    run = WholeRun(model)
+    largest: dict[LayerPair, np.ndarray] = {}
+    squares: dict[LayerPair, np.ndarray] = {}
+    count = 0
+    for sample in read_samples(model, dataset):
+        run.run(sample)
+        count += 1
+        for pair in pairs:
+            values = np.abs(run.value(pair.tensor), dtype=np.float64)
+            values = values.reshape(-1, values.shape[-1])
+            largest[pair] = np.maximum(largest.get(pair, 0.0), values.max(axis=0))
+            squares[pair] = squares.get(pair, 0.0) + (values**2).mean(axis=0)
+        if advance is not None:
+            advance(1)
+    return {pair: (largest[pair], squares[pair] / count) for pair in pairs}
+
+
+def _by_activations(weights: np.ndarray, axis: int, largest: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Return the factors ``a**p / w**(1 - p)`` with the least noise behind the second layer, or ones.
+
+    The noise, up to a constant, of rounding the activations with one step, ``max(a / s)``, and the weights
+    with a step per output channel o, ``max(w[o] * s)``::
+
+        (max(a / s) / 255)**2 * sum(s**2 * w**2) + sum over o: (max(w[o] * s) / 127)**2 * sum(E[x**2] / s**2)
+    """
+    channels = largest.size
+    rows = np.moveaxis(weights, axis, -1).reshape(-1, channels)  # weights that read each channel
+    outputs = channels if axis == 3 and weights.shape[0] == 1 else weights.shape[0]
+    depthwise = outputs == channels and weights.shape[0] == 1
+    norms, tops = (rows**2).sum(axis=0), rows.max(axis=0)
+    alive = (largest > 0) & (tops > 0)
+    if not alive.any():
+        return np.ones(channels)
+
+    def noise(s: np.ndarray) -> float:
+        activations = float((np.max(largest / s) / 255) ** 2 * (s**2 * norms).sum())
+        if depthwise:  # each output channel reads one input channel: its step makes up for any factor
+            return activations
+        scaled = (rows * s).reshape(outputs, -1)
+        steps = (scaled.max(axis=1) / 127) ** 2
+        return activations + float(steps.sum() * (squares / s**2).sum() * rows.shape[0] / outputs)
+
+    best = np.ones(channels)
+    for power in POWERS:
+        s = np.ones(channels)
+        s[alive] = largest[alive] ** power / tops[alive] ** (1 - power)
+        s[alive] /= np.exp(np.log(s[alive]).mean())
+        s = np.clip(s, 1 / LARGEST, LARGEST)
+        if noise(s) < noise(best):
+            best = s
+    return best
+
+
+def _by_weights(graph: FloatGraph, pairs: list[LayerPair], exact: bool) -> dict[LayerPair, np.ndarray]:
+    """Return the factors of all pairs, after as many rounds as it takes."""
+    weights = {i: _weights(graph, i) for pair in pairs for i in (pair.first, pair.second)}
+    ops = {i: graph.operators[i].op for i in weights}
+    total = {pair: np.ones(_channels(graph, pair.first, OUTPUT_AXIS)) for pair in pairs}
+    for _ in range(ROUNDS):
+        changed = False
+        for pair in pairs:
+            a, b = weights[pair.first], weights[pair.second]
+            out, into = OUTPUT_AXIS[ops[pair.first]], INPUT_AXIS[ops[pair.second]]
+            r1, r2 = (_largest(w, axis, total[pair].size) for w, axis in ((a, out), (b, into)))
+            step = np.sqrt(np.divide(r1, r2, out=np.ones_like(r1), where=(r1 > 0) & (r2 > 0)))
+            step = _rounded(np.clip(step, 1 / LARGEST, LARGEST), exact)
+            if np.max(np.abs(np.log2(step))) < SETTLED:
+                continue
+            changed = True
+            total[pair] *= step
+            a /= _along(step, a, out)
+            b *= _along(step, b, into)
+        if not changed:
+            break
+    return total
+
+
+def _rounded(factors: np.ndarray, exact: bool) -> np.ndarray:
+    """Return factors as the nearest powers of two, if `exact`."""
+    return np.exp2(np.round(np.log2(factors))) if exact else factors
+
+
+def _weights(graph: FloatGraph, i: int) -> np.ndarray:
+    """Return the absolute weights of operator `i`, in memory of their own."""
+    return np.abs(np.asarray(graph.tensor(graph.operators[i].inputs[WEIGHTS]).data, np.float64))
+
+
+def _largest(weights: np.ndarray, axis: int, channels: int) -> np.ndarray:
+    """Return the largest value of each channel; a flattened image has each channel many times."""
+    largest: np.ndarray = np.moveaxis(weights, axis, -1).reshape(-1, channels).max(axis=0)
+    return largest
+
+
+def _along(factors: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+    """Return factors shaped to multiply `weights` along `axis`."""
+    shape = [1] * weights.ndim
+    shape[axis] = weights.shape[axis]
+    return np.tile(factors, weights.shape[axis] // factors.size).reshape(shape)
+
+
+def _scale(tensors: list[Tensor], graph: FloatGraph, pair: LayerPair, factors: np.ndarray) -> None:
+    """Divide the first layer's outputs by `factors`, and multiply the second's weights."""
+    first, second = graph.operators[pair.first], graph.operators[pair.second]
+    _multiply(tensors, first.inputs[WEIGHTS], 1 / factors, OUTPUT_AXIS[first.op])
+    if len(first.inputs) > BIAS and first.inputs[BIAS] >= 0:
+        _multiply(tensors, first.inputs[BIAS], 1 / factors, 0)
+    _multiply(tensors, second.inputs[WEIGHTS], factors, INPUT_AXIS[second.op])
+
+
+def _multiply(tensors: list[Tensor], t: int, factors: np.ndarray, axis: int) -> None:
+    """Give a constant new values, in memory of its own."""
+    data = tensors[t].data
+    assert data is not None
+    scaled = (data * _along(factors, data, axis)).astype(np.float32)
+    tensors[t] = replace(tensors[t], data=scaled, buffer=0)

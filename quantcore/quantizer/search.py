@@ -1,0 +1,239 @@
+"""Search for the fewest operators to leave in float so that a quantized model is as good as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from quantcore.calibration import Ranges
+from quantcore.calibration.dataset import Dataset, Sample, read_samples
+from quantcore.compare import describe, match
+from quantcore.comparison.layers import Layers, as_input
+from quantcore.comparison.measures import ErrorSums, params_of, real_values
+from quantcore.comparison.result import CompareResult
+from quantcore.comparison.runs import WholeRun
+from quantcore.errors import QuantizationError
+from quantcore.graph import Model
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.quantize import Plan, apply
+from quantcore.quantizer.settings import Settings
+
+__all__ = ["MEASURES", "SearchResult", "search_float_operators"]
+
+MEASURES = ("sqnr", "accuracy")
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(slots=True)
+class SearchResult:
+    """What `search_float_operators` found.
+
+    Attributes
+    ----------
+    float_operators : frozenset of int
+        Operators of the float model to leave in float, for `Settings.float_operators`.
+    measure : str
+    target, value, baseline : float
+        What was asked; what the model with these operators in float has; what it has without any.
+    reached : bool
+        Whether `value` is at least `target`. If not, `float_operators` are all that could be left in float.
+    ranking : list of (int, float)
+        Operators from the most to the least sensitive: each with the SQNR (dB) of its own error.
+    evaluations : list of (int, float)
+        For each model that was made and measured: how many operators were left in float, and its value.
+    """
+
+    float_operators: frozenset[int]
+    measure: str
+    target: float
+    value: float
+    baseline: float
+    reached: bool
+    ranking: list[tuple[int, float]] = field(default_factory=list)
+    evaluations: list[tuple[int, float]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict for `json.dumps`."""
+        return {
+            "measure": self.measure,
+            "target": self.target,
+            "value": self.value,
+            "baseline": self.baseline,
+            "reached": self.reached,
+            "float_operators": sorted(self.float_operators),
+            "ranking": [{"operator": i, "sqnr_db": sqnr} for i, sqnr in self.ranking],
+            "evaluations": [{"float_operators": n, "value": value} for n, value in self.evaluations],
+        }
+
+
+def search_float_operators(
+    model: Model,
+    ranges: Ranges | None,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    target: float,
+    measure: str = "sqnr",
+    labels: Sequence[int] | np.ndarray | None = None,
+    advance: Progress | None = None,
+) -> SearchResult:
+    """Return the fewest operators to leave in float that reach a target, as far as a search finds them.
+
+    Operators are ranked by their own error, each fed with the float model's values. The shortest prefix of
+    that ranking that reaches the target is found by bisection; then each of its operators that turns out not
+    to be needed is taken back, the least sensitive first. Every step makes the quantized model, runs it and
+    measures its outputs, so `value` is that of the model that `settings` with these operators give.
+    The same arguments give the same result. It is not proved to be the smallest set.
+
+    Parameters
+    ----------
+    model : Model
+    ranges : Ranges or None
+        As for the quantizer.
+    dataset
+        As for `quantcore.calibration.collect_ranges`. All samples are kept, and run once per step.
+    settings : Settings
+        `Settings.float_operators` stay float in any case.
+    target : float
+        dB, or a share in 0..1.
+    measure : {"sqnr", "accuracy"}
+        ``sqnr``: of the worst output against the float model's. ``accuracy``: share of the samples whose
+        largest output is at the label; without `labels`, where the float model has it.
+    labels : sequence of int, optional
+        One per sample.
+    advance : callable, optional
+        Called as ``advance(done, total, what)`` after each step; `total` is an estimate.
+
+    Raises
+    ------
+    QuantizationError
+        Bad data, labels that do not fit it, an unknown measure, or a model that cannot be quantized.
+    """
+    if measure not in MEASURES:
+        raise QuantizationError(f"measure is {measure!r}; expected one of {', '.join(MEASURES)}")
+    if not np.isfinite(target) or (measure == "accuracy" and not 0 <= target <= 1):
+        raise QuantizationError(f"target is {target}; expected dB for sqnr, a share in 0..1 for accuracy")
+    search = _Search(model, ranges, list(read_samples(model, dataset)), settings, measure, labels, advance)
+    return search.run(target)
+
+
+class _Search:
+    """The samples, what the float model makes of them, and the candidates."""
+
+    def __init__(
+        self,
+        model: Model,
+        ranges: Ranges | None,
+        samples: list[Sample],
+        settings: Settings,
+        measure: str,
+        labels: Sequence[int] | np.ndarray | None,
+        advance: Progress | None,
+    ) -> None:
+        self.model, self.ranges, self.samples, self.measure = model, ranges, samples, measure
+        self.settings = replace(settings, allow_float=True)
+        self.advance = advance
+        self.expected = list(self._outputs(model))
+        self.labels: list[int] = []
+        if measure == "accuracy":
+            self.labels = self._labels(labels)
+        self.evaluations: list[tuple[int, float]] = []
+        self.total = 1
+
+    def _labels(self, labels: Sequence[int] | np.ndarray | None) -> list[int]:
+        if len(self.model.subgraphs[0].outputs) != 1:
+            raise QuantizationError("accuracy needs a model with one output; measure the SQNR")
+        if labels is None:
+            return [int(np.argmax(outputs[0])) for outputs in self.expected]
+        if len(labels) != len(self.samples):
+            raise QuantizationError(f"{len(labels)} labels for {len(self.samples)} samples")
+        return [int(label) for label in labels]
+
+    def run(self, target: float) -> SearchResult:
+        """Search."""
+        account = Account()
+        start = self._quantize(frozenset(), account)
+        candidates = set(range(len(self.model.subgraphs[0].operators)))
+        candidates -= set(account.kept_float) | self.settings.float_operators
+        self.total = 3 + int(np.ceil(np.log2(len(candidates) + 1)))
+        baseline = self._value([])
+        found = SearchResult(frozenset(), self.measure, target, baseline, baseline, baseline >= target)
+        found.evaluations = self.evaluations
+        if found.reached or not candidates:
+            return found
+        found.ranking = self._ranking(start, candidates)
+        order = [i for i, _ in found.ranking]
+        found.value, chosen = self._value(order), order
+        if found.value >= target:
+            found.reached = True
+            found.value, chosen = self._shorten(order, target, found.value)
+        found.float_operators = frozenset(chosen)
+        return found
+
+    def _shorten(self, order: list[int], target: float, value: float) -> tuple[float, list[int]]:
+        """Return the value and the operators of a set that reaches the target and needs each of them."""
+        values = {len(order): value}
+        low, high = 0, len(order)  # `low` operators do not reach it, `high` do
+        while high - low > 1:
+            middle = (low + high) // 2
+            values[middle] = self._value(order[:middle])
+            low, high = (low, middle) if values[middle] >= target else (middle, high)
+        chosen, value = order[:high], values[high]
+        self.total = len(self.evaluations) + high
+        for i in reversed(order[: high - 1]):
+            fewer = [k for k in chosen if k != i]
+            without = self._value(fewer)
+            if without >= target:
+                chosen, value = fewer, without
+        return value, chosen
+
+    def _ranking(self, quantized: Model, candidates: set[int]) -> list[tuple[int, float]]:
+        """Return the candidates, the most sensitive first, each with the SQNR of its own error."""
+        result = CompareResult(self.model.source, "", "float", "reference", len(self.samples))
+        matching = match(self.model, quantized)
+        describe(result, self.model, quantized, matching)
+        layers = Layers(self.model, quantized, matching, result.tensors, "float", "reference")
+        for sample in self.samples:
+            layers.add(sample, lambda what: None)
+        own: dict[int, float] = {}
+        for row in result.tensors:
+            for i in row.float_operators:
+                own[i] = min(own.get(i, np.inf), np.inf if row.reason else row.measures.sqnr_db)
+        return sorted(((i, own.get(i, np.inf)) for i in candidates), key=lambda item: (item[1], item[0]))
+
+    def _quantize(self, float_operators: Iterable[int], account: Account | None = None) -> Model:
+        chosen = self.settings.float_operators | frozenset(float_operators)
+        planned = Plan(self.model, replace(self.settings, float_operators=chosen))
+        return apply(planned, self.ranges, account)
+
+    def _value(self, float_operators: list[int]) -> float:
+        """Quantize with these operators in float, run the model and return its measure."""
+        quantized = self._quantize(float_operators)
+        value = self._measured(self._outputs(quantized))
+        self.evaluations.append((len(float_operators), value))
+        if self.advance is not None:
+            done = len(self.evaluations)
+            self.advance(
+                done, max(done, self.total), f"{len(float_operators)} operators in float: {value:.4g}"
+            )
+        return value
+
+    def _measured(self, found: Iterable[list[np.ndarray]]) -> float:
+        if self.measure == "accuracy":
+            right = [np.argmax(out[0]) == label for out, label in zip(found, self.labels, strict=True)]
+            return float(np.mean(right))
+        sums = [ErrorSums() for _ in self.model.subgraphs[0].outputs]
+        for outputs, expected in zip(found, self.expected, strict=True):
+            for total, y, x in zip(sums, outputs, expected, strict=True):
+                total.update(x, y)
+        return min(total.result().sqnr_db for total in sums)
+
+    def _outputs(self, model: Model) -> Iterable[list[np.ndarray]]:
+        """Yield the outputs for each sample, as real values."""
+        main, run = model.subgraphs[0], WholeRun(model)
+        for sample in self.samples:
+            run.run([as_input(x, main.tensors[t]) for x, t in zip(sample, main.inputs, strict=True)])
+            yield [np.array(real_values(run.value(t), params_of(main.tensors[t]))) for t in main.outputs]

@@ -1,0 +1,57 @@
+"""Small float networks whose channels differ in size by orders of magnitude."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantcore.graph import Model
+from tests.ops.harness import Op, const, graph_model, tensor
+
+SPREAD = np.float32([0.01, 0.1, 1, 10])  # of the channels between the layers
+
+
+def images(count: int = 8, seed: int = 0) -> np.ndarray:
+    """Return images of (6, 6, 2) in [0, 1)."""
+    return np.random.default_rng(seed).random((count, 6, 6, 2)).astype(np.float32)
+
+
+def unbalanced(activation: str = "RELU", residual: bool = False) -> Model:
+    """Return CONV_2D -> DEPTHWISE_CONV_2D -> MAX_POOL_2D -> RESHAPE -> FULLY_CONNECTED.
+
+    With `residual`, an ADD reads the output of the first layer too.
+    """
+    rng = np.random.default_rng(0)
+    options = {"padding": "SAME", "stride_w": 1, "stride_h": 1, "fused_activation_function": activation}
+    options |= {"dilation_w_factor": 1, "dilation_h_factor": 1}
+    pool = {"padding": "VALID", "stride_w": 2, "stride_h": 2, "filter_width": 2, "filter_height": 2}
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.normal(0, 1, shape).astype(np.float32)
+
+    tensors = {
+        "x": tensor((1, 6, 6, 2), "float32"),
+        "w1": const(normal(4, 3, 3, 2) * SPREAD.reshape(4, 1, 1, 1)),
+        "b1": const(normal(4) * SPREAD),
+        "a": tensor((1, 6, 6, 4), "float32"),
+        "w2": const(normal(1, 3, 3, 4) / SPREAD),
+        "b2": const(normal(4)),
+        "c": tensor((1, 6, 6, 4), "float32"),
+        "sum": tensor((1, 6, 6, 4), "float32"),
+        "p": tensor((1, 3, 3, 4), "float32"),
+        "shape": const(np.int32([1, 36])),
+        "flat": tensor((1, 36), "float32"),
+        "w3": const(normal(3, 36)),
+        "b3": const(normal(3)),
+        "y": tensor((1, 3), "float32"),
+    }
+    operators = [
+        Op("CONV_2D", ("x", "w1", "b1"), ("a",), options),
+        Op("DEPTHWISE_CONV_2D", ("a", "w2", "b2"), ("c",), options | {"depth_multiplier": 1}),
+        *([Op("ADD", ("a", "c"), ("sum",))] if residual else []),
+        Op("MAX_POOL_2D", ("sum" if residual else "c",), ("p",), pool),
+        Op("RESHAPE", ("p", "shape"), ("flat",)),
+        Op("FULLY_CONNECTED", ("flat", "w3", "b3"), ("y",)),
+    ]
+    if not residual:
+        del tensors["sum"]
+    return graph_model(tensors, operators, ["x"], ["y"])
