@@ -8,6 +8,7 @@ import numpy as np
 
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.quantizer.stored_weights import fold_dequantize
 from quantcore.runtime.lowering import load_operators
 
 __all__ = ["FloatGraph", "Use"]
@@ -34,17 +35,21 @@ class FloatGraph:
         Tensor to its uses by operators, in execution order.
     rules : list of QuantizationRule
         By operator.
+    folded : frozenset of int
+        Operators that compute constants, which are known: see `fold_dequantize`.
     """
 
     subgraph: Subgraph
     producers: dict[int, int] = field(default_factory=dict)
     uses: dict[int, list[Use]] = field(default_factory=dict)
     rules: list[QuantizationRule] = field(default_factory=list)
+    folded: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, model: Model) -> FloatGraph:
-        """Return the view of the main subgraph of `model`."""
+        """Return the view of the main subgraph of `model`, whose constants it folds."""
         graph, definitions = cls(model.subgraphs[0]), load_operators()
+        graph.folded = fold_dequantize(graph.subgraph)
         for i, op in enumerate(graph.operators):
             definition = definitions.get(op.name)
             graph.rules.append(NO_RULE if definition is None else definition.quantization)

@@ -38,7 +38,8 @@ class Decisions:
         self.int8: set[int] = set()
         ready = []
         for i in range(len(self.graph.operators)):
-            if not self.graph.float_operands(i) and not self.graph.float_results(i):
+            floats = self.graph.float_operands(i) or self.graph.float_results(i)
+            if not floats or i in self.graph.folded:
                 continue
             reason = self._obstacle(i, settings)
             if reason:

@@ -53,6 +53,8 @@ class Rewrite:
             if t in self.plans:
                 self.settle_input(self.plans[t])
         for i, op in enumerate(self.graph.operators):
+            if i in self.graph.folded:
+                continue
             intermediates = self.settle_inside(i, op)
             inputs = tuple(self.operand((i, k), t) for k, t in enumerate(op.inputs))
             self.operators.append(replace(op, inputs=inputs, intermediates=intermediates))
