@@ -8,7 +8,7 @@ MLIR quantizer, ``QuantizationDriver`` (``tfl_quantization_driver.cc``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -246,7 +246,7 @@ class Propagation:
         params = QuantParams(scales if axis is not None else scales[0], 0, axis=axis, narrow_range=True)
         if len(slot.constant.uses) > 1:
             slot.constant.uses.remove(use)
-            slot = Slot(slot.tensor, constant=Constant([use], True, axis, slot.constant.own_range))
+            slot = Slot(slot.tensor, constant=replace(slot.constant, uses=[use]))
             self.constants.append(slot)
             self.operands[use] = slot
         rule = "range of the weights, widened so that the bias fits int32"
