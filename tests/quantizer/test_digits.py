@@ -1,0 +1,60 @@
+"""The demo's float networks, quantized by us without TensorFlow, beside what the converter made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import quantcore as qc
+from quantcore.demo.data import DataSet, load_digits
+from quantcore.demo.pipeline import REPRESENTATIVE
+from quantcore.demo.training import NETWORKS
+from quantcore.evaluate import predict, score
+from quantcore.graph import Model
+from quantcore.images import prepare_images
+from quantcore.verification.agreement import compare_structure
+
+pytestmark = [pytest.mark.oracle, pytest.mark.slow]
+
+SCALES = 2e-6  # relative, between float engines
+
+# The converter's file: mode and io
+FILES = {
+    "int8": ("int8", "int8"),
+    "uint8": ("int8", "uint8"),
+    "float_fallback": ("int8", "float32"),
+    "dynamic_range": ("dynamic", "float32"),
+    "float16": ("float16", "float32"),
+}
+
+
+@pytest.fixture(scope="module")
+def digits() -> DataSet:
+    """Return the data that the demo learned from."""
+    return load_digits(0)
+
+
+def correct(model: Model, digits: DataSet) -> int:
+    scores = predict(model, prepare_images(model, digits.test_images).images)
+    return score(scores, digits.test_labels).correct
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_as_the_converter(network: str, file: str, demo_output: Path, digits: DataSet) -> None:
+    mode, io = FILES[file]
+    samples = digits.train_images[:REPRESENTATIVE] if mode == "int8" else None
+    ours = qc.quantize_model(demo_output / f"{network}_float.tflite", samples, mode, io)
+    theirs = qc.load(demo_output / f"{network}_{file}.tflite")
+    found = compare_structure(ours, theirs, scale_tolerance=SCALES)
+    assert found.compared.total() > 5
+    assert found.differences == []
+    assert abs(correct(ours, digits) - correct(theirs, digits)) <= 1
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_16x8_is_as_good_as_float(network: str, demo_output: Path, digits: DataSet) -> None:
+    path = demo_output / f"{network}_float.tflite"
+    ours = qc.quantize_model(path, digits.train_images[:REPRESENTATIVE], "int16x8")
+    assert abs(correct(ours, digits) - correct(qc.load(path), digits)) <= 1
