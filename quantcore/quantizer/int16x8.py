@@ -53,8 +53,7 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     Raises
     ------
     QuantizationError
-        No ranges, or none for a tensor that needs one; a model that is quantized already; operators without
-        a form for int16 activations, unless `Settings.allow_float` is set.
+        No ranges, or none for a tensor that needs one; a model that is quantized already.
     """
     if ranges is None:
         raise QuantizationError("mode int16x8 needs ranges of the activations; calibrate the model first")

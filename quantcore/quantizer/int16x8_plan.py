@@ -53,35 +53,25 @@ class Step:
 
 
 def plan(draft: Draft, settings: Settings, account: Account) -> list[Step]:
-    """Return a step for each operator of the main subgraph.
+    """Return a step for each operator of the main subgraph; tell `account` which stay float, and why.
 
     Raises
     ------
     QuantizationError
-        Operators must stay float, and `Settings.allow_float` is not set; or an operand of an operator that is
-        to be quantized has a scale already.
+        An operand of an operator that is to be quantized has a scale already.
     """
-    steps, refused = [], []
+    steps = []
     for index, op in enumerate(draft.graph.operators):
         step = Step(op, index)
         steps.append(step)
         if not touches_float(draft, op):
             continue
-        reason = why_float(draft, op)
-        if reason:
-            output = draft.tensors[op.outputs[0]].name if op.outputs else ""
-            refused.append(f"  operator {index} ({op.name}), output {output!r}: {reason}")
-        elif index in settings.float_operators:
-            reason = "chosen to stay float"
+        chosen = index in settings.float_operators
+        reason = "it was asked to stay float" if chosen else why_float(draft, op)
         if reason:
             account.kept_float[index] = reason
         else:
             find_operands(draft, step, settings)
-    if refused and not settings.allow_float:
-        raise QuantizationError(
-            f"{len(refused)} of {len(steps)} operators have no form with int16 activations and int8 weights; "
-            "allow_float=True leaves them float:\n" + "\n".join(refused)
-        )
     return steps
 
 

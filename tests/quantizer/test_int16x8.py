@@ -165,13 +165,9 @@ def test_float_operators_and_both_ends() -> None:
         ("DEQUANTIZE", ["y_int16"], ["y"]),
     ]
     assert account.kept_float == {1: "not implemented for int16 activations"}
-    with pytest.raises(
-        QuantizationError, match=r"(?s)1 of 3 operators.*allow_float.*operator 1 \(ELU\), output 'b'"
-    ):
-        run(model, ends)
     chosen, _, account = run(graph(ops[:1], ["a"]), ends, "float32", float_operators=frozenset({0}))
     assert operators(chosen) == [("RELU", ["x"], ["a"])]
-    assert account.kept_float == {0: "chosen to stay float"}
+    assert account.kept_float == {0: "it was asked to stay float"}
 
 
 def test_float_operators_at_int16_ends() -> None:
@@ -293,8 +289,8 @@ def test_refusals() -> None:
     ):
         run(dense(np.eye(2), [0, 0, 0]), both)
     model = graph([Op("FULLY_CONNECTED", ["x", "v", ""], ["y"], LINEAR)], ["y"], ("x", "v"))
-    with pytest.raises(QuantizationError, match="its weights are computed at run time"):
-        run(model, {**both, "v": (-1, 1)})
+    _, _, account = run(model, {**both, "v": (-1, 1)})
+    assert "its weights are computed at run time" in account.kept_float[0]
     weights = tensor((2, 2), "int8", 0.1, data=np.eye(2, dtype=np.int8))
     hybrid = graph_model(
         {"x": tensor(SHAPE, "float32"), "w": weights, "y": tensor(SHAPE, "float32")},

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,12 @@ from quantcore.graph import Model
 from quantcore.oracle import find_package
 from quantcore.quantizer import source
 from quantcore.quantizer.account import Account
+from quantcore.quantizer.checks import STATIC
 from quantcore.quantizer.settings import IO_DTYPES
 from tests.ops.harness import op_model, tensor
 from tests.quantizer.float_nets import float_net, samples_for
 
 DATA = samples_for()
-MODES = [mode for mode in IO_DTYPES if find_spec(f"quantcore.quantizer.{mode}")]
-STATIC = [mode for mode in MODES if mode.startswith("int")]
 
 
 def input_dtypes(model: Model) -> set[str]:
@@ -38,7 +36,7 @@ def input_dtypes(model: Model) -> set[str]:
 # What it makes ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mode", "io"), [(m, io) for m in MODES for io in (None, *IO_DTYPES[m])])
+@pytest.mark.parametrize(("mode", "io"), [(m, io) for m in IO_DTYPES for io in (None, *IO_DTYPES[m])])
 def test_every_mode_and_io_runs(mode: str, io: str | None) -> None:
     data = DATA if mode in ("int8", "int16x8") else None
     model = qc.quantize_model(float_net(), data, mode, io)
@@ -106,7 +104,7 @@ def test_progress() -> None:
 # Operators that stay float ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+@pytest.mark.parametrize("mode", STATIC)
 def test_operators_that_would_stay_float_are_listed(mode: str) -> None:
     def data() -> Iterator[Any]:
         raise AssertionError("refused before data is looked at")
@@ -177,7 +175,7 @@ def test_wrong_arguments(arguments: dict[str, Any], says: str) -> None:
         qc.quantize_model(float_net(), **arguments)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", list(IO_DTYPES))
 def test_a_quantized_model_is_refused(mode: str) -> None:
     quantized = qc.quantize_model(float_net(), DATA, io="float32")
     data = DATA if mode in ("int8", "int16x8") else None
@@ -281,7 +279,7 @@ for path in sys.argv[1:]:
     model = qc.load(path)
     samples = random_samples(model, 0, 2, 0)
     hybrid = any(tensor.is_quantized for tensor in model.subgraphs[0].tensors)
-    for mode in ("int8",) if hybrid else ("int8", "dynamic", "float16"):
+    for mode in ("int8",) if hybrid else ("int8", "int16x8", "dynamic", "float16"):
         made = qc.quantize_model(path, samples if mode.startswith("int") else None, mode, allow_float=True)
         qc.Interpreter(qc.load(qc.flatbuffer.write_model(made)))
     print(path)
