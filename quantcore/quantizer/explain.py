@@ -87,7 +87,7 @@ def explain(
     *,
     advance: Advance | None = None,
 ) -> list[TensorAccount]:
-    """Return one row per tensor of the main subgraph that is quantized, or stored in another form.
+    """Return one row per tensor of the main subgraph that the quantizer made, or whose dtype it changed.
 
     Parameters
     ----------
@@ -106,10 +106,13 @@ def explain(
     """
     measured = {row.tensor: row for row in measure(planned.model, model, samples, advance)}
     origin, graph = planned.model.subgraphs[0], model.subgraphs[0]
+    for op in graph.operators:  # what DEQUANTIZE makes of a constant is measured; the constant is meant
+        if op.op == "DEQUANTIZE" and graph.tensors[op.inputs[0]].is_constant and op.outputs[0] in measured:
+            measured.setdefault(op.inputs[0], measured[op.outputs[0]])
     rows = []
     for t, tensor in enumerate(graph.tensors):
         row, entry = measured.get(t), account.tensors.get(t)
-        if entry is None and not tensor.is_quantized and (row is None or row.dtype == "float32"):
+        if entry is None and not tensor.is_quantized:
             continue
         rows.append(one(t, tensor, graph, origin, row, entry, ranges or Ranges()))
     return rows
@@ -154,6 +157,8 @@ def one(
         row.rule, row.facts = entry.rule, entry.facts
         if source is not None and source != row.float_tensor:
             row.source = origin.tensors[source].name
+    elif tensor.is_constant and tensor.is_quantized:
+        row.rule = "quantized in the float model already"
     if tensor.quantization is not None and tensor.is_quantized:
         row.scale = tensor.quantization.scale.tolist()
         row.zero_point = tensor.quantization.zero_point.tolist()

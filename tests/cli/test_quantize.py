@@ -116,6 +116,26 @@ def test_explain(cli: Cli, net: Path, samples: Path, out: Path) -> None:
     assert "TANH" in tanh["rule"]
 
 
+def test_weights_that_were_quantized_before(cli: Cli, net: Path, samples: Path, out: Path) -> None:
+    hybrid = out.with_name("hybrid.tflite")
+    assert cli("quantize", net, "-o", hybrid, "--mode", "dynamic").code == 0
+    assert cli("quantize", hybrid, "-o", out, "--data", samples, "--explain").code == 0
+    rows = json.loads(Path(f"{out}.json").read_text())["tensors"]
+    assert all(row["rule"] for row in rows)
+    assert "quantized in the float model already" in [row["rule"] for row in rows]
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "float16"])
+def test_explain_without_samples(mode: str, cli: Cli, net: Path, out: Path) -> None:
+    report = out.with_name("report.json")
+    assert cli("quantize", net, "-o", out, "--mode", mode, "--report", report).code == 0
+    found = json.loads(report.read_text())
+    assert found["compared_samples"] == 0
+    weights = [row for row in found["tensors"] if row["dtype"] != "float32"]
+    assert weights
+    assert all(row["rule"] and row["role"] == "constant" and row["sqnr_db"] > 30 for row in weights)
+
+
 def test_a_narrow_range_clips(cli: Cli, net: Path, samples: Path, out: Path, tmp_path: Path) -> None:
     ranges = qc.calibration.collect_ranges(qc.load(net), samples_for(6))
     path = tmp_path / "ranges.json"
