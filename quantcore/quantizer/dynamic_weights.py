@@ -17,6 +17,7 @@ from quantcore.quantizer.parameters import channel_blocks, weight_ranges
 __all__ = ["quantize_weights_dynamic"]
 
 SMALLEST_RANGE = 1e-6  # ranges up to this one are widened to it
+BLOCK_ELEMENTS = 1 << 16  # as float64 these stay in a core's cache
 
 
 def quantize_weights_dynamic(weights: np.ndarray, axis: int | None) -> tuple[np.ndarray, Quantization]:
@@ -36,9 +37,16 @@ def quantize_weights_dynamic(weights: np.ndarray, axis: int | None) -> tuple[np.
     codes = np.empty(weights.shape, np.int8)
     outer, channels, inner = (weights.size, 1, 1) if axis is None else channel_view(weights.shape, axis)
     source, target = (array.reshape(outer, channels, inner) for array in (weights, codes))
-    for rows, columns in channel_blocks(outer, channels, inner):
+    for rows, columns in channel_blocks(outer, channels, inner, BLOCK_ELEMENTS):
         steps = source[rows, columns].astype(np.float64)
         steps /= scales[columns, np.newaxis]
-        target[rows, columns] = np.clip(round_half_away(steps), -127, 127)
+        target[rows, columns] = _rounded(steps)
     zero_points = np.zeros(scales.size, np.int64)
     return codes, Quantization(scales.astype(np.float32), zero_points, 0 if axis is None else axis)
+
+
+def _rounded(steps: np.ndarray) -> np.ndarray:
+    """Return C's ``round`` of values of at most 127: NumPy's, which is faster, where no value is a tie."""
+    even: np.ndarray = np.rint(steps)
+    ties = np.abs(steps - even) == 0.5
+    return round_half_away(steps) if ties.any() else even

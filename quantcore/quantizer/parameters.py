@@ -241,10 +241,12 @@ def _weight_codes(weights: np.ndarray, inverse: np.ndarray, axis: int | None) ->
     return codes
 
 
-def channel_blocks(outer: int, channels: int, inner: int) -> Iterator[tuple[slice, slice]]:
-    """Yield slices of the two first dimensions that cut an array into pieces of about `BLOCK_ELEMENTS`."""
-    height = max(1, BLOCK_ELEMENTS // max(1, channels * inner))
-    width = channels if channels * inner <= BLOCK_ELEMENTS else max(1, BLOCK_ELEMENTS // max(1, inner))
+def channel_blocks(
+    outer: int, channels: int, inner: int, elements: int = BLOCK_ELEMENTS
+) -> Iterator[tuple[slice, slice]]:
+    """Yield slices of the two first dimensions that cut an array into pieces of about `elements`."""
+    height = max(1, elements // max(1, channels * inner))
+    width = channels if channels * inner <= elements else max(1, elements // max(1, inner))
     for row in range(0, outer, height):
         for column in range(0, channels, width):
             yield slice(row, row + height), slice(column, column + width)
