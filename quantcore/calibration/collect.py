@@ -9,7 +9,10 @@ import numpy as np
 from quantcore.calibration.dataset import MAIN, Dataset, Sample, read_samples
 from quantcore.calibration.engine_quantcore import observe as observe_quantcore
 from quantcore.calibration.engine_tflite import observe as observe_tflite
+from quantcore.calibration.engine_tflite import observe_as_calibrator
 from quantcore.calibration.inplace import overwritten_inputs
+from quantcore.calibration.intermediates import HIDDEN, with_intermediates
+from quantcore.calibration.lstm_inside import lstms_to_replay, shows_all
 from quantcore.calibration.methods import MIN_MAX, Method, choose_methods, method_name, method_text
 from quantcore.calibration.observation import Observation, observed_tensors
 from quantcore.calibration.ranges import Ranges, TensorRange
@@ -70,7 +73,8 @@ def collect_ranges(
     -------
     Ranges
         By tensor index: graph inputs, and whatever float32 tensors operators read or write that are no
-        constants. Tensors without elements are left out.
+        constants. Tensors without elements are left out. Values inside of an LSTM follow behind the model's
+        own tensors (docs/quantization/lstm.md); unless the output shows them, their method is ``min_max``.
 
     Raises
     ------
@@ -93,6 +97,7 @@ def collect_ranges(
         raise QuantizationError(f"ranges is {ranges!r}; expected one of {', '.join(RANGES)}")
     if num_threads is not None and num_threads < 1:
         raise QuantizationError(f"num_threads is {num_threads}; expected at least 1")
+    model = with_intermediates(model)
     subgraph = model.subgraphs[MAIN]
     tensors = observed_tensors(subgraph)
     chosen = choose_methods(subgraph, tensors, method, methods)
@@ -101,10 +106,19 @@ def collect_ranges(
             f"ranges='converter' is what the converter records: method must be {MIN_MAX!r}"
         )
     samples = with_progress(read_samples(model, dataset), advance)
-    if engine == "tflite":
-        observation = observe_tflite(model, samples, chosen, oracle)
-    else:
+    inside = {t for op in subgraph.operators for t in op.intermediates}
+    if engine == "tflite" and ranges == "converter" and inside:
+        return to_ranges(subgraph, chosen, observe_as_calibrator(model, samples, oracle))
+    if engine == "quantcore":
         observation = observe_quantcore(model, samples, chosen, num_threads)
+    elif lstms_to_replay(subgraph):
+        given = list(samples)
+        observation = observe_tflite(model, iter(given), chosen, oracle)
+        recorded = observe_as_calibrator(model, iter(given), oracle).seen
+        observation.seen.update((t, ends) for t, ends in recorded.items() if t in inside)
+    else:
+        observation = observe_tflite(model, samples, chosen, oracle)
+    show_inside(subgraph, chosen, observation)
     if ranges == "converter":
         observation = as_converter(subgraph, observation)
     return to_ranges(subgraph, chosen, observation)
@@ -116,6 +130,17 @@ def with_progress(samples: Iterator[Sample], advance: Callable[[int], None] | No
         yield sample
         if advance is not None:
             advance(1)
+
+
+def show_inside(subgraph: Subgraph, methods: dict[int, Method], observation: Observation) -> None:
+    """Give the value inside of an LSTM that its output shows as it is the range of that output."""
+    for op in subgraph.operators:
+        if op.intermediates and shows_all(op) and op.outputs[0] in observation.seen:
+            hidden, output = op.intermediates[HIDDEN], op.outputs[0]
+            methods[hidden] = methods[output]
+            observation.seen[hidden] = observation.seen[output]
+            if output in observation.narrowed:
+                observation.narrowed[hidden] = observation.narrowed[output]
 
 
 def as_converter(subgraph: Subgraph, observation: Observation) -> Observation:
@@ -139,7 +164,7 @@ def to_ranges(subgraph: Subgraph, methods: Mapping[int, Method], observation: Ob
             low,
             high,
             observation.samples,
-            method_text(methods[t]),
+            method_text(methods.get(t, MIN_MAX)),
             *observation.seen[t],
             clipped,
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from quantcore.calibration.dataset import MAIN, Sample
 from quantcore.calibration.histogram import HistogramTracker
+from quantcore.calibration.lstm_inside import lstms_to_replay
 from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
 from quantcore.calibration.methods import (
     IN_ORDER,
@@ -82,6 +83,7 @@ class Plans:
         self._model = model
         self._tensors = list(methods)
         self._plans: list[MeasuredPlan] = []
+        self.inside = lstms_to_replay(model.subgraphs[MAIN])
         self._lock = threading.Lock()
 
     def get(self, sample: Sample) -> MeasuredPlan:
@@ -90,7 +92,7 @@ class Plans:
             for plan in self._plans:
                 if plan.fits(sample):
                     return plan
-            keep = len(self._histograms) < len(self.methods)
+            keep = len(self._histograms) < len(self.methods) or bool(self.inside)
             plan = MeasuredPlan(self._model, sample, self._tensors, self._histograms, keep, PROFILE)
             self._plans.append(plan)
             return plan
@@ -110,6 +112,7 @@ class Lane:
         self._plans = plans
         self._memory: dict[MeasuredPlan, MeasuredMemory] = {}
         self.trackers: dict[int, Tracker] = {t: make_tracker(method) for t, method in plans.methods.items()}
+        self._inside: dict[int, Ends] = {}
 
     def run(self, index: int, sample: Sample) -> None:
         """Run one sample and take in its tensors."""
@@ -119,7 +122,14 @@ class Lane:
             for t, value in plan.known.items():
                 check_finite(plan.subgraph, t, value, index)
         memory = self._memory[plan]
+        replays = self._plans.inside
+        states = [(memory.view(r.output_state).copy(), memory.view(r.cell_state).copy()) for r in replays]
         memory.run(index, sample)
+        for replay, state in zip(replays, states, strict=True):
+            found = replay.values(memory.view(replay.input), memory.view(replay.output), *state)
+            for t, values in found.items():
+                low, high = self._inside.get(t, (np.inf, -np.inf))
+                self._inside[t] = min(low, float(values.min())), max(high, float(values.max()))
         for t, tracker in self.trackers.items():
             if t not in plan.counts and (t in plan.ends or t in plan.known):
                 tracker.update(memory.view(t))
@@ -135,7 +145,7 @@ class Lane:
     def seen(self) -> list[dict[int, Ends]]:
         """Return the smallest and largest value of each tensor, by plan."""
         known = [plan.known for plan in self._memory]
-        return [memory.seen() for memory in self._memory.values()] + [
+        return [self._inside, *(memory.seen() for memory in self._memory.values())] + [
             {t: (float(v.min() + 0.0), float(v.max() + 0.0)) for t, v in values.items() if v.size}
             for values in known
         ]

@@ -9,12 +9,13 @@ import numpy as np
 
 from quantcore.calibration.dataset import MAIN, Sample
 from quantcore.calibration.methods import MIN_MAX, Method, method_name
-from quantcore.calibration.observation import Ends, Narrowed, Observation, not_finite
+from quantcore.calibration.observation import Ends, Narrowed, Observation, describe_tensor, not_finite
+from quantcore.errors import QuantizationError
 from quantcore.flatbuffer import write_model
 from quantcore.graph import Model, Subgraph
 from quantcore.oracle import Oracle
 
-__all__ = ["observe"]
+__all__ = ["observe", "observe_as_calibrator"]
 
 
 def observe(
@@ -49,6 +50,35 @@ def observe(
     found = {t: as_ends(ends) for t, ends in zip(tensors, seen, strict=True) if ends[0] <= ends[1]}
     ranges = {t: as_narrowed(row) for t, row in zip(special, narrowed, strict=True) if t in found}
     return Observation(count, found, ranges)
+
+
+def observe_as_calibrator(model: Model, samples: Iterator[Sample], oracle: Oracle | None) -> Observation:
+    """Return what TensorFlow's calibrator records, all samples at once.
+
+    It runs an LSTM by a kernel of its own, which records what is inside, and whose results differ in the last
+    bits. It records infinity like any number, and leaves out NaN.
+
+    Raises
+    ------
+    QuantizationError
+        Infinity in a tensor.
+    OracleError
+        As `observe`.
+    """
+    given = list(samples)
+    with Oracle() if oracle is None else nullcontext(oracle) as worker:
+        subgraph = worker.calibrate(model, given).subgraphs[MAIN]
+    seen: dict[int, Ends] = {}
+    for t, tensor in enumerate(subgraph.tensors):
+        recorded = tensor.quantization
+        if tensor.is_constant or recorded is None or recorded.min is None or recorded.max is None:
+            continue
+        seen[t] = float(recorded.min[0]), float(recorded.max[0])
+        if not np.isfinite(seen[t]).all():
+            raise QuantizationError(
+                f"{describe_tensor(subgraph, t)}: its range is {seen[t]}; a range needs finite values"
+            )
+    return Observation(len(given), seen, {})
 
 
 def feed(worker: Oracle, subgraph: Subgraph, sample: Sample, index: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from quantcore.calibration.intermediates import with_intermediates
 from quantcore.errors import QuantizationError
 from quantcore.files import atomic_write
 from quantcore.graph import Model, Tensor
@@ -145,7 +146,7 @@ class Ranges(dict[int, TensorRange]):
             An index that the main subgraph does not have, another name at an index, or a tensor that has no
             range because it is not float32 or is constant. The message names the first and counts the rest.
         """
-        tensors = model.subgraphs[0].tensors
+        tensors = with_intermediates(model).subgraphs[0].tensors
         wrong = [found for index in sorted(self) if (found := mismatch(self[index], index, tensors))]
         if wrong:
             more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
