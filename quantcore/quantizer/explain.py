@@ -152,6 +152,8 @@ def one(
     """Return the account of one tensor."""
     row = TensorAccount(t, tensor.name, tensor.dtype, tensor.shape, role(t, tensor, graph))
     source = None if entry is None else entry.source
+    if source is not None and source >= len(origin.tensors):
+        source = None  # a tensor that the quantizer has added
     row.float_tensor = source if measured is None else measured.float_tensor
     if entry is not None:
         row.rule, row.facts = entry.rule, entry.facts

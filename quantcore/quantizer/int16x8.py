@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.ranges import Ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Quantization
@@ -57,7 +58,9 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     """
     if ranges is None:
         raise QuantizationError("mode int16x8 needs ranges of the activations; calibrate the model first")
-    draft = Draft.of(model)
+    draft = Draft.of(with_intermediates(model))
+    for op in draft.graph.operators:
+        op.intermediates = ()  # an LSTM, which has no form for int16
     steps = plan(draft, settings, account)
     constants = Constants(draft, account)
     set_weight_ranges(steps, ranges, constants)

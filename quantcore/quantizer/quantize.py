@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from quantcore.calibration import Ranges, collect_ranges
+from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.methods import Method
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
@@ -176,6 +177,8 @@ def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -
         methods = choices.methods
         settings = replace(settings, float_operators=settings.float_operators | choices.float_operators)
     planned = Plan(model, settings, methods)
+    if planned.static:
+        planned = replace(planned, model=with_intermediates(model))
     if methods and not planned.static:
         raise QuantizationError(
             f"the recipe chooses calibration methods; mode {settings.mode!r} does not calibrate"
