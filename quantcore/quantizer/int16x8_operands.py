@@ -10,7 +10,7 @@ from quantcore.graph import Operator, Quantization
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.draft import Draft
 from quantcore.quantizer.int16x8_constants import Constants, int16_scale, symmetric
-from quantcore.quantizer.int16x8_guard import range_of
+from quantcore.quantizer.int16x8_guard import ALWAYS_ZERO, range_of
 from quantcore.quantizer.int16x8_plan import Step
 
 __all__ = ["Operands"]
@@ -56,7 +56,10 @@ class Operands:
         low, high = range_of(t, self.ranges, self.constants)
         target = t if new is None else new
         self.set(target, symmetric(int16_scale(low, high), ends=(low, high)))
-        self.account.record(target, "range of the tensor", t)
+        always_zero = (low, high) == ALWAYS_ZERO
+        self.account.record(
+            target, "0 to 1, since it is always 0" if always_zero else "range of the tensor", t
+        )
 
     def set(self, t: int, quantization: Quantization) -> None:
         self.draft.tensors[t].dtype = "int16"

@@ -93,6 +93,8 @@ def test_per_tensor() -> None:
     )
     assert t["w"].quantization.scale.tolist() == [float(F32(1) / F32(127))]
     assert t["w"].data.tolist() == [[127, -64], [32, 16]]
+    _, t, _ = run(dense(np.zeros((2, 2)), [0.0, 0.0]), {"x": (-1, 1), "y": (-1, 1)}, per_channel=False)
+    assert scale(t["w"]) == 1
 
 
 def test_channel_of_zeros_has_scale_zero_unless_its_bias_guards_it() -> None:
@@ -228,14 +230,20 @@ def test_constant_of_zeros_has_a_scale_that_add_can_divide_by() -> None:
     assert scale(t["c_duplicate_1"]) == 0
 
 
-def test_activation_that_is_always_zero() -> None:
-    """Its scale is the converter's; the weights that follow stay finite, and the bias is not lost."""
-    model = graph(
-        [Op("RELU", ["x"], ["a"]), Op("FULLY_CONNECTED", ["a", "w", "b"], ["y"], LINEAR)],
-        ["y"], w=F32(np.eye(2)), b=F32([1, 0]),
-    )  # fmt: skip
-    _, t, _ = run(model, {"x": (-1, -0.5), "a": (0, 0), "y": (0, 1)})
-    assert scale(t["a"]) == np.finfo(F32).smallest_normal / F32(32767)
+@pytest.mark.parametrize("high", [0.0, float(np.finfo(F32).smallest_normal)])
+def test_activation_that_is_always_zero(high: float) -> None:
+    """The converter's scale is subnormal: a fused RELU6 has no bound then, and weights no scale."""
+    _, t, account = run(graph([Op("RELU", ["x"], ["y"])], ["y"]), {"x": (-1, -0.5), "y": (0, high)})
+    assert scale(t["y"]) == F32(1) / F32(32767)
+    assert scale(t["x"]) == F32(1) / F32(32767)
+    assert [entry.rule for entry in account.tensors.values()] == [
+        "range of the tensor", "0 to 1, since it is always 0"
+    ]  # fmt: skip
+
+
+def test_tiny_activation_keeps_the_bias() -> None:
+    """127 / input scale is no float32 here, and the converter's weight scales are infinite."""
+    _, t, _ = run(dense(np.eye(2), [1.0, 0.0]), {"x": (0, 1e-34), "y": (0, 1)})
     assert np.isfinite(t["w"].quantization.scale).all()
     assert t["b"].data[0] * np.float64(t["b"].quantization.scale[0]) == pytest.approx(1, rel=1e-6)
 

@@ -128,15 +128,6 @@ def partly_float() -> Model:
     )  # fmt: skip
 
 
-def never_positive() -> Model:
-    """RELU gives nothing but 0, so its scale is subnormal."""
-    return network(
-        [Op("ABS", ["x"], ["a"]), Op("SUB", ["low", "a"], ["b"], LINEAR), Op("RELU", ["b"], ["y"])],
-        ["y", "b"],
-        low=np.float32(-1),
-    )  # fmt: skip
-
-
 def quantized(model: Model, *, io: str, ranges: Ranges, **settings: Any) -> Model:
     chosen, account = Settings("int16x8", io, **settings), Account()
     return read_model(write_model(finish(quantize(model, ranges, chosen, account), chosen, account)))
@@ -167,7 +158,7 @@ def records(model: Model) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("make", [weights_and_biases, one_scale, constants, partly_float, never_positive])
+@pytest.mark.parametrize("make", [weights_and_biases, one_scale, constants, partly_float])
 def test_small_networks(make: Any) -> None:
     model = make()
     samples, ranges = samples_of(model), calibrated(model, samples_of(model))
@@ -192,7 +183,7 @@ def test_per_tensor() -> None:
         ],
         ["y"],
         w1=draw(4, 3, 3, 4), b1=draw(4), w2=draw(4, 4, size=1e-9), b2=draw(4),
-        w3=np.zeros((4, 4), np.float32), b3=np.zeros(4, np.float32),
+        w3=np.zeros((4, 4), np.float32), b3=draw(4),
     )  # fmt: skip
     samples, ranges = samples_of(model), calibrated(model, samples_of(model))
     for switches in ({"per_channel": False}, {"per_channel_dense": False}):
@@ -235,6 +226,25 @@ def test_shared_buffer() -> None:
     assert np.abs(y - exact).max() < 0.02 * np.abs(exact).max()
     with pytest.raises(qc.errors.ModelFormatError, match="buffer"):
         read_model(get_oracle().quantize(model, samples, mode="int16x8", io="float32"))
+
+
+def test_activation_that_is_always_zero() -> None:
+    """The converter's scale has no room for the bound of RELU6; ours runs."""
+    options = {"fused_activation_function": "RELU6"}
+    model = network([Op("SUB", ["x", "x"], ["a"], options), Op("ADD", ["x", "a"], ["y"], LINEAR)], ["y"])
+    samples, ranges = samples_of(model), calibrated(model, samples_of(model))
+    (y,) = get_oracle().run(quantized(model, io="float32", ranges=ranges), samples[0])
+    assert np.abs(y - samples[0][0]).max() < 1e-3
+    with pytest.raises(OracleRefused, match="no_integer_overflow_from_quantization"):
+        get_oracle().run(get_oracle().quantize(model, samples, mode="int16x8", io="float32"), samples[0])
+
+
+def test_constant_of_zeros_in_add() -> None:
+    """0 - x, as the converter writes a negation: the interpreter aborts on its file, and runs ours."""
+    model = network([Op("SUB", ["zero", "x"], ["y"], LINEAR)], ["y"], zero=np.float32(0))
+    samples, ranges = samples_of(model), calibrated(model, samples_of(model))
+    (y,) = get_oracle().run(quantized(model, io="float32", ranges=ranges), samples[0])
+    assert np.abs(y + samples[0][0]).max() < 1e-3
 
 
 def test_first_float_operator_on_an_input() -> None:
