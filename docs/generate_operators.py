@@ -21,8 +21,9 @@ Made by `python docs/generate_operators.py` from the operator registry (`quantco
 
 "Forms" are the dtypes that are implemented (`hybrid`: float32 activations with int8 weights). "Version" is
 the highest operator version that is read. Under each profile stand the output dtypes that it has a rule for;
-an operator without one is refused under that profile. Each operator's page gives the rule, where it comes
-from and what the tests compare.
+an operator without one is refused under that profile. "Quantized" are the modes of `quantize` that give the
+operator another form than float32: activations and weights (`int8`, `int16x8`), or weights alone (`dynamic`,
+from 1024 elements on). Each operator's page gives the rule, where it comes from and what the tests compare.
 """
 
 RULES_HEAD = """
@@ -51,6 +52,13 @@ def covered(profile: Profile, definition: Definition) -> str:
     return ", ".join(sorted(dtypes)) or "—"
 
 
+def quantized(definition: Definition) -> str:
+    """Return the modes of the quantizer that have a form of their own for the operator."""
+    rule = definition.quantization
+    modes = {"int8": rule.int8, "int16x8": rule.int16, "dynamic": bool(rule.dynamic_weights)}
+    return ", ".join(mode for mode, quantizes in modes.items() if quantizes) or "—"
+
+
 def rule_rows(profile: Profile) -> list[list[str]]:
     """Return a row per rule of `profile` that is not the default."""
     rows = []
@@ -71,11 +79,12 @@ def render() -> str:
             ", ".join(d.dtypes),
             str(d.max_version),
             *(covered(profile, d) for profile in PROFILES.values()),
+            quantized(d),
             f"[{d.page}](numerics/{d.page}.md)",
         ]
         for d in definitions
     ]
-    lines = table(["operator", "forms", "version", *PROFILES, "page"], rows)
+    lines = table(["operator", "forms", "version", *PROFILES, "quantized", "page"], rows)
     lines += RULES_HEAD.splitlines()
     for profile in PROFILES.values():
         confirmed = ", ".join(f"{name} {version}" for name, version in profile.confirmed_on.items())
