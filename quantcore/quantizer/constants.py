@@ -38,7 +38,7 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
     """Yield the constants to quantize and their tensors, in the order of the operators.
 
     A bias, and an operand of an operator of one scale, belongs to its user alone: it is copied for each.
-    Anything else is shared.
+    Anything else is shared, and not quantized where it holds NaN or infinity, which give no range.
     """
     done: set[int] = set()
     for i in range(len(graph.operators)):
@@ -58,7 +58,7 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
                 if user[1] in rule.weights:
                     shared.weights = True
                     shared.axis = _axis(graph, user, settings)
-            if shared.uses:
+            if shared.uses and graph.is_finite_constant(t):
                 yield shared, t
 
 

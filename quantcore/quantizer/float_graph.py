@@ -80,12 +80,18 @@ class FloatGraph:
     def is_quantizable_constant(self, index: int) -> bool:
         """Whether a tensor is a float32 constant that the converter quantizes.
 
-        It leaves alone what is empty, and what begins with an infinity or NaN.
+        It leaves alone what is empty, and what begins with an infinity or NaN. Sparse constants, which it
+        makes dense, stay float here.
         """
-        if not self.is_float(index) or not self.tensor(index).is_constant:
+        if not self.is_float(index) or self.tensor(index).sparsity is not None:
             return False
         data = self.tensor(index).data
         return data is not None and data.size > 0 and bool(np.isfinite(data.reshape(-1)[0]))
+
+    def is_finite_constant(self, index: int) -> bool:
+        """Whether all elements of a float32 constant are finite."""
+        data = self.tensor(index).data
+        return data is not None and bool(np.isfinite(np.max(data)) and np.isfinite(np.min(data)))
 
     def float_operands(self, i: int) -> list[Use]:
         """Return the uses of float tensors by operator `i`."""

@@ -87,8 +87,13 @@ class Decisions:
             if len(self.graph.uses[t]) > 1:
                 return f"its state {self._name(t)} has another user"
         for use in self.graph.float_operands(i):
-            if not self.has_codes(self.operand(use)):
-                return f"its input {self._name(self.operand(use).tensor)} has no parameters"
+            slot = self.operand(use)
+            if self.has_codes(slot):
+                continue
+            name = self._name(slot.tensor)
+            if slot.constant is None and self.graph.tensor(slot.tensor).is_constant:
+                return f"its constant {name} holds NaN or infinity, or nothing"
+            return f"its input {name} has no parameters"
         for t in self.graph.float_results(i):
             if not self.has_codes(self.found.values[t]):
                 return f"its output {self._name(t)} has no parameters"

@@ -60,6 +60,11 @@ class Slot:
     requantize: list[Requantize] = field(default_factory=list)
     entry: Entry | None = None
 
+    @property
+    def origin(self) -> int:
+        """The tensor whose range gave the parameters, through however many others."""
+        return self.tensor if self.entry is None or self.entry.source is None else self.entry.source
+
     def take(self, params: QuantParams, rule: str, source: int, **facts: object) -> None:
         """Take parameters, and note which rule gave them."""
         self.params = params
@@ -136,7 +141,7 @@ class Propagation:
         return not unknown and (rule.bias is None or self.set_bias(i, rule.bias))
 
     def common_params(self, i: int) -> tuple[QuantParams, int] | None:
-        """Return the parameters that all float tensors of a same-scale operator get, and whose they were.
+        """Return the parameters that all float tensors of a same-scale operator get, and whose they are.
 
         A single operand decides if its parameters are fixed, then a single result, then the first fixed ones;
         the same order again for those that are not fixed.
@@ -156,7 +161,7 @@ class Propagation:
             elif before or after:
                 chosen = before + after
             if chosen and chosen[0].params is not None:
-                return chosen[0].params, chosen[0].tensor
+                return chosen[0].params, chosen[0].origin
         return None
 
     def operand_count(self, i: int) -> int:

@@ -7,7 +7,8 @@ import pytest
 
 import quantcore as qc
 from quantcore.calibration.ranges import Ranges, TensorRange
-from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.errors import QuantizationError
+from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.int8 import quantize
 from quantcore.quantizer.settings import Settings
@@ -93,3 +94,125 @@ def test_inputs_and_outputs(io: str, operators: list[str], ends: str) -> None:
             result, qc.QuantParams(t.quantization.scale[0], int(t.quantization.zero_point[0]), io)
         )
     assert result.ravel() == pytest.approx([1.625, -0.90625], abs=0.02)
+
+
+def test_a_pool_takes_its_inputs_range_and_a_concatenation_imposes_its_own() -> None:
+    model = model_of(
+        [
+            ("MAX_POOL_2D", ["x"], ["p"]),
+            ("CONCATENATION", ["p", "v"], ["y"]),
+            ("MAX_POOL_2D", ["w"], ["z"]),
+        ],
+        dict.fromkeys("xvwpyz", (1, 2, 2, 1)),
+        inputs=("x", "v", "w"),
+        outputs=("y", "z"),
+    )
+    ends = {"x": (0, 1.0), "v": (0, 2.0), "p": (0, 3.0), "y": (0, 2.55), "w": (0, 5.1), "z": (0, 9.0)}
+    quantized, account = run(model, ranges_of(model, **ends))
+    found = {t.name: round(float(t.quantization.scale[0]), 5) for t in quantized.subgraphs[0].tensors}
+    assert found == {"x": 0.01, "v": 0.01, "p": 0.01, "y": 0.01, "w": 0.02, "z": 0.02}
+    assert (account.tensors[0].source, account.tensors[0].rule) == (
+        4,
+        "same scale as MAX_POOL_2D's operands and results",
+    )
+
+
+def test_a_fixed_output_is_requantized_for_a_concatenation() -> None:
+    model = model_of(
+        [("SOFTMAX", ["x"], ["s"]), ("CONCATENATION", ["s", "x"], ["y"])],
+        dict.fromkeys("xs", (1, 4)) | {"y": (1, 8)},
+    )
+    quantized, account = run(model, ranges_of(model, x=(-1, 1), s=(0, 1), y=(-1.28, 1.27)))
+    graph = quantized.subgraphs[0]
+    assert [op.op for op in graph.operators] == ["SOFTMAX", "QUANTIZE", "CONCATENATION"]
+    (s,), (q,) = graph.operators[0].outputs, graph.operators[1].outputs
+    assert graph.tensors[s].quantization.scale.tolist() == [1 / 256]
+    assert graph.tensors[s].quantization.zero_point.tolist() == [-128]
+    assert graph.tensors[q].quantization.scale.tolist() == pytest.approx([0.01])
+    assert graph.operators[2].inputs == (q, 0)
+    assert not account.kept_float
+
+
+def test_operators_that_stay_float() -> None:
+    model = model_of(
+        [("SIN", ["x"], ["s"]), ("ADD", ["s", "bad"], ["a"]), ("ABS", ["a"], ["y"])],
+        dict.fromkeys("xsay", (1, 2)),
+        {"bad": np.array([1, np.nan], np.float32)},
+    )
+    quantized, account = run(model, ranges_of(model, x=(-1, 1), s=(-1, 1), a=(-1, 1), y=(0, 1)))
+    assert [op.op for op in quantized.subgraphs[0].operators] == [
+        "DEQUANTIZE",
+        "SIN",
+        "ADD",
+        "QUANTIZE",
+        "ABS",
+    ]
+    assert account.kept_float == {
+        0: "the operator has no int8 form",
+        1: "its constant 'bad' holds NaN or infinity, or nothing",
+    }
+
+
+def test_weights_of_two_users_are_copied_where_one_is_guarded() -> None:
+    """The bias of the first is far beyond int32 in steps of 3.9e-9 * 0.01; the second has none."""
+    model = model_of(
+        [("FULLY_CONNECTED", ["x", "w", "b"], ["m"]), ("FULLY_CONNECTED", ["m", "w"], ["y"])],
+        dict.fromkeys("xmy", (1, 2)),
+        {"w": np.zeros((2, 2), np.float32), "b": np.array([1, 0], np.float32)},
+    )
+    quantized, account = run(model, ranges_of(model, x=(-1.28, 1.27), m=(0, 1), y=(0, 1)))
+    graph = quantized.subgraphs[0]
+    first, second = (graph.tensors[op.inputs[1]] for op in graph.operators)
+    tiny = np.float32(5e-7) / np.float32(127)
+    assert second.quantization.scale.tolist() == [tiny, tiny]
+    assert first.quantization.scale[0] == pytest.approx(1 / (2**30 - 1) / 0.01)
+    assert first.quantization.scale[1] == tiny
+    bias = graph.tensors[graph.operators[0].inputs[2]]
+    assert abs(int(bias.data[0]) - 2**30) < 100
+    guarded = account.tensors[graph.operators[0].inputs[1]]
+    assert guarded.facts == {"guarded_channels": 1}
+
+
+def test_squeeze_becomes_reshape() -> None:
+    model = model_of([("SQUEEZE", ["x"], ["y"])], {"x": (1, 1, 3), "y": (3,)})
+    quantized, _ = run(model, ranges_of(model, x=(-1, 1), y=(-1, 1)))
+    graph = quantized.subgraphs[0]
+    (op,) = graph.operators
+    assert op.op == "RESHAPE"
+    assert graph.tensors[op.inputs[1]].data.tolist() == [3]
+
+
+def test_weights_behind_dequantize() -> None:
+    """float16 weights are quantized as float32; int8 weights stay as they are."""
+    model = model_of(
+        [
+            ("DEQUANTIZE", ["h"], ["w"]),
+            ("DEQUANTIZE", ["q"], ["v"]),
+            ("FULLY_CONNECTED", ["x", "w"], ["m"]),
+            ("FULLY_CONNECTED", ["m", "v"], ["y"]),
+        ],
+        dict.fromkeys("xmy", (1, 2)) | {"w": (2, 2), "v": (2, 2)},
+        {"h": np.array([[1, 2], [3, 4]], np.float16), "q": np.array([[1, 2], [3, 4]], np.int8)},
+    )
+    stored = Quantization(np.array([0.5], np.float32), np.array([0]))
+    model.subgraphs[0].tensors[6].quantization = stored
+    quantized, account = run(model, ranges_of(model, x=(-1, 1), m=(-1, 1), y=(-1, 1), w=(0, 4), v=(0, 2)))
+    graph = quantized.subgraphs[0]
+    assert [op.op for op in graph.operators] == ["FULLY_CONNECTED", "FULLY_CONNECTED"]
+    first, second = (graph.tensors[op.inputs[1]] for op in graph.operators)
+    assert first.data.tolist() == [[64, 127], [95, 127]]  # 63.5 and 95.25
+    assert second.data.tolist() == [[1, 2], [3, 4]]
+    assert second.quantization.scale.tolist() == [0.5]
+    assert not account.kept_float
+
+
+def test_without_ranges() -> None:
+    model, _ = dense()
+    with pytest.raises(QuantizationError, match="calibrate the model first"):
+        quantize(model, None, Settings("int8"), Account())
+
+
+def test_a_range_that_gives_no_scale_names_its_tensor() -> None:
+    model, _ = dense()
+    with pytest.raises(QuantizationError, match=r"tensor 1 \('y'\): the range is \[0.0, inf\]"):
+        run(model, ranges_of(model, x=(0, 1), y=(0, float("inf"))))
