@@ -1,9 +1,9 @@
 /* CONV_2D: the definitions. */
 #include "quantcore/conv.h"
 
-#include <math.h>
 #include <stddef.h>
 
+#include "quantcore/float_sum.h"
 #include "quantcore/hybrid.h"
 #include "quantcore/hybrid_xnnpack.h"
 #include "quantcore/unpack.h"
@@ -60,7 +60,7 @@ static float conv_sum_f32(const qc_conv_shape *s, int32_t groups, int fused, con
                           const float *filter, int32_t oy, int32_t ox, int32_t channel) {
     const int32_t depth = s->input_channels / groups;
     const int32_t group = channel / (s->output_channels / groups);
-    float sum = 0.0f;
+    qc_float_sum sum = {0};
     for (int32_t fy = 0; fy < s->filter_height; ++fy) {
         const int64_t iy = qc_input_row(s, oy, fy);
         if (iy < 0 || iy >= s->input_height) continue;
@@ -71,10 +71,10 @@ static float conv_sum_f32(const qc_conv_shape *s, int32_t groups, int fused, con
                 image + (iy * s->input_width + ix) * s->input_channels + (int64_t)group * depth;
             const float *w =
                 filter + (((int64_t)channel * s->filter_height + fy) * s->filter_width + fx) * depth;
-            for (int32_t c = 0; c < depth; ++c) sum = fused ? fmaf(x[c], w[c], sum) : sum + x[c] * w[c];
+            for (int32_t c = 0; c < depth; ++c) qc_add_product(&sum, fused, x[c], w[c]);
         }
     }
-    return sum;
+    return sum.total + sum.part;
 }
 
 static qc_status conv_f32(const qc_conv_f32_params *p, int fused, const float *input, const float *filter,

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "quantcore/float_sum.h"
 #include "quantcore/hybrid.h"
 #include "quantcore/hybrid_xnnpack.h"
 #include "quantcore/unpack.h"
@@ -59,9 +60,9 @@ static qc_status fully_connected_f32(const qc_fully_connected_f32_params *p, int
         const float *x = input + (int64_t)b * p->depth;
         for (int32_t unit = 0; unit < p->units; ++unit) {
             const float *w = filter + (int64_t)unit * p->depth;
-            float sum = 0.0f;
-            for (int32_t d = 0; d < p->depth; ++d) sum = fused ? fmaf(x[d], w[d], sum) : sum + x[d] * w[d];
-            const float biased = sum + (bias != NULL ? bias[unit] : 0.0f);
+            qc_float_sum sum = {0};
+            for (int32_t d = 0; d < p->depth; ++d) qc_add_product(&sum, fused, x[d], w[d]);
+            const float biased = sum.total + sum.part + (bias != NULL ? bias[unit] : 0.0f);
             *output++ = qc_clamp_f32(biased, p->activation_min, p->activation_max);
         }
     }

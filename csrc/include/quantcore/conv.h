@@ -125,7 +125,8 @@ typedef qc_status qc_conv_f32_kernel(const qc_conv_f32_params *params, const flo
                                      const float *filter, const float *bias, float *output, void *scratch);
 qc_conv_f32_kernel qc_conv_f32_ref;
 
-/* The same with products that are added without being rounded: sum = fma(input, filter, sum). */
+/* The same with products that are added without being rounded, sum = fma(input, filter, sum), in parts of
+ * QC_FUSED_PART products (float_sum.h). */
 qc_conv_f32_kernel qc_conv_f32_fused_ref;
 
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each image is quantized on the fly, then

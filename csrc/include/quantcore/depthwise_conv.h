@@ -58,7 +58,7 @@ qc_status qc_depthwise_conv_s16_wide_ref(const qc_depthwise_params *params, cons
                                          const int8_t *filter, const int64_t *bias, int16_t *output,
                                          void *scratch);
 
-/* float32, also fused: as qc_conv_f32_params. scratch: qc_depthwise_f32_scratch_size bytes. */
+/* float32, also fused (in one part): as qc_conv_f32_params. scratch: qc_depthwise_f32_scratch_size bytes. */
 typedef struct {
     qc_conv_shape shape;
     float activation_min;

@@ -76,7 +76,8 @@ typedef qc_status qc_fully_connected_f32_kernel(const qc_fully_connected_f32_par
                                                 float *output, void *scratch);
 qc_fully_connected_f32_kernel qc_fully_connected_f32_ref;
 
-/* The same with products that are added without being rounded: sum = fma(input, filter, sum). */
+/* The same with products that are added without being rounded, sum = fma(input, filter, sum), in parts of
+ * QC_FUSED_PART products (float_sum.h). */
 qc_fully_connected_f32_kernel qc_fully_connected_f32_fused_ref;
 
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each row of the input is quantized on the fly,
