@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from quantcore.quantizer.account import Account
     from quantcore.quantizer.explain import TensorAccount
     from quantcore.quantizer.quantize import Plan
+    from quantcore.quantizer.search import SearchResult
 
 __all__ = ["Asked", "Done", "quantize"]
 
@@ -49,6 +50,10 @@ class Asked:
     allow_float: bool
     per_tensor: bool
     per_tensor_dense: bool
+    equalize: bool
+    correct_biases: bool
+    search: float | None
+    search_measure: str
     threads: int | None
     explain: bool
     report: str | None
@@ -107,6 +112,9 @@ class Done:
             "per_channel": settings.per_channel,
             "per_channel_dense": settings.per_channel_dense,
             "recipe": asked.recipe,
+            "equalize": asked.equalize,
+            "correct_biases": asked.correct_biases,
+            "float_operators": sorted(settings.float_operators),
             "calibration": self.calibration(),
             "bytes": {"float": self.float_bytes, "quantized": self.bytes},
             "ratio": self.bytes / self.float_bytes,
@@ -136,15 +144,31 @@ def quantize(asked: Asked) -> Done:
     """Do what is asked, and write the files."""
     from quantcore.flatbuffer import write_model
     from quantcore.quantizer.account import Account
+    from quantcore.quantizer.improve import corrected, equalized
     from quantcore.quantizer.quantize import apply
 
     start = time.perf_counter()
     check_files(asked)
     planned, size = make_plan(asked)
     samples, notes = draw(asked, planned)
+    if asked.equalize:
+        planned, count = equalized(planned, samples)
+        notes.append(f"{count} pairs of layers equalized")
     ranges = measure(asked, planned, samples)
+    improved = planned
+    if asked.correct_biases:
+        improved, count = corrected(planned, ranges, samples)
+        notes.append(f"{count} biases corrected")
+    if asked.search is not None:
+        found = search(asked, improved, ranges, samples)
+        settings = replace(planned.settings, float_operators=found.float_operators, allow_float=True)
+        planned, improved = (replace(p, settings=settings) for p in (planned, improved))
+        notes.append(
+            f"{len(found.float_operators)} operators left in float: {found.measure} {found.value:.4g}, "
+            f"{found.baseline:.4g} without any"
+        )
     account = Account()
-    model = apply(planned, ranges, account)
+    model = apply(improved, ranges, account)
     seconds = time.perf_counter() - start
     content = write_model(model)
     done = Done(asked, planned, model, ranges, account, size, len(content), len(samples), notes, seconds)
@@ -169,12 +193,15 @@ def make_plan(asked: Asked) -> tuple[Plan, int]:
     """Read the model and check it against what is asked; return the plan, and the size of the float file."""
     from quantcore.flatbuffer import read_model
     from quantcore.quantizer.checks import check_dataset
+    from quantcore.quantizer.improve import check_improvements
     from quantcore.quantizer.quantize import plan
     from quantcore.quantizer.source import tflite_source
 
     settings = Settings(
         asked.mode, asked.io or "", asked.allow_float, not asked.per_tensor, not asked.per_tensor_dense
     )
+    if asked.equalize or asked.correct_biases or asked.search is not None:
+        check_improvements(settings, asked.has_data, asked.given_ranges)
     if not asked.explained or not asked.has_data:  # with --explain, data is for the comparison at least
         check_dataset(settings, asked.has_data, asked.given_ranges)
     file = tflite_source(asked.model)
@@ -219,6 +246,34 @@ def measure(asked: Asked, planned: Plan, samples: list[list[np.ndarray]]) -> Ran
         )
     if asked.save_ranges is not None:
         found.save(asked.save_ranges)
+    return found
+
+
+def search(
+    asked: Asked, planned: Plan, ranges: Ranges | None, samples: list[list[np.ndarray]]
+) -> SearchResult:
+    """Return the operators to leave in float; end with exit code 1 if the target is out of reach."""
+    from quantcore.cli._output import step_progress
+    from quantcore.quantizer.search import search_float_operators
+
+    assert asked.search is not None
+    with step_progress("searching") as advance:
+        found = search_float_operators(
+            planned.model,
+            ranges,
+            samples,
+            planned.settings,
+            target=asked.search,
+            measure=asked.search_measure,
+            advance=advance,
+        )
+    if not found.reached:
+        click.echo(
+            f"quantcore: {found.measure} {asked.search:g} is out of reach: {found.value:.4g} with all "
+            f"{len(found.float_operators)} operators in float, {found.baseline:.4g} with none",
+            err=True,
+        )
+        raise click.exceptions.Exit(1)
     return found
 
 

@@ -14,6 +14,7 @@ quantcore quantize float.tflite -o int8.tflite --data train.npz --samples 200
 quantcore quantize net.keras -o small.tflite --mode dynamic
 quantcore quantize float.tflite -o int8.tflite --data x.npz --io float32 --explain
 quantcore quantize float.tflite -o a.tflite --data x.npz --method percentile:99.99
+quantcore quantize float.tflite -o a.tflite --data x.npz --correct-biases
 quantcore quantize float.tflite -o a.tflite --data x.npz --save-ranges ranges.json
 quantcore quantize float.tflite -o b.tflite --ranges ranges.json --recipe recipe.json
 """
@@ -44,6 +45,12 @@ COMPARED = 16  # samples on which --explain measures the error, unless --compare
 @click.option("--allow-float", is_flag=True, help="Leave operators in float that have no quantized form.")
 @click.option("--per-tensor", is_flag=True, help="One scale per weight tensor, not one per channel.")
 @click.option("--per-tensor-dense", is_flag=True, help="The same for FULLY_CONNECTED alone.")
+@click.option("--equalize", is_flag=True, help="Scale channels between layers, so that they quantize better.")
+@click.option("--correct-biases", is_flag=True, help="Take back in biases what rounding weights shifts.")
+@click.option("--search", type=float, metavar="TARGET",
+              help="Leave the fewest operators in float that reach TARGET; else exit code 1.")  # fmt: skip
+@click.option("--search-measure", type=click.Choice(["sqnr", "accuracy"]), default="sqnr",
+              help="TARGET in dB; or as a share of predictions equal to the float model's.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the calibration.  [default: all]")
 @click.option("--explain", is_flag=True, help="Say of each tensor where its numbers come from.")
 @click.option("--report", type=click.Path(), metavar="FILE", help="Write that as JSON.  [default: OUT.json]")
@@ -65,6 +72,9 @@ def command(as_json: bool, **options: Any) -> None:
     enough, or --ranges with a file that --save-ranges wrote. Operators without a quantized form are refused
     with the list of them, unless --allow-float (or --mode int8 --io float32). With --explain and --report,
     float and quantized model are compared tensor by tensor. Files appear whole or not at all.
+
+    --equalize, --correct-biases and --search go beyond the converter; docs/quantization/improving.md says
+    what they gain.
     """
     from quantcore.cli._output import print_json
     from quantcore.cli._quantize_job import Asked, quantize

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from quantcore.calibration import Ranges, collect_ranges
+from quantcore.calibration.dataset import read_samples
 from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.methods import Method
 from quantcore.errors import QuantizationError
@@ -69,6 +70,8 @@ def quantize_model(
     allow_float: bool = False,
     per_channel: bool = True,
     per_channel_dense: bool = True,
+    equalize: bool = False,
+    correct_biases: bool = False,
     num_threads: int | None = None,
     advance: Advance | None = None,
     account: Account | None = None,
@@ -105,6 +108,10 @@ def quantize_model(
         the list of them; but for mode int8 with `io` float32, which is no request for integers only.
     per_channel, per_channel_dense : bool
         One scale per channel of the weights, where TensorFlow Lite has that; of FULLY_CONNECTED.
+    equalize, correct_biases : bool
+        Better than the converter: scale channels between layers, see `quantcore.quantizer.equalization`, and
+        take back in the biases what rounding weights shifts, see `quantcore.quantizer.bias_correction`. Both
+        need the dataset, which is kept.
     num_threads : int, optional
         Threads of the calibration by the engine ``quantcore``, whose ranges do not depend on it; default: one
         per CPU.
@@ -135,10 +142,18 @@ def quantize_model(
     >>> model = qc.quantize_model("float.tflite", images, io="int8")      # doctest: +SKIP
     >>> qc.save(model, "int8.tflite")                                     # doctest: +SKIP
     """
+    from quantcore.quantizer import improve  # here, since it takes the steps below
+
     settings = Settings(mode, io or "", allow_float, per_channel, per_channel_dense)
     found = ranges if isinstance(ranges, Ranges) or ranges not in RANGES else None
+    if equalize or correct_biases:
+        improve.check_improvements(settings, representative_dataset is not None, found is not None)
     check_dataset(settings, representative_dataset is not None, found is not None)
     planned = plan(load_float_model(float_model), settings, recipe)
+    if equalize or correct_biases:
+        representative_dataset = list(read_samples(planned.model, representative_dataset))
+    if equalize:
+        planned, _ = improve.equalized(planned, representative_dataset)
     measured = None
     if found is not None:
         measured = given_ranges(planned, found)
@@ -152,6 +167,8 @@ def quantize_model(
             num_threads=num_threads,
             advance=advance,
         )
+    if correct_biases:
+        planned, _ = improve.corrected(planned, measured, representative_dataset)
     return apply(planned, measured, account)
 
 

@@ -1,0 +1,66 @@
+"""``quantcore quantize``: equalization, bias correction and the search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import quantcore as qc
+from quantcore.errors import QuantizationError
+from quantcore.flatbuffer import write_model
+from tests.cli.conftest import Cli, assert_one_line
+from tests.quantizer.networks import images, unbalanced
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Return the paths of a float model, of its samples and of what is to be written."""
+    paths = [tmp_path / name for name in ("float.tflite", "x.npz", "out.tflite")]
+    qc.save(unbalanced(), paths[0])
+    np.savez(paths[1], x=images())
+    return paths
+
+
+def sqnr(path: Path) -> float:
+    return qc.compare(unbalanced(), path, images(seed=1)).outputs[0].measures.sqnr_db
+
+
+def test_equalize_and_correct(cli: Cli, files: list[Path]) -> None:
+    model, data, out = files
+    assert cli("quantize", model, "-o", out, "--data", data).code == 0
+    before = sqnr(out)
+    better = ("quantize", model, "-o", out, "--data", data, "--equalize", "--correct-biases")
+    result = cli(*better, "--explain")
+    assert (result.code, result.err) == (0, "")
+    assert sqnr(out) > before + 6
+    made = qc.quantize_model(unbalanced(), images(), equalize=True, correct_biases=True)
+    assert out.read_bytes() == write_model(made)
+    assert cli(*better, "--json").json()["notes"] == ["2 pairs of layers equalized", "3 biases corrected"]
+
+
+def test_search(cli: Cli, files: list[Path]) -> None:
+    model, data, out = files
+    arguments = ("quantize", model, "-o", out, "--data", data)
+    found = cli(*arguments, "--io", "float32", "--search", 30, "--json").json()
+    assert 0 < len(found["float_operators"]) < 5
+    assert len(found["kept_float"]) == len(found["float_operators"])
+    assert "operators left in float: sqnr" in found["notes"][0]
+    assert qc.compare(model, out, images()).outputs[0].measures.sqnr_db >= 30
+    out.unlink()
+    result = cli(*arguments, "--search", 300)
+    assert result.code == 1
+    assert "out of reach" in result.err
+    assert not out.exists()
+
+
+def test_what_needs_data(cli: Cli, files: list[Path]) -> None:
+    model, data, out = files
+    for option in (("--equalize",), ("--correct-biases",), ("--search", "20")):
+        assert_one_line(cli("quantize", model, "-o", out, "--mode", "dynamic", *option), "no improvements")
+    ranges = out.with_suffix(".json")
+    assert cli("quantize", model, "-o", out, "--data", data, "--save-ranges", ranges).code == 0
+    assert_one_line(cli("quantize", model, "-o", out, "--ranges", ranges, "--equalize"), "no saved ranges")
+    with pytest.raises(QuantizationError, match="no improvements"):
+        qc.quantize_model(unbalanced(), mode="float16", equalize=True)
