@@ -64,13 +64,16 @@ def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool) -> No
 
 
 def is_quantized(tensor: Tensor) -> bool:
-    """Whether a tensor holds quantized numbers."""
-    return tensor.is_quantized and tensor.dtype != "float32"
+    """Whether a tensor holds quantized numbers; blockwise ones have their scales in a tensor of their own."""
+    blockwise = tensor.quantization is not None and tensor.quantization.details_type is not None
+    return (tensor.is_quantized or blockwise) and tensor.dtype != "float32"
 
 
 def is_int8_weight(tensor: Tensor) -> bool:
-    """Whether a tensor is a quantized constant, as the mode dynamic makes them."""
-    return tensor.is_constant and tensor.dtype == "int8"
+    """Whether a tensor is a quantized constant as the mode dynamic makes them: int8 and symmetric."""
+    quantization = tensor.quantization
+    symmetric = quantization is not None and quantization.scale.size > 0 and not quantization.zero_point.any()
+    return tensor.is_constant and tensor.dtype == "int8" and symmetric
 
 
 def named(graph: Subgraph, tensors: list[int]) -> str:

@@ -199,6 +199,15 @@ def test_int8_weights_are_kept_by_int8_alone() -> None:
             qc.quantize_model(hybrid, data, mode)
 
 
+def test_weights_with_zero_points_are_not_kept() -> None:
+    """No kernel takes them beside int8 activations."""
+    hybrid = qc.quantize_model(float_net(), mode="dynamic")
+    (weights,) = [t for t in hybrid.subgraphs[0].tensors if t.dtype == "int8"]
+    weights.quantization.zero_point = weights.quantization.zero_point + 1
+    with pytest.raises(QuantizationError, match="quantized already"):
+        qc.quantize_model(hybrid, DATA)
+
+
 def test_nothing_to_quantize() -> None:
     integers = op_model("ABS", [tensor((1, 4), "int32")], [tensor((1, 4), "int32")])
     with pytest.raises(QuantizationError, match="no float32 tensors"):
