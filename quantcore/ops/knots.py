@@ -18,9 +18,12 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 def round_half_away(x: np.ndarray) -> np.ndarray:
-    """Return C's ``round``; a NaN stays."""
-    whole = np.trunc(x)
-    rounded: np.ndarray = np.where(np.abs(x - whole) >= 0.5, whole + np.copysign(x.dtype.type(1), x), whole)
+    """Return C's ``round``; a NaN stays.
+
+    Not one half is added but the number before it: a sum that is nearly a whole number would be rounded to it.
+    """
+    below_half = np.nextafter(x.dtype.type(0.5), x.dtype.type(0))
+    rounded: np.ndarray = np.trunc(x + np.copysign(below_half, x))
     return rounded
 
 
