@@ -20,7 +20,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 def round_half_away(x: np.ndarray) -> np.ndarray:
     """Return C's ``round``; a NaN stays.
 
-    Not one half is added but the number before it: a sum that is nearly a whole number would be rounded to it.
+    Not one half is added but the number before it: a sum just below a whole number would be rounded to that.
     """
     below_half = np.nextafter(x.dtype.type(0.5), x.dtype.type(0))
     rounded: np.ndarray = np.trunc(x + np.copysign(below_half, x))
