@@ -282,8 +282,20 @@ def affine_range(low: np.ndarray, high: np.ndarray, qmin: int, qmax: int) -> tup
     The ends are float64, hold 0 between them, and are not equal as float32. The scale is computed in float32.
     The zero point is computed in float64 and rounded to float32 before it is rounded to an integer: a value
     just below a half becomes the half, and goes away from zero.
+
+    Raises
+    ------
+    QuantizationError
+        The range is wider than the largest float32.
     """
-    scale = (high.astype(np.float32) - low.astype(np.float32)) / np.float32(qmax - qmin)
+    with np.errstate(over="ignore"):
+        scale = (high.astype(np.float32) - low.astype(np.float32)) / np.float32(qmax - qmin)
+    if not np.isfinite(scale).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(scale))[0])
+        where = f" of channel {first[0]}" if first else ""
+        raise QuantizationError(
+            f"the range{where} is [{low[first]}, {high[first]}], which is wider than the largest float32"
+        )
     zero_point = (qmin - low / scale.astype(np.float64)).astype(np.float32).astype(np.float64)
     zero_point = np.clip(zero_point, qmin, qmax)
     return scale, np.copysign(np.floor(np.abs(zero_point) + 0.5), zero_point).astype(np.int64)

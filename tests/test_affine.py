@@ -518,3 +518,11 @@ def test_what_requantize_refuses(p, p2, words):
 def test_requantize_names_the_profiles_it_knows():
     with pytest.raises(qc.QuantcoreError, match="reference"):
         qc.requantize(np.zeros(1, np.int8), qc.QuantParams(1, 0), qc.QuantParams(1, 0), numerics="nearest")
+
+
+def test_a_range_wider_than_float32_is_refused():
+    """Both ends are finite, their difference is not."""
+    with pytest.raises(QuantizationError, match=r"range is \[.*\], .* wider than the largest float32"):
+        qc.choose_qparams(-3e38, 3e38)
+    with pytest.raises(QuantizationError, match="of channel 1 is"):
+        qc.choose_qparams([0.0, -3e38], [1.0, 3e38], axis=0)
