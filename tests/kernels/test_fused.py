@@ -22,13 +22,16 @@ def values(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def fused_sums(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Return the sums over the last axis in order, each step rounded once.
+    """Return the sums over the last axis in parts of 256 products in order, each step rounded once.
 
     A product of such values has 48 bits, and sums of few of them are below 64: float64 holds both exactly.
     """
     total = np.zeros(np.broadcast_shapes(x.shape, w.shape)[:-1], np.float32)
-    for k in range(x.shape[-1]):
-        total = (total + x[..., k].astype(np.float64) * w[..., k].astype(np.float64)).astype(np.float32)
+    for first in range(0, x.shape[-1], 256):
+        part = np.zeros_like(total)
+        for k in range(first, min(first + 256, x.shape[-1])):
+            part = (part + x[..., k].astype(np.float64) * w[..., k].astype(np.float64)).astype(np.float32)
+        total += part
     return total
 
 
@@ -56,6 +59,41 @@ def test_fully_connected(batches: int, depth: int, units: int) -> None:
         return y
 
     on_every_isa(run, expected)
+
+
+@pytest.mark.parametrize("depth", [255, 256, 257, 512, 700])
+def test_long_sums_are_made_in_parts(depth: int) -> None:
+    rng = np.random.default_rng(depth)
+    x = values(rng, 7, depth)
+    w = values(rng, 20, depth).astype(np.float16).astype(np.float32)  # products of 35 bits, sums below 2**17
+    sums = fused_sums(x[:, None], w[None])
+    b = np.zeros(20, np.float32)
+    limits = {"activation_min": -np.inf, "activation_max": np.inf}
+
+    def connect() -> np.ndarray:
+        y = np.zeros((7, 20), np.float32)
+        fully_connected_f32_call(batches=7, depth=depth, units=20, **limits, fused=True)([x, w, b], [y])
+        return y
+
+    on_every_isa(connect, sums)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_parts_end_inside_of_pixels(dilation: int) -> None:
+    rng = np.random.default_rng(dilation)
+    x, b = values(rng, 1, 1, 16, 100), np.zeros(20, np.float32)
+    w = values(rng, 20, 1, 7, 100).astype(np.float16).astype(np.float32)
+    shape = ConvShape(1, 1, 16, 100, 1, 7, 1, 3, 20, 1, 1, 1, dilation, 0, 0)
+    windows = np.stack([x[0, 0, i : i + 7 * dilation : dilation].reshape(-1) for i in range(3)])
+    sums = fused_sums(windows[:, None], w.reshape(1, 20, -1))
+    limits = {"activation_min": -np.inf, "activation_max": np.inf}
+
+    def convolve() -> np.ndarray:
+        y = np.zeros((1, 1, 3, 20), np.float32)
+        conv_f32_call(shape, groups=1, **limits, fused=True)([x, w, b], [y])
+        return y[0, 0]
+
+    on_every_isa(convolve, sums)
 
 
 def patches(
