@@ -31,15 +31,20 @@ def lstm_biases(op: Operator) -> Sequence[DerivedBias]:
         for gate in range(GATES)
     ]
     found.append(DerivedBias(PROJECTION_BIAS, (PROJECTION,), (HIDDEN,)))
-    return [bias for bias in found if op.inputs[bias.position] >= 0]
+    return [bias for bias in found if has_input(op, bias.position)]
 
 
 def lstm_intermediates(op: Operator) -> Mapping[int, str]:
     """Return the dtypes of the intermediate tensors: the sums of gates have one if they are normalized."""
-    gates = [g for g in range(GATES) if is_normalized(op) and op.inputs[INPUT_WEIGHTS + g] >= 0]
+    gates = [g for g in range(GATES) if is_normalized(op) and has_input(op, INPUT_WEIGHTS + g)]
     return dict.fromkeys(gates, "int16") | {HIDDEN: "int8"}
 
 
 def is_normalized(op: Operator) -> bool:
     """Whether the LSTM has layer normalization."""
-    return len(op.inputs) > NORM + 1 and op.inputs[NORM + 1] >= 0
+    return has_input(op, NORM + 1)
+
+
+def has_input(op: Operator, position: int) -> bool:
+    """Whether an operator has an input at a position."""
+    return position < len(op.inputs) and op.inputs[position] >= 0

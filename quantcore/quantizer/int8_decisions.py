@@ -9,7 +9,7 @@ import numpy as np
 
 from quantcore.quantizer.float_graph import FloatGraph, Use
 from quantcore.quantizer.int8_propagation import Propagation, Slot
-from quantcore.quantizer.recurrent import missing_intermediates
+from quantcore.quantizer.recurrent import missing_intermediates, state_tensors
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["Decisions"]
@@ -82,9 +82,8 @@ class Decisions:
         missing = missing_intermediates(self.graph, i, self.found.intermediates)
         if missing:
             return f"its intermediate value {self._name(missing[0])} has no range"
-        for position in self.graph.rules[i].state:
-            t = self.graph.operators[i].inputs[position]
-            if len(self.graph.uses[t]) > 1:
+        for t, _ in state_tensors(self.graph, i):
+            if len(self.graph.uses.get(t, ())) > 1:
                 return f"its state {self._name(t)} has another user"
         for use in self.graph.float_operands(i):
             slot = self.operand(use)

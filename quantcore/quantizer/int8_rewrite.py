@@ -12,7 +12,7 @@ from quantcore.quantizer.int8_decisions import Decisions
 from quantcore.quantizer.int8_propagation import Propagation, Slot
 from quantcore.quantizer.int8_values import ValuePlan, plan_value
 from quantcore.quantizer.parameters import quantize_bias, quantize_constant, quantize_weights, stored
-from quantcore.quantizer.recurrent import quantize_int16_weights
+from quantcore.quantizer.recurrent import quantize_int16_weights, state_entry, state_tensors
 
 __all__ = ["Rewrite"]
 
@@ -71,9 +71,9 @@ class Rewrite:
         """
         if i not in self.decisions.int8:
             return ()
-        for position in self.graph.rules[i].state:
-            t = op.inputs[position]
+        for t, _ in state_tensors(self.graph, i):
             self.quantize_in_place(self.plans[t])
+            self.record(t, state_entry(self.graph, t))
             self.codes[t, None] = t
         for t in op.intermediates:
             params = self.found.intermediates.get(t)

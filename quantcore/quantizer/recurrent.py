@@ -16,8 +16,10 @@ from quantcore.calibration.intermediates import HIDDEN
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Operator
 from quantcore.ops.knots import round_half_away
+from quantcore.ops.lstm_quantization import PROJECTION, has_input
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.qparams import QuantParams, choose_qparams
+from quantcore.quantizer.account import Entry
 from quantcore.quantizer.float_graph import FloatGraph
 
 __all__ = [
@@ -26,10 +28,18 @@ __all__ = [
     "joined_ranges",
     "missing_intermediates",
     "quantize_int16_weights",
+    "state_entry",
     "state_params",
+    "state_tensors",
 ]
 
 INT16_BITS = 15  # without the sign
+
+RULES = {
+    "output": "one range for the state and the output that it becomes",
+    "int16": "range of the state",
+    "power_of_two": "range of the state, widened to a power of two",
+}
 
 
 def joined_ranges(graph: FloatGraph, ranges: Ranges, kept: Collection[int]) -> Ranges:
@@ -39,8 +49,8 @@ def joined_ranges(graph: FloatGraph, ranges: Ranges, kept: Collection[int]) -> R
     """
     joined = Ranges(ranges)
     for i, op in enumerate(graph.operators):
-        for position, kind in graph.rules[i].state.items():
-            state, output = op.inputs[position], op.outputs[0]
+        for state, kind in state_tensors(graph, i):
+            output = op.outputs[0] if op.outputs else -1
             if kind == "output" and state in ranges and output in ranges and output in kept:
                 low = min(ranges[state].rmin, ranges[output].rmin)
                 high = max(ranges[state].rmax, ranges[output].rmax)
@@ -49,12 +59,18 @@ def joined_ranges(graph: FloatGraph, ranges: Ranges, kept: Collection[int]) -> R
     return joined
 
 
+def state_tensors(graph: FloatGraph, i: int) -> list[tuple[int, str]]:
+    """Return the state tensors of operator `i`, and how their parameters follow from their ranges."""
+    inputs = graph.operators[i].inputs
+    kinds = graph.rules[i].state.items()
+    return [(inputs[position], kind) for position, kind in kinds if position < len(inputs)]
+
+
 def state_params(graph: FloatGraph, ranges: Ranges) -> dict[int, QuantParams]:
     """Return the parameters of the state tensors that have a range."""
     found = {}
-    for i, op in enumerate(graph.operators):
-        for position, kind in graph.rules[i].state.items():
-            t = op.inputs[position] if position < len(op.inputs) else -1
+    for i in range(len(graph.operators)):
+        for t, kind in state_tensors(graph, i):
             if t not in ranges or not graph.is_value(t):
                 continue
             low, high = ranges[t].rmin, ranges[t].rmax
@@ -63,6 +79,15 @@ def state_params(graph: FloatGraph, ranges: Ranges) -> dict[int, QuantParams]:
             elif bound := max(-low, high, 0.0):
                 found[t] = QuantParams(2.0 ** (math.ceil(math.log2(bound)) - INT16_BITS), 0, "int16")
     return found
+
+
+def state_entry(graph: FloatGraph, t: int) -> Entry | None:
+    """Return which rule fixed the parameters of `t`, if it is a state tensor."""
+    for i, _ in graph.uses.get(t, ()):
+        for state, kind in state_tensors(graph, i):
+            if state == t:
+                return Entry(RULES[kind], t)
+    return None
 
 
 def intermediate_params(graph: FloatGraph, ranges: Ranges) -> dict[int, QuantParams]:
@@ -75,7 +100,8 @@ def intermediate_params(graph: FloatGraph, ranges: Ranges) -> dict[int, QuantPar
         rule = graph.rules[i]
         for k, dtype in intermediates_of(rule, op).items():
             t = op.intermediates[k]
-            source = t if t in ranges or k != HIDDEN or has_projection(op) else op.outputs[0]
+            shown = k == HIDDEN and not has_input(op, PROJECTION)
+            source = t if t in ranges or not shown else op.outputs[0]
             if source in ranges:
                 found[t] = choose_qparams(ranges[source].rmin, ranges[source].rmax, dtype)
     return found
@@ -91,12 +117,6 @@ def intermediates_of(rule: QuantizationRule, op: Operator) -> dict[int, str]:
     """Return the dtypes of the intermediate tensors that an operator has, by position."""
     wanted = {} if rule.intermediates is None else rule.intermediates(op)
     return {k: dtype for k, dtype in wanted.items() if k < len(op.intermediates)}
-
-
-def has_projection(op: Operator) -> bool:
-    """Whether an LSTM projects ``o * tanh(c)`` to its output."""
-    position = 16
-    return len(op.inputs) > position and op.inputs[position] >= 0
 
 
 def int16_weight_params(weights: np.ndarray, largest: int) -> QuantParams:

@@ -54,6 +54,16 @@ def test_equal_constants_share_a_buffer() -> None:
     assert sum(buffer is not None and buffer.size == 64 for buffer in written.buffers) == 1
 
 
+def test_appended_files_are_kept_and_other_bytes_are_not() -> None:
+    model = dense()
+    model.archive = b"PK\x05\x06" + bytes(18)  # the smallest there is
+    model.trailing, model.trailing_offset = np.ones(8, np.uint8), 4096
+    model.unread = ("slot 90 of Model (at the root)",)
+    written = read_model(write_model(finish(model, INT8, Account())))
+    assert written.archive == model.archive
+    assert written.trailing is None
+
+
 def test_variables_share_nothing() -> None:
     model = dense()
     model.subgraphs[0].tensors[5].is_variable = True

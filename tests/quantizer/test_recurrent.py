@@ -160,6 +160,24 @@ def test_scales_by_hand() -> None:
     assert scale(op.inputs[17]) == np.float32(scale(op.inputs[16]) * 2.0**-10)
 
 
+def test_accounts_say_how_state_was_treated() -> None:
+    model, ranges = everything()
+    op = model.subgraphs[0].operators[0]
+    account = Account()
+    quantize(model, ranges, Settings("int8"), account)
+    assert account.tensors[op.inputs[18]].rule == "one range for the state and the output that it becomes"
+    assert account.tensors[op.inputs[19]].rule == "range of the state, widened to a power of two"
+    assert account.tensors[op.intermediates[0]].rule == "range of a value inside the operator"
+
+
+@pytest.mark.parametrize("inputs", [1, 5, 18, 20])
+def test_lstms_that_lack_operands_are_no_crash(inputs: int) -> None:
+    model, ranges = everything()
+    op = model.subgraphs[0].operators[0]
+    op.inputs = op.inputs[:inputs]
+    quantize(model, ranges, Settings("int8", "float32"), Account())
+
+
 def test_int16_weights() -> None:
     weights = np.array([1.0, -0.5, 0.25, 1 / 3], np.float32)
     assert int16_weight_params(weights, 512).scale == np.float32(1 / 512)
