@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from quantcore.calibration.ranges import Ranges
-from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.graph import Model, Operator, Subgraph
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.dequantize_order import push_down
 from quantcore.quantizer.dynamic_weights import quantize_weights_dynamic
@@ -124,11 +124,8 @@ class _Weights:
 
     def quantized(self, t: int, axis: int | None) -> int:
         """Add constant `t` as int8 and return its index."""
-        tensor = self.graph.tensors[t]
         codes, quantization = quantize_weights_dynamic(self.constants.finite_value(t), axis)
-        index = self.constants.add(
-            Tensor(tensor.name, tensor.shape, "int8", data=codes, quantization=quantization)
-        )
+        index = self.constants.add(t, "int8", codes, quantization)
         scales = "one scale" if axis is None else f"channels of axis {axis}"
         self.account.record(index, f"weights, {scales}", t)
         return index

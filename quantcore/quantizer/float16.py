@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.calibration.ranges import Ranges
-from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.graph import Model, Operator, Subgraph
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.float_constants import FloatConstants
 from quantcore.quantizer.settings import Settings
@@ -57,8 +57,7 @@ def store_constants(graph: Subgraph, kept: frozenset[int], account: Account) -> 
     conversions: dict[int, list[Operator]] = {}
     for t, uses in constants.uses.items():
         tensor = graph.tensors[t]
-        values = to_float16(constants.value(t))
-        half = constants.add(Tensor(tensor.name, tensor.shape, "float16", data=values))
+        half = constants.add(t, "float16", to_float16(constants.value(t)))
         account.record(half, "rounded to float16", t)
         conversion = constants.dequantize(half, version=3, variable=tensor.is_variable)
         position = _place(graph, t, uses[0][0]) if tensor.is_variable else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.errors import QuantizationError
-from quantcore.graph import Operator, Subgraph, Tensor
+from quantcore.graph import Operator, Quantization, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.runtime.lowering import load_operators
 
@@ -47,6 +47,7 @@ class FloatConstants:
                     uses.setdefault(t, []).append((i, position))
         self.uses = dict(sorted(uses.items()))
         self._names = {tensor.name for tensor in graph.tensors}
+        self._replaced: set[int] = set(graph.outputs)
 
     def value(self, t: int) -> np.ndarray:
         """Return the value of a constant."""
@@ -64,21 +65,34 @@ class FloatConstants:
             f"tensor {t} ({name!r}) holds {found}; weights must be finite to have a scale"
         )
 
-    def add(self, tensor: Tensor) -> int:
-        """Add a tensor and return its index."""
-        self.graph.tensors.append(tensor)
-        self._names.add(tensor.name)
-        return len(self.graph.tensors) - 1
+    def add(self, t: int, dtype: str, data: np.ndarray, quantization: Quantization | None = None) -> int:
+        """Add constant `t` in another dtype and return its index.
+
+        It inherits the name, unless `t` has given that away, or keeps it as an output of the graph.
+        """
+        tensor = self.graph.tensors[t]
+        name = self._numbered(tensor.name) if t in self._replaced else tensor.name
+        self._replaced.add(t)
+        return self._append(Tensor(name, tensor.shape, dtype, data=data, quantization=quantization))
 
     def dequantize(self, index: int, version: int, *, variable: bool = False) -> Operator:
         """Return a DEQUANTIZE of tensor `index` to a new tensor, which has its name and a number."""
         tensor = self.graph.tensors[index]
-        number = 1
-        while f"{tensor.name}{number}" in self._names:
-            number += 1
-        name = f"{tensor.name}{number}"
-        result = self.add(Tensor(name, tensor.shape, "float32", is_variable=variable))
+        name = self._numbered(tensor.name)
+        result = self._append(Tensor(name, tensor.shape, "float32", is_variable=variable))
         return Operator("DEQUANTIZE", version, (index,), (result,))
+
+    def _append(self, tensor: Tensor) -> int:
+        self.graph.tensors.append(tensor)
+        self._names.add(tensor.name)
+        return len(self.graph.tensors) - 1
+
+    def _numbered(self, name: str) -> str:
+        """Return `name` with the first number behind it that makes it new."""
+        number = 1
+        while f"{name}{number}" in self._names:
+            number += 1
+        return f"{name}{number}"
 
     def replace(self, use: Use, index: int) -> None:
         """Make tensor `index` the operand of a use."""

@@ -86,6 +86,7 @@ def test_weights_of_two_users_are_stored_once_for_each_axis() -> None:
     operands = [op.inputs[1] for op in graph_.operators]
     assert operands[0] == operands[1] != operands[2]
     assert constants(graph_) == ["int8", "int8"]
+    assert [graph_.tensors[t].name for t in operands[1:]] == ["constant2", "constant21"]
 
 
 def test_a_constant_that_is_an_output_stays_float_there() -> None:
@@ -95,6 +96,7 @@ def test_a_constant_that_is_an_output_stays_float_there() -> None:
     graph_ = quantized(graph.model(y, w))
     assert graph_.tensors[graph_.outputs[1]].dtype == "float32"
     assert sorted(constants(graph_)) == ["float32", "int8"]
+    assert len({tensor.name for tensor in graph_.tensors}) == len(graph_.tensors)
 
 
 def gather(users: int, picked: int = 5) -> Model:
