@@ -14,10 +14,11 @@ LSTM_INPUTS = 24
 
 
 def canonicalize(subgraph: Subgraph) -> Subgraph:
-    """Return `subgraph` as the converter writes reshapes and LSTMs.
+    """Return `subgraph` as the converter writes reshapes, slices and LSTMs.
 
     SQUEEZE of a known shape is a RESHAPE. The shape of a RESHAPE is an operand, of one dimension, and not in
-    its options. An LSTM says of the coefficients of a normalization too that it has none.
+    its options. STRIDED_SLICE without strides and masks is a SLICE. An LSTM says of the coefficients of a
+    normalization too that it has none.
     """
     tensors, operators = list(subgraph.tensors), []
     for op in subgraph.operators:
@@ -26,6 +27,8 @@ def canonicalize(subgraph: Subgraph) -> Subgraph:
             operators.append(_reshape(op, tensors, np.array(output.shape, np.int32)))
         elif op.op == "RESHAPE":
             operators.append(_reshape(op, tensors, _shape_constant(op, tensors)))
+        elif op.op == "STRIDED_SLICE":
+            operators.append(_slice(op, tensors))
         elif op.op == "UNIDIRECTIONAL_SEQUENCE_LSTM":
             operators.append(replace(op, inputs=op.inputs + (-1,) * (LSTM_INPUTS - len(op.inputs))))
         else:
@@ -48,3 +51,15 @@ def _shape_constant(op: Operator, tensors: list[Tensor]) -> np.ndarray | None:
         return np.array(op.options.get("new_shape", ()), np.int32)
     data = tensors[op.inputs[1]].data
     return data.reshape(-1) if data is not None and data.ndim > 1 else None
+
+
+def _slice(op: Operator, tensors: list[Tensor]) -> Operator:
+    """Return a STRIDED_SLICE as SLICE where its bounds say all."""
+    begin, end, strides = (tensors[t].data for t in op.inputs[1:4])
+    if begin is None or end is None or strides is None or any(op.options.values()):
+        return op
+    if (strides != 1).any() or (begin < 0).any() or (end < begin).any():
+        return op
+    size = (end - begin).astype(begin.dtype)
+    tensors.append(Tensor(f"{tensors[op.outputs[0]].name}/size", size.shape, str(size.dtype), data=size))
+    return Operator("SLICE", 1, (*op.inputs[:2], len(tensors) - 1), op.outputs)

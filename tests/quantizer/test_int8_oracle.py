@@ -205,12 +205,14 @@ def other_operators() -> Model:
             Op("SQUARED_DIFFERENCE", ["f", "d"], ["h"]),
             Op("RESHAPE", ["h", "shape"], ["i"], {"new_shape": (16, 4)}),
             Op("GATHER", ["i", "rows"], ["j"], {"axis": 0}),
+            Op("STRIDED_SLICE", ["j", "from", "to", "by"], ["k"], {"begin_mask": 0}),
         ],
-        ["e", "g", "j", "x"],
+        ["e", "g", "k", "x"],
         ("x", "x3", "unused"),
-        e=(1, 4), x3=(1, 3, 2), g=(3, 2), i=(16, 4), j=(2, 4), two=np.float32(2), m=draw(*SHAPE),
+        e=(1, 4), x3=(1, 3, 2), g=(3, 2), i=(16, 4), j=(2, 4), k=(2, 1), two=np.float32(2), m=draw(*SHAPE),
         space=np.array([1, 2], np.int32), shape=np.array([[16, 4]], np.int32),
-        rows=np.array([3, 1], np.int32),
+        rows=np.array([3, 1], np.int32), by=np.array([1, 1], np.int32), to=np.array([2, 3], np.int32),
+        **{"from": np.array([0, 2], np.int32)},
     )  # fmt: skip
 
 
