@@ -40,7 +40,8 @@ def read_samples(model: Model, dataset: Dataset) -> Iterator[Sample]:
     QuantizationError
         No samples; wrong number of inputs, name, dtype or shape; the iterable raised. The message names the
         sample, from 0. Every sample must have the shapes of the first one, to which the model is resized, as
-        TensorFlow Lite's calibrator does.
+        TensorFlow Lite's calibrator does; that may have another batch than the model, and other sizes in
+        dimensions that the model marks as unknown.
     OSError, QuantcoreError
         The file cannot be read.
     """
@@ -144,13 +145,23 @@ def _by_signature(model: Model, key: str, inputs: Any) -> Any:
 
 
 def _fitted(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """Return an input of one sample with a batch axis; refuse another dtype or rank."""
+    """Return an input of one sample with a batch axis; refuse another dtype or shape.
+
+    The batch may be another than the stored one, and so may dimensions that the model marks as unknown.
+    """
     if array.dtype.name != tensor.dtype:
         raise KernelError(
             f"input {tensor.name!r} has dtype {tensor.dtype}, got {array.dtype}; convert it explicitly"
         )
     if tensor.shape[:1] == (1,) and array.shape == tensor.shape[1:]:
         return array.reshape(tensor.shape)
-    if array.ndim != len(tensor.shape) or array.size == 0:
-        raise KernelError(f"input {tensor.name!r} has shape {tensor.shape}, got {array.shape}")
+    known = tensor.shape_signature or tensor.shape
+    fits = array.ndim == len(tensor.shape) == len(known) and all(
+        n in (-1, extent) for n, extent in zip(known[1:], array.shape[1:], strict=True)
+    )
+    if not fits or array.size == 0:
+        raise KernelError(
+            f"input {tensor.name!r} has shape {tensor.shape}, got {array.shape}; only the first dimension, "
+            "and those that the model marks as unknown, may differ"
+        )
     return array

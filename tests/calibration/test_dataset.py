@@ -162,6 +162,10 @@ def not_callable() -> None:
             iter([np.zeros((1, 1, 3), np.float32)]),
             r"sample 0: input 'in0' has shape \(1, 3\), got \(1, 1, 3\)",
         ),
+        (
+            iter([np.zeros((1, 4), np.float32)]),
+            r"sample 0: input 'in0' has shape \(1, 3\), got \(1, 4\); only",
+        ),
         (iter([np.zeros((0, 3), np.float32)]), r"sample 0: input 'in0' has shape \(1, 3\), got \(0, 3\)"),
         (iter([ROWS[0], A]), r"sample 1: input 'in0' has shape \(4, 3\), in sample 0 it has \(1, 3\)"),
         (np.zeros((2, 4), np.float32), r"does not fit the model: input 'in0' has shape \(1, 3\)"),
@@ -170,6 +174,13 @@ def not_callable() -> None:
 def test_bad_data(dataset: Any, message: str) -> None:
     with pytest.raises(QuantizationError, match=message):
         list(read_samples(adder(1), dataset))
+
+
+def test_dimensions_that_the_model_marks_as_unknown_may_differ() -> None:
+    model = adder(1)
+    model.subgraphs[0].tensors[0].shape_signature = (1, -1)
+    sample = np.zeros((2, 7), np.float32)
+    assert [x.shape for (x,) in read_samples(model, iter([sample, sample]))] == [(2, 7)] * 2
 
 
 def test_the_cause_is_chained() -> None:
