@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from quantcore.errors import OracleError, OracleRefused
-from quantcore.flatbuffer import read_model
+from quantcore.flatbuffer import read_model, write_model
 from quantcore.oracle import Oracle, convert
 from quantcore.oracle.conversion import MODES
+from quantcore.quantizer import source
+from quantcore.quantizer.quantize import quantize_model
 from tests.ops.harness import get_oracle
 
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
@@ -113,3 +117,30 @@ def test_what_cannot_be_converted(saved: Path, oracle: Oracle, tmp_path: Path) -
     with pytest.raises(OracleError, match="calibrates on data"):
         oracle.convert(saved / "model.keras", "int8")
     assert oracle.convert(saved / "model.keras", "float")
+
+
+class KerasModel:
+    """What `quantize_model` uses of a Keras model, without an import of Keras."""
+
+    name = "net"
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def save(self, path: Path) -> None:
+        shutil.copy(self.file, path)
+
+
+def test_quantize_model_takes_what_keras_saves(
+    saved: Path, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "convert", oracle.convert)
+    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(Model=KerasModel))
+    from_file, from_object, from_folder = (
+        quantize_model(what, DATA)
+        for what in (saved / "model.keras", KerasModel(saved / "model.keras"), str(saved / "saved"))
+    )
+    assert write_model(from_file) == write_model(from_object)
+    for model in (from_file, from_folder):
+        main = model.subgraphs[0]
+        assert {main.tensors[t].dtype for t in (*main.inputs, *main.outputs)} == {"int8"}

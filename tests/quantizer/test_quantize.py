@@ -17,7 +17,6 @@ import quantcore as qc
 from quantcore.errors import OracleUnavailable, QuantizationError
 from quantcore.flatbuffer import write_model
 from quantcore.graph import Model
-from quantcore.oracle import find_package
 from quantcore.quantizer import source
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.checks import STATIC
@@ -240,35 +239,6 @@ def test_keras_files_without_tensorflow(tmp_path: Path, monkeypatch: pytest.Monk
     for name in ("saved", "net.keras", "net.h5"):
         with pytest.raises(OracleUnavailable, match=rf"{name} first: .*float \.tflite"):
             qc.quantize_model(tmp_path / name, DATA)
-
-
-KERAS = """
-import sys, keras, numpy as np
-import quantcore as qc
-from keras.layers import Conv2D, Dense, Flatten, Input
-keras.utils.set_random_seed(0)
-net = keras.Sequential([Input((8, 8, 1)), Conv2D(4, 3), Flatten(), Dense(40)], name="net")
-net.save("net.keras")
-net.save("net.h5")
-net.export("saved")
-data = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
-for number, source in enumerate([net, "net.keras", "net.h5", "saved"]):
-    qc.save(qc.quantize_model(source, data), f"{number}.tflite")
-"""
-
-
-@pytest.mark.oracle
-@pytest.mark.slow
-def test_keras(tmp_path: Path) -> None:
-    try:
-        find_package("tensorflow")
-    except OracleUnavailable as error:
-        pytest.skip(str(error))
-    subprocess.run([sys.executable, "-c", KERAS], check=True, cwd=tmp_path, capture_output=True)
-    first, *others = ((tmp_path / f"{n}.tflite").read_bytes() for n in range(4))
-    assert input_dtypes(qc.load(first)) == {"int8"}
-    assert others[:2] == [first, first]
-    assert input_dtypes(qc.load(others[2])) == {"int8"}
 
 
 BLOCKED = """
