@@ -5,10 +5,12 @@ See docs/quantization/compare.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 
+from quantcore.calibration.dataset import Dataset, Sample, read_samples
 from quantcore.comparison.constants import constant_values, fixed_tensors
 from quantcore.comparison.layers import FEEDS, Layers
 from quantcore.comparison.matching import SIGN_AGREEMENT, Matching, match_models
@@ -18,7 +20,6 @@ from quantcore.errors import KernelError, QuantcoreError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model, Subgraph
 from quantcore.oracle.arguments import ModelLike
-from quantcore.samples import SampleSource, split_samples
 
 __all__ = ["FEEDS", "CompareResult", "Row", "compare"]
 
@@ -30,7 +31,7 @@ MATCHED_SHARE = 0.5  # of the operators: with fewer, the models do not belong to
 def compare(
     float_model: ModelLike,
     quant_model: ModelLike,
-    inputs: SampleSource,
+    inputs: Dataset,
     *,
     feed: str = "quantized",
     samples: int | None = None,
@@ -43,9 +44,9 @@ def compare(
     ----------
     float_model, quant_model : Model, bytes or path
         Any quantization of it: int8, uint8, int16x8, dynamic, float16, by any tool.
-    inputs : ndarray, sequence, mapping or path
-        Samples for the float model, see `quantcore.samples.split_samples`. The inputs of the quantized model
-        are quantized from them.
+    inputs : callable, iterable, ndarray, mapping or path
+        Samples for the float model, in any form that calibration takes, see
+        `quantcore.calibration.dataset.read_samples`. Those of the quantized model are quantized from them.
     feed : {"quantized", "float", "pairwise"}
         What each operator is fed with. ``quantized``: both models run end to end, so errors add up.
         ``float``: every operator of the quantized model alone gets the values of the float model, quantized
@@ -56,7 +57,8 @@ def compare(
     numerics : str
         Numerics profile of both models.
     progress : callable, optional
-        Called as ``progress(done, total, what)`` after each operator and sample.
+        Called as ``progress(done, total, what)`` after each operator and sample; `total` is 0 where the
+        number of samples is not known.
 
     Returns
     -------
@@ -66,8 +68,10 @@ def compare(
     ------
     QuantcoreError
         The two do not belong together: other inputs or outputs, other operators, other weights.
+    QuantizationError
+        `inputs` do not fit the float model.
     KernelError
-        `inputs`, `feed` or `samples` are not usable.
+        `feed` or `samples` is not usable.
     ModelFormatError, UnsupportedOperatorError
         A model cannot be read or run.
 
@@ -82,13 +86,14 @@ def compare(
         raise KernelError(f"samples is {samples}; expected at least 1")
     floats, quants = (m if isinstance(m, Model) else read_model(m) for m in (float_model, quant_model))
     matching = match(floats, quants)
-    taken = split_samples(floats, 0, inputs)[:samples]
-    if not taken:
-        raise KernelError("the inputs hold no samples")
-    result = CompareResult(floats.source, quants.source, feed, numerics, len(taken))
+    taken: Iterable[Sample] = islice(read_samples(floats, inputs), samples)
+    if not callable(inputs) and not isinstance(inputs, Iterator):
+        taken = list(taken)  # views of arrays that are there anyway
+    count = len(taken) if isinstance(taken, list) else 0
+    result = CompareResult(floats.source, quants.source, feed, numerics)
     describe(result, floats, quants, matching)
     layers = Layers(floats, quants, matching, result.tensors, feed, numerics)
-    done, total = 0, len(taken) * layers.steps
+    done, total = 0, count * layers.steps
 
     def step(what: str) -> None:
         nonlocal done
@@ -98,6 +103,7 @@ def compare(
 
     for sample in taken:
         layers.add(sample, step)
+        result.samples += 1
     return result
 
 

@@ -15,7 +15,7 @@ import pytest
 import quantcore as qc
 from quantcore.affine import QuantParams, dequantize, quantize
 from quantcore.comparison.measures import measure
-from quantcore.errors import KernelError, QuantcoreError
+from quantcore.errors import KernelError, QuantcoreError, QuantizationError
 from quantcore.samples import random_samples
 from tests.comparison.networks import (
     B1,
@@ -148,8 +148,18 @@ def test_bad_arguments() -> None:
         qc.compare(*models, samples(), feed="both")
     with pytest.raises(KernelError, match="samples is 0"):
         qc.compare(*models, samples(), samples=0)
-    with pytest.raises(KernelError, match="dtype float32, got float64"):
-        qc.compare(*models, samples().astype(np.float64))
+    with pytest.raises(QuantizationError, match="input 'x' has shape"):
+        qc.compare(*models, np.zeros((2, 5), np.float32))
+
+
+def test_samples_in_the_forms_of_calibration() -> None:
+    models, x = (float_network(), int8_network()), samples(3)
+    expected = qc.compare(*models, x).to_json()
+    steps: list[int] = []
+    for inputs in (lambda: ([row] for row in x), iter(x), {"x": x}, [x]):
+        found = qc.compare(*models, inputs, progress=lambda done, total, what: steps.append(total))
+        assert found.to_json() == expected
+    assert set(steps) == {0, 12}
 
 
 PAIRS = ("mlperf_ic", "mlperf_kws", "mlperf_ad", "tflm_mnist_lstm")

@@ -32,7 +32,8 @@ SORTS = {
 @click.argument("float_model", metavar="FLOAT", type=click.Path())
 @click.argument("quant_model", metavar="QUANT", type=click.Path())
 @click.option("--data", type=click.Path(), required=True,
-              help="Samples for FLOAT: .npy, or .npz with all inputs by name.")  # fmt: skip
+              help="Samples for FLOAT: .npy, or .npz with all inputs by name, or with images.")  # fmt: skip
+@click.option("--images", "images_key", metavar="KEY", help="Name of the images in the .npz file.")
 @click.option("--samples", type=click.IntRange(min=1), help="How many samples, at most.  [default: all]")
 @click.option("--feed", default="quantized", type=click.Choice(["quantized", "float", "pairwise"]),
               help="What operators are fed with: QUANT's own values; FLOAT's values, quantized; or both "
@@ -47,6 +48,7 @@ def command(
     float_model: str,
     quant_model: str,
     data: str,
+    images_key: str | None,
     samples: int | None,
     feed: str,
     sort: str | None,
@@ -65,13 +67,16 @@ def command(
 
     Exit code 1: below --min-sqnr. 2: the models do not belong together, or cannot be run.
     """
+    from quantcore.cli._calibration_data import read_data
     from quantcore.cli._output import print_json, step_progress
     from quantcore.compare import compare
+    from quantcore.flatbuffer import read_model
 
+    model = read_model(float_model)
+    drawn, assumptions = read_data(model, data, images_key, samples)
     with step_progress("comparing") as progress:
-        result = compare(
-            float_model, quant_model, data, feed=feed, samples=samples, numerics=numerics, progress=progress
-        )
+        result = compare(model, quant_model, drawn, feed=feed, numerics=numerics, progress=progress)
+    result.notes += assumptions
     if csv_path is not None:
         result.to_csv(csv_path)
     if as_json:

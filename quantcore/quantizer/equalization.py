@@ -145,7 +145,7 @@ def _second(graph: FloatGraph, i: int) -> LayerPair | str:
             return f"{activation} is bounded or not homogeneous"
         if value in graph.subgraph.outputs:
             return "its output is an output of the model"
-        uses = graph.uses.get(value, [])
+        uses = [use for use in graph.uses.get(value, []) if graph.operators[use[0]].op != "SHAPE"]
         if len(uses) != 1 or uses[0][1] != 0:
             return "its output is read by several, or beside another value"
         after = uses[0][0]

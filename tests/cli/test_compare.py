@@ -69,4 +69,4 @@ def test_bad_input(cli: Cli, files: list[Path], bad_model: Path, float_model: Pa
     assert_one_line(cli("compare", files[0], files[1], "--data", tmp_path / "none.npz"), "none.npz")
     assert_one_line(cli("compare", files[0], files[1]), "--data")
     np.save(tmp_path / "wrong.npy", np.zeros((2, 5), np.float32))
-    assert_one_line(cli("compare", files[0], files[1], "--data", tmp_path / "wrong.npy"), "has shape (1, 4)")
+    assert_one_line(cli("compare", files[0], files[1], "--data", tmp_path / "wrong.npy"), "have shape (2, 5)")

@@ -15,10 +15,11 @@ def images(count: int = 8, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((count, 6, 6, 2)).astype(np.float32)
 
 
-def unbalanced(activation: str = "RELU", residual: bool = False) -> Model:
+def unbalanced(activation: str = "RELU", residual: bool = False, computed: bool = False) -> Model:
     """Return CONV_2D -> DEPTHWISE_CONV_2D -> MAX_POOL_2D -> RESHAPE -> FULLY_CONNECTED.
 
-    With `residual`, an ADD reads the output of the first layer too.
+    With `residual`, an ADD reads the output of the first layer too. With `computed`, the RESHAPE takes a
+    shape that is computed from that of its input, as in models of any batch size.
     """
     rng = np.random.default_rng(0)
     options = {"padding": "SAME", "stride_w": 1, "stride_h": 1, "fused_activation_function": activation}
@@ -44,12 +45,26 @@ def unbalanced(activation: str = "RELU", residual: bool = False) -> Model:
         "b3": const(normal(3)),
         "y": tensor((1, 3), "float32"),
     }
+    shape = []
+    if computed:
+        tensors |= {
+            "s": tensor((4,), "int32"),
+            "batch": tensor((), "int32"),
+            "computed": tensor((2,), "int32"),
+        }
+        tensors |= {"zero": const(np.int32([0])), "one": const(np.int32([1])), "size": const(np.int32(36))}
+        shape = [
+            Op("SHAPE", ("p",), ("s",), {"out_type": "INT32"}),
+            Op("STRIDED_SLICE", ("s", "zero", "one", "one"), ("batch",), {"shrink_axis_mask": 1}),
+            Op("PACK", ("batch", "size"), ("computed",), {"values_count": 2}),
+        ]
     operators = [
         Op("CONV_2D", ("x", "w1", "b1"), ("a",), options),
         Op("DEPTHWISE_CONV_2D", ("a", "w2", "b2"), ("c",), options | {"depth_multiplier": 1}),
         *([Op("ADD", ("a", "c"), ("sum",))] if residual else []),
         Op("MAX_POOL_2D", ("sum" if residual else "c",), ("p",), pool),
-        Op("RESHAPE", ("p", "shape"), ("flat",)),
+        *shape,
+        Op("RESHAPE", ("p", "computed" if computed else "shape"), ("flat",)),
         Op("FULLY_CONNECTED", ("flat", "w3", "b3"), ("y",)),
     ]
     if not residual:

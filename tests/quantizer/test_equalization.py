@@ -34,6 +34,12 @@ def test_powers_of_two_change_no_bit(data: np.ndarray | None) -> None:
         assert (old is None and tensor.data is None) or np.array_equal(old, tensor.data)
 
 
+def test_who_reads_the_shape_alone_does_not_matter() -> None:
+    model = unbalanced(computed=True)
+    assert list(equalize(model).pairs) == [LayerPair(0, 1, 3), LayerPair(1, 7, 6)]
+    assert sqnr(equalize(model, images()).model, model, True) > sqnr(model, model, True) + 6
+
+
 @pytest.mark.parametrize(("data", "per_channel"), [(None, False), (images(), True)])
 def test_gain(data: np.ndarray | None, per_channel: bool) -> None:
     """The channels span three orders of magnitude: seven bits are not enough for the small ones."""
