@@ -14,17 +14,18 @@ from quantcore.runtime.lowering import load_operators
 __all__ = ["push_down"]
 
 
-def push_down(graph: Subgraph, conversion: Operator) -> None:
+def push_down(graph: Subgraph, conversion: Operator) -> list[int]:
     """Move a DEQUANTIZE behind its user, as long as that can take the quantized tensor as well.
 
     It can if it moves or compares data (one scale for operands and result), has one result, which is smaller
-    than its operand, and is the only user.
+    than its operand, and is the only user. Returns the quantized tensors that are new.
     """
+    added: list[int] = []
     while True:
         (source,), (result,) = conversion.inputs, conversion.outputs
         user = _only_user(graph, result)
         if user is None or not _shrinks(graph, user, result):
-            return
+            return added
         (output,) = user.outputs
         tensor = graph.tensors[output]
         quantization = graph.tensors[source].quantization
@@ -32,6 +33,7 @@ def push_down(graph: Subgraph, conversion: Operator) -> None:
         name = f"{tensor.name}_quantized"
         graph.tensors.append(replace(tensor, name=name, dtype=dtype, quantization=quantization))
         moved = len(graph.tensors) - 1
+        added.append(moved)
         user.inputs = tuple(source if t == result else t for t in user.inputs)
         user.outputs = (moved,)
         conversion.inputs, conversion.outputs = (moved,), (output,)

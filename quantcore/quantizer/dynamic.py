@@ -63,7 +63,7 @@ class _Weights:
         self.constants = FloatConstants(graph, kept)
         self.settings = settings
         self.account = account
-        self.conversions: list[Operator] = []
+        self.conversions: list[tuple[int, Operator]] = []  # and the constants that they are for
 
     def quantize(self) -> None:
         """Quantize each constant once for all users that want the same axis."""
@@ -74,9 +74,10 @@ class _Weights:
                     by_axis.setdefault(self.axis(use), []).append(use)
             for axis, users in by_axis.items():
                 self.replace(t, axis, users)
-        self.graph.operators[:0] = self.conversions
-        for conversion in self.conversions:
-            push_down(self.graph, conversion)
+        self.graph.operators[:0] = [conversion for _, conversion in self.conversions]
+        for table, conversion in self.conversions:
+            for moved in push_down(self.graph, conversion):
+                self.account.record(moved, "scale of the table", table)
 
     def is_quantized(self, t: int, use: Use) -> bool:
         """Whether the converter quantizes constant `t` for this use."""
@@ -118,7 +119,7 @@ class _Weights:
                 self.graph.operators[use[0]].options["asymmetric_quantize_inputs"] = True
         if moving:
             conversion = self.constants.dequantize(index, version=2)
-            self.conversions.append(conversion)
+            self.conversions.append((t, conversion))
             for use in moving:
                 self.constants.replace(use, conversion.outputs[0])
 

@@ -209,3 +209,14 @@ def test_account() -> None:
         "constant1": ("weights, channels of axis 0", 1),
         "constant2": ("stays float: 160 elements, fewer than 1024", 2),
     }
+
+
+def test_account_of_rows() -> None:
+    account = Account()
+    model = gather(1)
+    finished = finish(quantize(model, None, DYNAMIC, account), DYNAMIC, account)
+    assert [(entry.rule, entry.source) for entry in account.tensors.values()] == [
+        ("weights, one scale", 1),
+        ("scale of the table", 1),
+    ]
+    assert set(account.tensors) == {t for t, x in enumerate(finished.subgraphs[0].tensors) if x.is_quantized}
