@@ -32,8 +32,8 @@ __all__ = [
     "weight_ranges",
 ]
 
-# Elements that are quantized at a time, so that temporary arrays stay small
-BLOCK_ELEMENTS = 1 << 20
+# Elements that are quantized at a time, so that temporary arrays stay in the cache
+BLOCK_ELEMENTS = 1 << 16
 
 # Largest bias in steps of its scale, so that an accumulator that starts from it has room for the products
 BIAS_LIMIT = (2**31 - 1) // 2
@@ -236,8 +236,8 @@ def _weight_codes(weights: np.ndarray, inverse: np.ndarray, axis: int | None) ->
     source, target = (a.reshape(outer, channels, inner) for a in (weights, codes))
     factors = np.broadcast_to(inverse, (channels,)).reshape(channels, 1)
     for rows, columns in channel_blocks(outer, channels, inner):
-        steps = source[rows, columns] * factors[columns]
-        target[rows, columns] = np.clip(round_half_away(steps), -127, 127)
+        steps = round_half_away(source[rows, columns] * factors[columns])
+        target[rows, columns] = np.clip(steps, -127, 127, out=steps)
     return codes
 
 
