@@ -175,15 +175,17 @@ def run_samples(lanes: list[Lane], samples: Iterator[Sample]) -> int:
         finally:
             free.put(lane)
 
-    futures: list[Future[None]] = []
+    count = 0
+    futures: list[Future[None]] = []  # in order; those that have succeeded need not be kept
     with ThreadPoolExecutor(len(lanes)) as pool:
-        for index, sample in enumerate(samples):
-            futures.append(pool.submit(work, free.get(), index, sample))
+        for count, sample in enumerate(samples, 1):
+            futures = [future for future in futures if not future.done() or future.exception() is not None]
+            futures.append(pool.submit(work, free.get(), count - 1, sample))
             if failed.is_set():
                 break
         for future in futures:
             future.result()
-    return len(futures)
+    return count
 
 
 def merged(lanes: list[Lane], methods: Mapping[int, Method], count: int) -> Observation:
