@@ -12,11 +12,10 @@ from quantcore.quantizer.int16x8_constants import Constants, int16_scale
 from quantcore.quantizer.int16x8_plan import Step
 from quantcore.quantizer.parameters import guard_weight_ranges, weight_ranges
 
-__all__ = ["ALWAYS_ZERO", "range_of", "set_weight_ranges"]
+__all__ = ["range_of", "set_weight_ranges"]
 
 
 ZERO = np.float32(0)
-ALWAYS_ZERO = ZERO, np.float32(1)
 # The converter's calibration starts with this as largest value: so ends the range of what is always 0
 SMALLEST = np.finfo(np.float32).smallest_normal
 
@@ -54,7 +53,7 @@ def widen(step: Step, bias: int, given: int, position: int, ranges: Ranges, cons
 
 
 def range_of(t: int, ranges: Ranges, constants: Constants) -> tuple[np.float32, np.float32]:
-    """Return the range of tensor `t`, widened to hold 0; `ALWAYS_ZERO` where it holds nothing else."""
+    """Return the range of tensor `t`, widened to hold 0, and to more than 0."""
     if constants.draft.float_value(t) is not None:
         values = constants.value(t)
         return np.minimum(np.min(values), ZERO), np.maximum(np.max(values), ZERO)
@@ -64,6 +63,6 @@ def range_of(t: int, ranges: Ranges, constants: Constants) -> tuple[np.float32, 
             f"tensor {t} ({name!r}) has no range; calibrate the model on data that computes it"
         )
     low, high = np.float32(ranges[t].rmin), np.float32(ranges[t].rmax)
-    if max(abs(low), abs(high)) <= SMALLEST:
-        return ALWAYS_ZERO
+    if low == high == 0:
+        return low, SMALLEST
     return np.minimum(low, ZERO), np.maximum(high, ZERO)

@@ -232,13 +232,21 @@ def test_constant_of_zeros_has_a_scale_that_add_can_divide_by() -> None:
 
 @pytest.mark.parametrize("high", [0.0, float(np.finfo(F32).smallest_normal)])
 def test_activation_that_is_always_zero(high: float) -> None:
-    """The converter's scale is subnormal: a fused RELU6 has no bound then, and weights no scale."""
-    _, t, account = run(graph([Op("RELU", ["x"], ["y"])], ["y"]), {"x": (-1, -0.5), "y": (0, high)})
-    assert scale(t["y"]) == F32(1) / F32(32767)
-    assert scale(t["x"]) == F32(1) / F32(32767)
-    assert [entry.rule for entry in account.tensors.values()] == [
-        "range of the tensor", "0 to 1, since it is always 0"
-    ]  # fmt: skip
+    """Its range ends where the converter's does, whether calibration reports that end or 0."""
+    _, t, _ = run(graph([Op("RELU", ["x"], ["y"])], ["y"]), {"x": (-1, -0.5), "y": (0, high)})
+    assert scale(t["y"]) == np.finfo(F32).smallest_normal / F32(32767)
+
+
+@pytest.mark.parametrize(("activation", "bound"), [("RELU6", 6.0), ("RELU_N1_TO_1", 1.0)])
+def test_bound_of_fused_activation_fits_int32(activation: str, bound: float) -> None:
+    """The interpreter refuses the converter's file if it does not."""
+    model = graph([Op("ADD", ["x", "x"], ["y"], {"fused_activation_function": activation})], ["y"])
+    limit = bound / (2**31 - 1) * 32767
+    _, t, account = run(model, {"x": (-1, 1), "y": (0, 0.99 * limit)})
+    assert scale(t["y"]) == F32(bound / 2**30)
+    assert account.tensors[1].rule == f"room for the bound of {activation}"
+    _, t, _ = run(model, {"x": (-1, 1), "y": (0, 1.01 * limit)})
+    assert scale(t["y"]) == F32(1.01 * limit) / F32(32767)
 
 
 def test_tiny_activation_keeps_the_bias() -> None:
