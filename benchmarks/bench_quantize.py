@@ -174,8 +174,8 @@ def main() -> int:
     options = parser.parse_args()
     models = options.models or ([] if options.keras else float_models())
     if not models and not options.keras:
-        print(f"no models: name some, or a folder of them in {FOLDER}", file=sys.stderr)
-        return 2
+        print(f"left out: no float models; name some, or a folder of them in {FOLDER}", file=sys.stderr)
+        return 0
     rows = []
     for path in models:
         with tempfile.TemporaryDirectory() as folder:
