@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from quantcore.quantizer.constants import bias_positions
 from quantcore.quantizer.float_graph import FloatGraph, Use
 from quantcore.quantizer.int8_propagation import Propagation, Slot
 from quantcore.quantizer.recurrent import missing_intermediates, state_tensors
@@ -87,6 +88,8 @@ class Decisions:
                 return f"its state {self._name(t)} has another user"
         for use in self.graph.float_operands(i):
             slot = self.operand(use)
+            if use[1] in bias_positions(self.graph, i) and self.graph.is_value(slot.tensor):
+                return f"its bias {self._name(slot.tensor)} is computed, so it has another scale"
             if self.has_codes(slot):
                 continue
             name = self._name(slot.tensor)

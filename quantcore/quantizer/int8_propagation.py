@@ -202,7 +202,7 @@ class Propagation:
         op = self.graph.operators[i]
         use = (i, positions[0])
         slot = self.operands.get(use)
-        if slot is None or slot.params is not None:
+        if slot is None or slot.constant is None or slot.params is not None:
             return True
         source, weights = self.params_of((i, positions[1])), self.params_of((i, positions[2]))
         if source is None or weights is None or source.axis is not None:

@@ -216,3 +216,17 @@ def test_a_range_that_gives_no_scale_names_its_tensor() -> None:
     model, _ = dense()
     with pytest.raises(QuantizationError, match=r"tensor 1 \('y'\): the range is \[0.0, inf\]"):
         run(model, ranges_of(model, x=(0, 1), y=(0, float("inf"))))
+
+
+def test_a_computed_bias_keeps_its_operator_float() -> None:
+    model = model_of(
+        [("RELU", ["v"], ["b"]), ("FULLY_CONNECTED", ["x", "w", "b"], ["y"])],
+        {"x": (1, 2), "v": (2,), "b": (2,), "y": (1, 2)},
+        {"w": np.eye(2, dtype=np.float32)},
+        inputs=("x", "v"),
+    )
+    quantized, account = run(model, ranges_of(model, x=(-1, 1), v=(-1, 1), b=(0, 1), y=(-1, 1)))
+    assert list(account.kept_float) == [1]
+    assert "its bias 'b' is computed" in account.kept_float[1]
+    found = [op.op for op in quantized.subgraphs[0].operators]
+    assert found == ["DEQUANTIZE", "RELU", "DEQUANTIZE", "FULLY_CONNECTED", "QUANTIZE"]
