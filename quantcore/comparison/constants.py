@@ -14,7 +14,11 @@ CASTS = ("QUANTIZE", "DEQUANTIZE")
 
 def fixed_tensors(subgraph: Subgraph) -> dict[int, Tensor]:
     """Return the constant behind each tensor that is one, or that a cast makes of one."""
-    fixed = {t: tensor for t, tensor in enumerate(subgraph.tensors) if tensor.data is not None}
+    fixed = {
+        t: tensor
+        for t, tensor in enumerate(subgraph.tensors)
+        if tensor.data is not None and not tensor.is_variable
+    }
     for op in subgraph.operators:
         if op.op in CASTS and op.inputs[0] in fixed:
             fixed[op.outputs[0]] = fixed[op.inputs[0]]

@@ -179,8 +179,8 @@ class _Walk:
         same_values = 0
         constants = 0
         for q, f in zip(op.inputs, other.inputs, strict=False):
-            if q < 0 or f < 0:
-                continue  # a bias that only one of them has
+            if q < 0 or f < 0 or self.floats.tensors[f].is_variable:
+                continue  # a bias that only one of them has; state, which quantizers set in ways of their own
             if (q in self.fixed_quant) != (f in self.fixed_float):
                 return None
             if q in self.found.tensors:

@@ -202,11 +202,11 @@ def params_of(tensor: Tensor) -> QuantParams | None:
     quantization = tensor.quantization
     if quantization is None or quantization.scale.size == 0 or tensor.dtype not in DTYPES:
         return None
+    # A channel of zeros has the scale 0 in the mode int16x8: its codes are zeros, whatever the scale.
+    scales = np.maximum(quantization.scale, np.finfo(np.float32).tiny)
     if not quantization.per_channel:
-        return QuantParams(quantization.scale[0], int(quantization.zero_point[0]), tensor.dtype)
-    return QuantParams(
-        quantization.scale, quantization.zero_point, tensor.dtype, quantization.quantized_dimension
-    )
+        return QuantParams(scales[0], int(quantization.zero_point[0]), tensor.dtype)
+    return QuantParams(scales, quantization.zero_point, tensor.dtype, quantization.quantized_dimension)
 
 
 def real_values(array: np.ndarray, params: QuantParams | None) -> Any:

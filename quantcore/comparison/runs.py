@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,16 +36,43 @@ class OperatorRun:
     """One operator of the main subgraph of a model."""
 
     def __init__(self, model: Model, index: int, numerics: str = "reference") -> None:
-        alone, self.inputs = single_operator(model, 0, index)
+        self.alone, self.inputs = single_operator(model, 0, index)
         self.outputs = [t for t in model.subgraphs[0].operators[index].outputs if t >= 0]
-        self.main = alone.subgraphs[0]
-        self.interpreter = Interpreter(alone, numerics)
+        self.numerics = numerics
+        self._interpreter: Interpreter | None = None
+        self._known: dict[int, np.ndarray] = {}
 
     def run(self, value: Values) -> dict[int, np.ndarray]:
         """Return the outputs, for inputs that `value` gives, both by tensor index in the whole model."""
-        _run(self.interpreter, self.main.inputs, [value(t) for t in self.inputs])
-        found = [self.interpreter.get_tensor(t) for t in self.main.outputs]
+        main = self.alone.subgraphs[0]
+        arrays = {place: value(t) for place, t in zip(main.inputs, self.inputs, strict=True)}
+        interpreter = self._fitting(arrays)
+        inputs = [t for t in main.inputs if t not in self._known]
+        _run(interpreter, inputs, [arrays[t] for t in inputs])
+        found = [interpreter.get_tensor(t) for t in main.outputs]
         return dict(zip(self.outputs, found, strict=True))
+
+    def _fitting(self, arrays: dict[int, np.ndarray]) -> Interpreter:
+        """Return the interpreter for these inputs.
+
+        Integers that may be shapes or axes are constants to it, and it starts with the actual shapes: the
+        stored ones of a model of any size need not fit each other.
+        """
+        main = self.alone.subgraphs[0]
+        known = {
+            t: a for t, a in arrays.items() if a.dtype.kind in "iub" and not main.tensors[t].is_quantized
+        }
+        same = all(np.array_equal(array, self._known[t]) for t, array in known.items() if t in self._known)
+        if self._interpreter is None or not same:
+            self._known = {t: array.copy() for t, array in known.items()}
+            tensors = list(main.tensors)
+            for t, array in arrays.items():
+                tensors[t] = replace(tensors[t], shape=array.shape, data=self._known.get(t))
+            inputs = tuple(t for t in main.inputs if t not in known)
+            subgraph = replace(main, tensors=tensors, inputs=inputs)
+            model = replace(self.alone, subgraphs=[subgraph, *self.alone.subgraphs[1:]])
+            self._interpreter = Interpreter(model, self.numerics)
+        return self._interpreter
 
 
 def _run(interpreter: Interpreter, inputs: Sequence[int], arrays: Sequence[np.ndarray]) -> None:

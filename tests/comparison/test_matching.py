@@ -103,3 +103,22 @@ def test_names_take_over_behind_an_operator_without_counterpart() -> None:
 
 def test_signs_of_weights_tell_another_training() -> None:
     assert match_models(float_network(sign=-1), int8_network()).signs_agree == 0
+
+
+def test_state_matches_whatever_sets_it() -> None:
+    """A quantizer may give the state of an operator a value of its own."""
+
+    def model(data: np.ndarray | None) -> Model:
+        tensors = {
+            "x": tensor((1, 4), "float32"),
+            "filter": const(np.eye(2, 4, dtype=np.float32)),
+            "time": const(np.ones((2, 1), np.float32)),
+            "state": tensor((1, 2), "float32", variable=data is None, data=data),
+            "y": tensor((1, 2), "float32"),
+        }
+        options = {"rank": 1, "fused_activation_function": "NONE"}
+        return graph_model(
+            tensors, [Op("SVDF", ("x", "filter", "time", "", "state"), ("y",), options)], ["x"], ["y"]
+        )
+
+    assert match_models(model(None), model(np.zeros((1, 2), np.float32))).unmatched_quant == []

@@ -95,3 +95,10 @@ def test_per_channel_parameters_have_no_single_scale() -> None:
     assert found.range_use == (127 + 127 + 1) / 256
     assert params_of(tensor((2, 2), "int8", [0.1, 0.2], axis=0)) == QuantParams([0.1, 0.2], 0, "int8", 0)
     assert params_of(tensor((2, 2), "float32")) is None
+
+
+def test_channels_of_zeros_have_the_scale_zero_in_int16x8() -> None:
+    params = params_of(tensor((2, 2), "int8", [0.5, 0.0], axis=0))
+    assert params is not None
+    codes = np.int8([[1, 2], [0, 0]])
+    assert measure(np.float32([[0.5, 1], [0, 0]]), codes, params).max_abs_error == 0
