@@ -140,11 +140,16 @@ class Constants:
         return new
 
     def bias(self, t: int, input_scale: np.float32, weight_scales: np.ndarray) -> int:
-        """Return constant `t` as int64 bias, with the product of the scales of input and weights."""
+        """Return constant `t` as int64 bias, with the product of the scales of input and weights.
+
+        A bias of zeros means the same in any scale: all operators that have it share the first one's.
+        """
         scales = bias_scales(np.asarray(input_scale), weight_scales)
-        form = ("int64", scales.tobytes())
-        if form in self.forms.get(t, {}):
-            return self.forms[t][form]
+        forms = self.forms.get(t, {})
+        alike = not self.value(t).any() and all(form[0] == "int64" for form in forms)
+        form: Form = ("int64", b"" if alike else scales.tobytes())
+        if form in forms:
+            return forms[form]
         new = self._store(t, form, quantize_bias(self.value(t), scales, "int64"), symmetric(scales))
         self.account.record(new, "scale of the input times scale of the weights", t)
         return new

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Operator, Quantization
 from quantcore.quantizer.account import Account
@@ -16,9 +14,6 @@ from quantcore.quantizer.int16x8_guard import range_of
 from quantcore.quantizer.int16x8_plan import Step
 
 __all__ = ["Operands"]
-
-# Upper bounds of fused activations, which kernels hold as int32 in the scale of the result
-FUSED_BOUNDS = {"RELU6": 6.0, "RELU_N1_TO_1": 1.0}
 
 
 @dataclass(slots=True)
@@ -120,12 +115,3 @@ class Operands:
                 self.account.record(t, f"fixed output of {step.op.name}")
             else:
                 self.set_range(t)
-                self.make_room(step, t)
-
-    def make_room(self, step: Step, t: int) -> None:
-        """Widen the scale of a result in which the bound of the fused activation would not fit int32."""
-        activation = step.op.options.get("fused_activation_function", "NONE")
-        bound = FUSED_BOUNDS.get(activation, 0.0)
-        if bound > np.iinfo(np.int32).max * np.float64(self.draft.scale(t)):
-            self.set(t, symmetric(bound / 2.0**30))
-            self.account.record(t, f"room for the bound of {activation}", t)

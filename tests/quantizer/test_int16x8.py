@@ -237,16 +237,15 @@ def test_activation_that_is_always_zero(high: float) -> None:
     assert scale(t["y"]) == np.finfo(F32).smallest_normal / F32(32767)
 
 
-@pytest.mark.parametrize(("activation", "bound"), [("RELU6", 6.0), ("RELU_N1_TO_1", 1.0)])
-def test_bound_of_fused_activation_fits_int32(activation: str, bound: float) -> None:
-    """The interpreter refuses the converter's file if it does not."""
-    model = graph([Op("ADD", ["x", "x"], ["y"], {"fused_activation_function": activation})], ["y"])
-    limit = bound / (2**31 - 1) * 32767
-    _, t, account = run(model, {"x": (-1, 1), "y": (0, 0.99 * limit)})
-    assert scale(t["y"]) == F32(bound / 2**30)
-    assert account.tensors[1].rule == f"room for the bound of {activation}"
-    _, t, _ = run(model, {"x": (-1, 1), "y": (0, 1.01 * limit)})
-    assert scale(t["y"]) == F32(1.01 * limit) / F32(32767)
+def test_bias_of_zeros_is_shared() -> None:
+    ops = [
+        Op("FULLY_CONNECTED", ["x", "w", "b"], ["a"], LINEAR),
+        Op("FULLY_CONNECTED", ["a", "w", "b"], ["y"], LINEAR),
+    ]
+    model = graph(ops, ["y"], w=F32(np.eye(2)), b=F32([0, 0]))
+    result, t, _ = run(model, {"x": (-1, 1), "a": (-8, 8), "y": (-9, 9)})
+    assert [ins for _, ins, _ in operators(result)] == [["x", "w", "b"], ["a", "w", "b"]]
+    assert scale(t["b"]) == scale(t["x"]) * scale(t["w"])
 
 
 def test_tiny_activation_keeps_the_bias() -> None:

@@ -238,17 +238,6 @@ def test_shared_buffer() -> None:
         read_model(get_oracle().quantize(model, samples, mode="int16x8", io="float32"))
 
 
-def test_fused_bound_of_an_activation_that_is_always_zero() -> None:
-    """The converter's scale has no room for the bound of RELU6; ours runs."""
-    options = {"fused_activation_function": "RELU6"}
-    model = network([Op("SUB", ["x", "x"], ["a"], options), Op("ADD", ["x", "a"], ["y"], LINEAR)], ["y"])
-    samples, ranges = samples_of(model), calibrated(model, samples_of(model))
-    (y,) = get_oracle().run(quantized(model, io="float32", ranges=ranges), samples[0])
-    assert np.abs(y - samples[0][0]).max() < 1e-3
-    with pytest.raises(OracleRefused, match="no_integer_overflow_from_quantization"):
-        get_oracle().run(get_oracle().quantize(model, samples, mode="int16x8", io="float32"), samples[0])
-
-
 def test_constant_of_zeros_in_add() -> None:
     """0 - x, as the converter writes a negation: the interpreter aborts on its file, and runs ours."""
     model = network([Op("SUB", ["zero", "x"], ["y"], LINEAR)], ["y"], zero=np.float32(0))
