@@ -142,7 +142,7 @@ class Done:
 
 def quantize(asked: Asked) -> Done:
     """Do what is asked, and write the files."""
-    from quantcore.flatbuffer import write_model
+    from quantcore.flatbuffer.writer import model_parts
     from quantcore.quantizer.account import Account
     from quantcore.quantizer.improve import corrected, equalized
     from quantcore.quantizer.quantize import apply
@@ -170,11 +170,12 @@ def quantize(asked: Asked) -> Done:
     account = Account()
     model = apply(improved, ranges, account)
     seconds = time.perf_counter() - start
-    content = write_model(model)
-    done = Done(asked, planned, model, ranges, account, size, len(content), len(samples), notes, seconds)
+    parts = model_parts(model)
+    written = sum(len(part) for part in parts)
+    done = Done(asked, planned, model, ranges, account, size, written, len(samples), notes, seconds)
     if asked.explained:
         done.rows = compare(done, samples)
-    write(done, content)
+    write(done, parts)
     return done
 
 
@@ -287,7 +288,7 @@ def compare(done: Done, samples: list[list[np.ndarray]]) -> list[TensorAccount]:
         return explain(done.planned, done.model, done.ranges, done.account, chosen, advance=advance)
 
 
-def write(done: Done, content: bytes) -> None:
+def write(done: Done, parts: list[bytes | memoryview]) -> None:
     """Write the model and its account: both, or none."""
     from quantcore.cli._output import to_plain
     from quantcore.files import atomic_write
@@ -296,4 +297,4 @@ def write(done: Done, content: bytes) -> None:
         if done.asked.report_path is not None:
             report = files.enter_context(atomic_write(done.asked.report_path, "w"))
             json.dump(to_plain(done.to_json()), report, indent=2)
-        files.enter_context(atomic_write(done.asked.out)).write(content)
+        files.enter_context(atomic_write(done.asked.out)).writelines(parts)

@@ -18,7 +18,7 @@ from quantcore.flatbuffer.schema import ENUMS, TABLES, options_table, options_un
 from quantcore.flatbuffer.source import open_source
 from quantcore.graph import Model, Operator, Quantization, Signature, Subgraph, Tensor
 
-__all__ = ["save_model", "write_model"]
+__all__ = ["model_parts", "save_model", "write_model"]
 
 # The 8-bit operator code holds this where the code does not fit into it.
 PLACEHOLDER = ENUMS["BuiltinOperator"].values["PLACEHOLDER_FOR_GREATER_OP_CODES"]
@@ -43,7 +43,7 @@ def write_model(model: Model) -> bytes:
         unknown option), takes more than 2 GB, which no flatbuffer can hold, or was read from a file
         that holds what would be lost (`Model.unread`).
     """
-    return b"".join(_parts(model))
+    return b"".join(model_parts(model))
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> None:
@@ -58,14 +58,17 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
     OSError
         The file cannot be written.
     """
-    parts = _parts(model)
+    parts = model_parts(model)
     with atomic_write(path) as file:
         for part in parts:
             file.write(part)
 
 
-def _parts(model: Model) -> list[bytes | memoryview]:
-    """Return the flatbuffer, verified, and what is appended to it."""
+def model_parts(model: Model) -> list[bytes | memoryview]:
+    """Return the file in parts: the flatbuffer, verified, and what is appended to it.
+
+    Takes memory for one copy of the constants. Raises as `write_model`.
+    """
     try:
         if model.unread:
             fail(
