@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from quantcore.cli import run
 from quantcore.errors import OracleUnavailable
 from quantcore.oracle import find_package
 
 VARIABLE = "QUANTCORE_MODELS"
+
+# No test fails for being slow: how long an example takes depends on what else the machine does.
+settings.register_profile("quantcore", deadline=None)
+settings.load_profile("quantcore")
 
 
 def model_paths() -> list[Path]:

@@ -225,7 +225,7 @@ def test_parameters_per_channel():
         assert (p.scale[c], p.zero_point[c]) == (one.scale, one.zero_point)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.floats(-(2.0**127), 2.0**127, width=32),
     st.floats(-(2.0**127), 2.0**127, width=32),
@@ -444,7 +444,7 @@ def test_what_is_refused(call, words):
         call(qc.QuantParams(0.5, 0))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=9), elements=st.floats(-100, 100, width=32)),
     st.sampled_from(sorted(DTYPES)),

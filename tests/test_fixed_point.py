@@ -170,7 +170,7 @@ def exact_multiplier(real):
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.floats(-(2.0**60), 2.0**60, allow_nan=False)
     | st.floats(0, 1e-6)

@@ -95,7 +95,7 @@ wide |= st.sampled_from([0.0, -0.0, 1.0, -2.0, TINY])
 batches = st.lists(st.lists(wide, min_size=1, max_size=30), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(batches, st.randoms(use_true_random=False), st.sampled_from([8, 4096]))
 def test_order_and_split_leave_no_trace(data, random, bins):
     data = [np.array(x, np.float32) for x in data]
@@ -114,7 +114,7 @@ def test_order_and_split_leave_no_trace(data, random, bins):
         assert parts[0].range() == whole.range()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(wide, min_size=3, max_size=3), min_size=2, max_size=8),
     st.integers(1, 7),

@@ -147,7 +147,7 @@ def test_what_is_refused(action, words):
         action()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batches, batches, st.sampled_from([None, 0, 1, -1]))
 def test_merging_min_max_equals_one_pass(first, second, axis):
     if axis == 0:  # batches differ in their first dimension
@@ -160,7 +160,7 @@ def test_merging_min_max_equals_one_pass(first, second, axis):
     assert same_range(pickle.loads(pickle.dumps(merged)), merged)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batches, batches, batches, st.sampled_from([0.0, 0.5, 0.9, 0.999]), st.sampled_from([None, 1]))
 def test_merging_moving_averages_equals_one_pass(first, second, third, momentum, axis):
     whole = seen(MovingAverage(momentum, axis), first + second + third)

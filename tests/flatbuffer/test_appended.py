@@ -99,7 +99,7 @@ def test_real_archives(model_path: Path) -> None:
     assert_standard(model.archive, files)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 200), st.integers(0, 255), st.integers(0, 200))
 def test_damaged_archives_are_kept_as_bytes(at: int, value: int, cut: int) -> None:
     start = len(write_model(plain()))

@@ -127,7 +127,7 @@ def test_what_is_read_from_a_damaged_file_can_be_written() -> None:
     assert written > 50
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_random_bytes(data: bytes) -> None:
     survives(data)

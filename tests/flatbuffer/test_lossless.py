@@ -20,7 +20,7 @@ from tests.flatbuffer.compare import assert_same
 BITS = (0, 1 << 31, 1, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC00001, 0x7F800001, 0xFFBFFFFF)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.sampled_from(BITS), st.integers(0, 2**32 - 1)))
 def test_every_float32_keeps_its_bits(bits: int) -> None:
     assert bits_of_float(float_of_bits(bits)) == bits

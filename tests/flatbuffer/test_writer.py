@@ -210,7 +210,7 @@ def test_every_field_survives() -> None:
     assert_same(read, model)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         hnp.arrays(

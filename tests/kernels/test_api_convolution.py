@@ -106,7 +106,7 @@ def direct_convolution(x: np.ndarray, w: np.ndarray, geometry: dict[str, Any], g
     return acc
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, derandomize=True)
 @given(st.data())
 def test_convolutions_by_the_definition(data: st.DataObject) -> None:
     draw = data.draw

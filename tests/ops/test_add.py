@@ -208,7 +208,7 @@ def test_broadcasting(op: str, dtype: str, profile: str) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_broadcasting_equals_numpy(data: st.DataObject) -> None:
     """Random shapes that broadcast, against NumPy: merging of dimensions loses nothing."""
     rank = data.draw(st.integers(0, 6))

@@ -291,7 +291,7 @@ def tie_model(acc: int) -> tuple[Model, np.ndarray]:
     return model, np.zeros((1, 1, 1, 1), np.int8)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.data())
 def test_random_convolutions(data: st.DataObject) -> None:
     draw = data.draw

@@ -211,7 +211,7 @@ def test_page() -> None:
                 assert_same_bits(ours, y, f"page, {numerics}")
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.data())
 def test_random_convolutions(data: st.DataObject) -> None:
     draw = data.draw

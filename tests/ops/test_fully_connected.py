@@ -413,7 +413,7 @@ def test_page_of_the_hybrid_form(asymmetric: bool) -> None:
             assert_same_bits(ours, y)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.data())
 def test_random_products(data: st.DataObject) -> None:
     draw = data.draw

@@ -244,7 +244,7 @@ def test_special_floats() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_shapes(data: st.DataObject) -> None:
     rank = data.draw(st.integers(0, 6))
     shape = tuple(data.draw(st.lists(st.integers(1, 5), min_size=rank, max_size=rank)))

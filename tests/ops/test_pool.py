@@ -213,7 +213,7 @@ def test_scales_are_not_looked_at() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_windows(data: st.DataObject) -> None:
     size = data.draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
     filter_size = data.draw(st.tuples(st.integers(1, 14), st.integers(1, 14)))

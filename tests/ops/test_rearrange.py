@@ -120,7 +120,7 @@ def test_every_operator(numerics: str, dtype: str) -> None:
     spatial=st.sampled_from([1, 2]),
     reverse=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_blocks(batch: int, block: Any, grid: Any, before: Any, spatial: int, reverse: bool) -> None:
     margin = [[b, (-b) % s + (s if b % 2 else 0)] for b, s in zip(before, block, strict=True)]
     if reverse:

@@ -82,7 +82,7 @@ def test_sizes_and_options(op: str, dtype: str, profile: str) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_sizes(data: st.DataObject) -> None:
     size = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     target = data.draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))

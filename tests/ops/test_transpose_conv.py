@@ -160,7 +160,7 @@ def test_geometries(form: str, profile: str) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_geometries(data: st.DataObject) -> None:
     sizes = st.tuples(st.integers(1, 6), st.integers(1, 6))
     geometry = (
