@@ -64,12 +64,17 @@ def test_fixed_outputs() -> None:
 
 
 def test_weights_and_biases() -> None:
-    found = {name: (RULES[name].weights, RULES[name].bias) for name in names("weights")}
+    found = {name: (dict(RULES[name].weights), RULES[name].bias) for name in names("weights")}
+    weights, bias = found.pop("UNIDIRECTIONAL_SEQUENCE_LSTM")
+    assert sorted(weights) == [*range(1, 9), 16]
+    assert set(weights.values()) == {None}
+    assert bias is None  # it has four
     assert found == {
         "CONV_2D": ({1: 0}, (2, 0, 1)),
         "DEPTHWISE_CONV_2D": ({1: 3}, (2, 0, 1)),
         "FULLY_CONNECTED": ({1: 0}, (2, 0, 1)),
         "PRELU": ({1: None}, None),
+        "SVDF": ({1: None}, (3, 2, 4)),
         "TRANSPOSE_CONV": ({1: 0}, (3, 2, 1)),
     }
 
