@@ -54,6 +54,7 @@ class Asked:
     correct_biases: bool
     search: float | None
     search_measure: str
+    search_precision: str
     threads: int | None
     explain: bool
     report: str | None
@@ -115,6 +116,7 @@ class Done:
             "equalize": asked.equalize,
             "correct_biases": asked.correct_biases,
             "float_operators": sorted(settings.float_operators),
+            "int16_operators": sorted(settings.int16_operators),
             "calibration": self.calibration(),
             "bytes": {"float": self.float_bytes, "quantized": self.bytes},
             "ratio": self.bytes / self.float_bytes,
@@ -161,10 +163,10 @@ def quantize(asked: Asked) -> Done:
         notes.append(f"{count} biases corrected")
     if asked.search is not None:
         found = search(asked, improved, ranges, samples)
-        settings = replace(planned.settings, float_operators=found.float_operators, allow_float=True)
+        settings = found.settings(planned.settings)
         planned, improved = (replace(p, settings=settings) for p in (planned, improved))
         notes.append(
-            f"{len(found.float_operators)} operators left in float: {found.measure} {found.value:.4g}, "
+            f"{len(found.operators)} operators left in {found.precision}: {found.measure} {found.value:.4g}, "
             f"{found.baseline:.4g} without any"
         )
     account = Account()
@@ -196,6 +198,7 @@ def make_plan(asked: Asked) -> tuple[Plan, int]:
     from quantcore.quantizer.checks import check_dataset
     from quantcore.quantizer.improve import check_improvements
     from quantcore.quantizer.quantize import plan
+    from quantcore.quantizer.search import check_precision
     from quantcore.quantizer.source import tflite_source
 
     settings = Settings(
@@ -203,6 +206,8 @@ def make_plan(asked: Asked) -> tuple[Plan, int]:
     )
     if asked.equalize or asked.correct_biases or asked.search is not None:
         check_improvements(settings, asked.has_data, asked.given_ranges)
+    if asked.search is not None:
+        check_precision(asked.search_precision, settings)
     if not asked.explained or not asked.has_data:  # with --explain, data is for the comparison at least
         check_dataset(settings, asked.has_data, asked.given_ranges)
     file = tflite_source(asked.model)
@@ -253,25 +258,26 @@ def measure(asked: Asked, planned: Plan, samples: list[list[np.ndarray]]) -> Ran
 def search(
     asked: Asked, planned: Plan, ranges: Ranges | None, samples: list[list[np.ndarray]]
 ) -> SearchResult:
-    """Return the operators to leave in float; end with exit code 1 if the target is out of reach."""
+    """Return the operators to leave in float or 16x8; end with exit code 1 if the target is out of reach."""
     from quantcore.cli._output import step_progress
-    from quantcore.quantizer.search import search_float_operators
+    from quantcore.quantizer.search import search_operators
 
     assert asked.search is not None
     with step_progress("searching") as advance:
-        found = search_float_operators(
+        found = search_operators(
             planned.model,
             ranges,
             samples,
             planned.settings,
             target=asked.search,
             measure=asked.search_measure,
+            precision=asked.search_precision,
             advance=advance,
         )
     if not found.reached:
         click.echo(
             f"quantcore: {found.measure} {asked.search:g} is out of reach: {found.value:.4g} with all "
-            f"{len(found.float_operators)} operators in float, {found.baseline:.4g} with none",
+            f"{len(found.operators)} operators in {found.precision}, {found.baseline:.4g} with none",
             err=True,
         )
         raise click.exceptions.Exit(1)

@@ -49,6 +49,8 @@ COMPARED = 16  # samples on which --explain measures the error, unless --compare
 @click.option("--correct-biases", is_flag=True, help="Take back in biases what rounding weights shifts.")
 @click.option("--search", type=float, metavar="TARGET",
               help="Leave the fewest operators in float that reach TARGET; else exit code 1.")  # fmt: skip
+@click.option("--search-precision", type=click.Choice(["float", "int16x8"]), default="float",
+              help="Leave them in float; or, in mode int8, in 16x8: int16 activations.")  # fmt: skip
 @click.option("--search-measure", type=click.Choice(["sqnr", "accuracy"]), default="sqnr",
               help="TARGET in dB; or as a share of predictions equal to the float model's.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the calibration.  [default: all]")

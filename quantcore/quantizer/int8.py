@@ -14,6 +14,7 @@ from quantcore.quantizer.int8_decisions import Decisions
 from quantcore.quantizer.int8_propagation import propagate
 from quantcore.quantizer.int8_rewrite import Rewrite
 from quantcore.quantizer.int8_statistics import prune_statistics
+from quantcore.quantizer.mixed import free_scales, put_int16
 from quantcore.quantizer.recurrent import intermediate_params, joined_ranges, state_params
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.working_copy import working_copy
@@ -46,14 +47,18 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
         raise QuantizationError("the mode 'int8' needs the ranges of the tensors; calibrate the model first")
     draft = working_copy(with_intermediates(model))
     graph = FloatGraph.of(draft)
+    free_scales(graph, ranges, settings.int16_operators)
     kept = prune_statistics(graph, ranges)
-    ranges = joined_ranges(graph, ranges, kept)
-    fixed = {t: _params(graph, ranges, t) for t in kept} | state_params(graph, ranges)
-    found = propagate(graph, fixed, settings, intermediate_params(graph, ranges))
+    joined = joined_ranges(graph, ranges, kept)
+    fixed = {t: _params(graph, joined, t) for t in kept} | state_params(graph, joined)
+    found = propagate(graph, fixed, settings, intermediate_params(graph, joined))
     decisions = Decisions(found, settings)
     account.kept_float.update(decisions.reasons)
-    main = canonicalize(Rewrite(found, decisions, settings.io, account).run())
-    draft.subgraphs[0] = main
+    rewrite = Rewrite(found, decisions, settings.io, account)
+    main = rewrite.run()
+    if decisions.int16:
+        main = put_int16(main, rewrite, ranges, settings)
+    main = draft.subgraphs[0] = canonicalize(main)
     for signature in draft.signatures:
         if signature.subgraph_index == 0:
             signature.outputs = _renumbered(signature.outputs, graph.subgraph.outputs, main.outputs)

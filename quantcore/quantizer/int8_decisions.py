@@ -28,6 +28,8 @@ class Decisions:
     ----------
     int8 : set of int
         Operators.
+    int16 : set of int
+        Operators that run in 16x8 instead, as the settings say.
     reasons : dict of int to str
         Operators with float operands or results that stay float, and why.
     """
@@ -37,10 +39,14 @@ class Decisions:
         self.graph: FloatGraph = found.graph
         self.reasons: dict[int, str] = {}
         self.int8: set[int] = set()
+        self.int16: set[int] = set()
         ready = []
         for i in range(len(self.graph.operators)):
             floats = self.graph.float_operands(i) or self.graph.float_results(i)
             if not floats or i in self.graph.folded:
+                continue
+            if i in settings.int16_operators:
+                self.int16.add(i)
                 continue
             reason = self._obstacle(i, settings)
             if reason:
@@ -54,6 +60,10 @@ class Decisions:
         for i in sorted(self.reasons):
             if i not in settings.float_operators:
                 self._take_codes_of_smaller_result(i)
+
+    def form(self, i: int) -> str:
+        """Return what operator `i` computes: ``int8``, ``int16`` or ``float``."""
+        return "int8" if i in self.int8 else "int16" if i in self.int16 else "float"
 
     def has_codes(self, slot: Slot) -> bool:
         """Whether a value or constant exists in quantized form, beside its float one perhaps.
@@ -113,7 +123,7 @@ class Decisions:
                 if user == i:
                     self.int8.add(i)
                     return
-                if user not in ready:
+                if user not in ready | self.int16:
                     break
         self.reasons[i] = "another user of its input stays float"
 

@@ -14,7 +14,7 @@ from quantcore.quantizer.int8_values import ValuePlan, plan_value
 from quantcore.quantizer.parameters import quantize_bias, quantize_constant, quantize_weights, stored
 from quantcore.quantizer.recurrent import quantize_int16_weights, state_entry, state_tensors
 
-__all__ = ["Rewrite"]
+__all__ = ["Rewrite", "without_range"]
 
 
 class Rewrite:
@@ -34,7 +34,7 @@ class Rewrite:
     def __init__(self, found: Propagation, decisions: Decisions, io: str, account: Account) -> None:
         self.graph, self.found, self.decisions = found.graph, found, decisions
         self.io, self.account = io, account
-        self.tensors = [_without_range(t) for t in self.graph.subgraph.tensors]
+        self.tensors = [without_range(t) for t in self.graph.subgraph.tensors]
         self.names = {t.name for t in self.tensors}
         self.operators: list[Operator] = []
         self.plans: dict[int, ValuePlan] = {}
@@ -86,6 +86,8 @@ class Rewrite:
         """Return the tensor that stands for an operand."""
         quantized = use[0] in self.decisions.int8
         if not self.graph.is_float(t):
+            return t
+        if use[0] in self.decisions.int16 and self.graph.producers.get(t) in self.decisions.int16:
             return t
         if t in self.plans:
             key = (t, self.plans[t].position(use))
@@ -147,6 +149,9 @@ class Rewrite:
 
     def settle_result(self, plan: ValuePlan) -> None:
         """Make what the users of an operator's result need."""
+        if plan.source == "int16":
+            self.settle_int16_result(plan)
+            return
         t, entry = plan.slot.tensor, plan.slot.entry
         twice = plan.produced != plan.params
         wanted = plan.codes or (self.io != "float32" and plan.lone_output)
@@ -163,6 +168,17 @@ class Rewrite:
             self.codes[t, None] = self.convert(codes, plan.params, self.tensors[t].name, entry)
         else:
             self.codes[t, None] = codes
+        self.settle_requantized(plan)
+
+    def settle_int16_result(self, plan: ValuePlan) -> None:
+        """Make what the users of an int16 operator's result need; the tensor itself becomes int16 later."""
+        t, is_output = plan.slot.tensor, plan.outputs > 0
+        self.produced[t] = t
+        if plan.floats or (is_output and self.io == "float32"):
+            self.floats[t, None] = self.dequantize(t, output=is_output and self.io == "float32")
+        if plan.codes or (is_output and self.io != "float32"):
+            name = self.take_name(t) if is_output else self.tensors[t].name
+            self.codes[t, None] = self.convert(t, plan.params, name, plan.slot.entry)
         self.settle_requantized(plan)
 
     def settle_requantized(self, plan: ValuePlan) -> None:
@@ -183,7 +199,7 @@ class Rewrite:
             return self.floats.get((t, None), t)
         if plan.source == "float" and plan.produced == plan.params and not plan.lone_output:
             return t
-        if plan.lone_output or plan.source == "input":
+        if plan.lone_output or plan.source in ("input", "int16"):
             codes, params = self.codes[t, None], plan.params
         else:
             codes, params = self.produced[t], plan.produced
@@ -251,7 +267,7 @@ def _with_params(tensor: Tensor, params: QuantParams) -> Tensor:
     return replace(tensor, dtype=params.dtype, quantization=stored(params))
 
 
-def _without_range(tensor: Tensor) -> Tensor:
+def without_range(tensor: Tensor) -> Tensor:
     """Return a copy without recorded minimum and maximum."""
     quantization: Quantization | None = tensor.quantization
     if quantization is not None:

@@ -19,7 +19,7 @@ class ValuePlan:
     Attributes
     ----------
     slot : Slot
-    source : {"input", "int8", "float"}
+    source : {"input", "int8", "int16", "float"}
         The graph's input, or the kind of operator that computes it.
     produced : QuantParams
         Parameters of the codes as they are computed.
@@ -66,13 +66,16 @@ def plan_value(slot: Slot, decisions: Decisions) -> ValuePlan | None:
         return None
     graph = decisions.graph
     producer = graph.producers.get(slot.tensor)
-    source = "input" if producer is None else "int8" if producer in decisions.int8 else "float"
+    source = "input" if producer is None else decisions.form(producer)
     plan = ValuePlan(slot, source, slot.params, slot.params)
-    plan.produced = next((wish.params for wish in slot.requantize if wish.on_result), slot.params)
+    if source != "int16":
+        plan.produced = next((wish.params for wish in slot.requantize if wish.on_result), slot.params)
     plan.requantize = [wish for wish in slot.requantize if not wish.on_result]
     plan.outputs = graph.subgraph.outputs.count(slot.tensor)
     for use in graph.uses.get(slot.tensor, ()):
         k, quantized = plan.position(use), use[0] in decisions.int8
+        if source == "int16" and use[0] in decisions.int16:
+            continue  # it takes the value as it is
         if k is None:
             plan.codes |= quantized
             plan.floats |= not quantized

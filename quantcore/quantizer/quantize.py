@@ -23,7 +23,7 @@ from quantcore.quantizer.account import Account
 from quantcore.quantizer.checks import STATIC, check_dataset, check_float_model
 from quantcore.quantizer.finish import finish
 from quantcore.quantizer.recipe import RecipeSource, read_recipe
-from quantcore.quantizer.refusal import refuse_float, without_form
+from quantcore.quantizer.refusal import refuse_float, refuse_int16, without_form
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.source import FloatModel, load_float_model
 
@@ -102,7 +102,8 @@ def quantize_model(
     method : str
         How ranges follow from values, such as ``min_max`` or ``percentile:99.99``.
     recipe : Recipe, mapping or path, optional
-        Operators that stay float, and other methods for some tensors; see docs/quantization/recipes.md.
+        Operators that stay float or run in 16x8, and other methods for some tensors; see
+        docs/quantization/recipes.md.
     allow_float : bool
         Leave operators in float that have no quantized form. Otherwise a model that has such is refused with
         the list of them; but for mode int8 with `io` float32, which is no request for integers only.
@@ -179,20 +180,25 @@ def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -
     ----------
     model : Model
     settings : Settings
-        Without `Settings.float_operators`, which the recipe chooses.
+        `float_operators` and `int16_operators` come on top of those that the recipe chooses.
     recipe : Recipe, mapping or path, optional
 
     Raises
     ------
     QuantizationError
-        The model is quantized already, the recipe does not fit it, or operators would stay float.
+        The model is quantized already, the recipe does not fit it or its mode, operators would stay float, or
+        have no form in 16x8, and are to run in it.
     """
     check_float_model(model, settings)
     methods: dict[int | str, Method] = {}
     if recipe is not None:
         choices = read_recipe(recipe).choices(model)
         methods = choices.methods
-        settings = replace(settings, float_operators=settings.float_operators | choices.float_operators)
+        settings = replace(
+            settings,
+            float_operators=settings.float_operators | choices.float_operators,
+            int16_operators=settings.int16_operators | choices.int16_operators,
+        )
     planned = Plan(model, settings, methods)
     if planned.static:
         planned = replace(planned, model=with_intermediates(model))
@@ -201,6 +207,7 @@ def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -
             f"the recipe chooses calibration methods; mode {settings.mode!r} does not calibrate"
         )
     if planned.static:
+        refuse_int16(model, settings)
         refuse_float(model, settings, without_form(model, settings))
     return planned
 
@@ -248,8 +255,9 @@ def apply(planned: Plan, ranges: Ranges | None, account: Account | None = None) 
     Raises
     ------
     QuantizationError
-        A tensor has no usable range, or operators would stay float.
+        A tensor has no usable range, operators would stay float, or have no form in 16x8 that they need.
     """
+    refuse_int16(planned.model, planned.settings)
     account = Account() if account is None else account
     passes = import_module(f"quantcore.quantizer.{planned.settings.mode}")
     draft = passes.quantize(planned.model, ranges, planned.settings, account)

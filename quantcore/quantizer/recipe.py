@@ -1,4 +1,4 @@
-"""Recipes: which operators stay float, and how which tensors are calibrated, as JSON.
+"""Recipes: which operators stay float or run in 16x8, and how which tensors are calibrated, as JSON.
 
 docs/quantization/recipes.md describes the file.
 """
@@ -23,8 +23,8 @@ from quantcore.graph import Model, Subgraph
 __all__ = ["Choices", "Recipe", "RecipeSource", "Rule", "read_recipe"]
 
 REGEX = "regex:"
-FLOAT, QUANTIZED = "float", "quantized"
-PRECISIONS = (FLOAT, QUANTIZED)
+FLOAT, INT16X8, QUANTIZED = "float", "int16x8", "quantized"
+PRECISIONS = (FLOAT, INT16X8, QUANTIZED)
 FIELDS = ("operators", "tensors", "precision", "calibration", "comment")
 
 
@@ -40,8 +40,9 @@ class Rule:
         Pattern that the name of one of the operator's outputs matches as a whole: as in file names (``*``,
         ``?``), or ``regex:`` and a regular expression. Empty: all.
     precision : str
-        ``float``: the operator is not quantized; ``quantized``: it is, whatever an earlier rule said. Empty:
-        this rule says nothing about it.
+        ``float``: the operator is not quantized; ``int16x8``: it runs in 16x8, in the mode int8;
+        ``quantized``: it is quantized as the mode says, whatever an earlier rule said. Empty: this rule says
+        nothing about it.
     calibration : str
         Method for the ranges of the operator's outputs, such as ``percentile:99.99``. Empty: as above.
     """
@@ -60,11 +61,14 @@ class Choices:
     ----------
     float_operators : frozenset of int
         Operators of the main subgraph that are to stay float.
+    int16_operators : frozenset of int
+        Operators that are to run in 16x8.
     methods : dict of int to method
         Calibration method by tensor, for those that do not have the usual one.
     """
 
     float_operators: frozenset[int] = frozenset()
+    int16_operators: frozenset[int] = frozenset()
     methods: dict[int | str, Method] = field(default_factory=dict)
 
 
@@ -84,20 +88,21 @@ class Recipe:
             A rule that is about nothing in this model, which is most often a misspelt name.
         """
         main = model.subgraphs[0]
-        floats: set[int] = set()
+        precisions: dict[int, str] = {}
         methods: dict[int | str, Method] = {}
         for position, rule in enumerate(self.rules):
             chosen = chosen_operators(rule, main)
             tensors = chosen_tensors(rule, main, chosen)
             if not chosen and not tensors:
                 raise QuantizationError(f"{place(self.source, position)} {nothing_found(rule, model)}")
-            if rule.precision == FLOAT:
-                floats.update(chosen)
-            elif rule.precision == QUANTIZED:
-                floats.difference_update(chosen)
+            if rule.precision:
+                precisions.update(dict.fromkeys(chosen, rule.precision))
             if rule.calibration:
                 methods.update(dict.fromkeys(tensors, rule.calibration))
-        return Choices(frozenset(floats), methods)
+        floats, int16 = (
+            frozenset(i for i, p in precisions.items() if p == precision) for precision in (FLOAT, INT16X8)
+        )
+        return Choices(floats, int16, methods)
 
 
 RecipeSource = Recipe | Mapping[str, Any] | str | os.PathLike[str]
@@ -150,7 +155,7 @@ def read_rule(rule: Any, where: str) -> Rule:
         raise QuantizationError(f'{where} says nothing; expected "precision", "calibration" or both')
     if texts["precision"] and texts["precision"] not in PRECISIONS:
         raise QuantizationError(
-            f"{where}: precision is {texts['precision']!r}; expected {' or '.join(PRECISIONS)}"
+            f"{where}: precision is {texts['precision']!r}; expected one of {', '.join(PRECISIONS)}"
         )
     try:
         matcher(texts["tensors"])

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.quantizer.draft import Draft
+from quantcore.quantizer.int16x8_plan import why_float
 from quantcore.quantizer.settings import Settings
 from quantcore.runtime.lowering import load_operators
 
-__all__ = ["refuse_float", "without_form"]
+__all__ = ["refuse_float", "refuse_int16", "without_form", "without_int16_form"]
 
 
 def without_form(model: Model, settings: Settings) -> dict[int, str]:
@@ -22,8 +24,51 @@ def without_form(model: Model, settings: Settings) -> dict[int, str]:
     return {
         index: f"{op.name} has no quantized form in mode {settings.mode}"
         for index, op in enumerate(main.operators)
-        if has_floats(op, main) and not takes(rule_of(op), settings.mode)
+        if has_floats(op, main)
+        and index not in settings.int16_operators
+        and not takes(rule_of(op), settings.mode)
     }
+
+
+def without_int16_form(model: Model) -> dict[int, str]:
+    """Return the operators of the main subgraph that cannot run in 16x8 in an int8 model, and why.
+
+    An operator without float operands is not meant.
+    """
+    draft = Draft.of(model)
+    reasons = {}
+    for index, op in enumerate(draft.graph.operators):
+        if not has_floats(op, draft.graph):
+            continue
+        reason = why_float(draft, op)
+        if not reason and any(t >= 0 and draft.tensors[t].is_quantized for t in op.inputs):
+            reason = "its weights are quantized already"
+        if reason:
+            reasons[index] = reason
+    return reasons
+
+
+def refuse_int16(model: Model, settings: Settings) -> None:
+    """Refuse to run operators in 16x8 that have no such form.
+
+    Raises
+    ------
+    QuantizationError
+        With the whole list: index, kind, output, reason.
+    """
+    reasons, main = without_int16_form(model) if settings.int16_operators else {}, model.subgraphs[0]
+    if unknown := sorted(i for i in settings.int16_operators if not 0 <= i < len(main.operators)):
+        raise QuantizationError(
+            f"{model.source}: there is no operator {unknown[0]}; it has {len(main.operators)}"
+        )
+    refused = [
+        f"{described(i, main)}: {reasons[i]}" for i in sorted(settings.int16_operators) if i in reasons
+    ]
+    if refused:
+        some = "1 operator" if len(refused) == 1 else f"{len(refused)} operators"
+        raise QuantizationError(
+            f"{model.source}: {some} cannot run in 16x8: {'; '.join(refused)}. Leave them in int8 or float"
+        )
 
 
 def refuse_float(model: Model, settings: Settings, kept_float: dict[int, str]) -> None:

@@ -1,4 +1,4 @@
-"""Search for the fewest operators to leave in float so that a quantized model is as good as asked."""
+"""Search for the fewest operators to leave in float, or in 16x8, so that a model is as good as asked."""
 
 from __future__ import annotations
 
@@ -19,34 +19,38 @@ from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.quantize import Plan, apply
+from quantcore.quantizer.refusal import has_floats, without_int16_form
 from quantcore.quantizer.settings import Settings
 
-__all__ = ["MEASURES", "SearchResult", "search_float_operators"]
+__all__ = ["MEASURES", "PRECISIONS", "SearchResult", "check_precision", "search_operators"]
 
 MEASURES = ("sqnr", "accuracy")
+PRECISIONS = ("float", "int16x8")
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(slots=True)
 class SearchResult:
-    """What `search_float_operators` found.
+    """What `search_operators` found.
 
     Attributes
     ----------
-    float_operators : frozenset of int
-        Operators of the float model to leave in float, for `Settings.float_operators`.
+    operators : frozenset of int
+        Operators of the float model to leave in `precision`.
+    precision : {"float", "int16x8"}
     measure : str
     target, value, baseline : float
-        What was asked; what the model with these operators in float has; what it has without any.
+        What was asked; what the model with these operators in `precision` has; what it has without any.
     reached : bool
-        Whether `value` is at least `target`. If not, `float_operators` are all that could be left in float.
+        Whether `value` is at least `target`. If not, `operators` are all that could be chosen.
     ranking : list of (int, float)
         Operators from the most to the least sensitive: each with the SQNR (dB) of its own error.
     evaluations : list of (int, float)
-        For each model that was made and measured: how many operators were left in float, and its value.
+        For each model that was made and measured: how many operators it has in `precision`, and its value.
     """
 
-    float_operators: frozenset[int]
+    operators: frozenset[int]
+    precision: str
     measure: str
     target: float
     value: float
@@ -54,6 +58,10 @@ class SearchResult:
     reached: bool
     ranking: list[tuple[int, float]] = field(default_factory=list)
     evaluations: list[tuple[int, float]] = field(default_factory=list)
+
+    def settings(self, settings: Settings) -> Settings:
+        """Return the settings of the search with these operators added to those chosen before."""
+        return with_precision(replace(settings, allow_float=True), self.precision, self.operators)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict for `json.dumps`."""
@@ -63,13 +71,21 @@ class SearchResult:
             "value": self.value,
             "baseline": self.baseline,
             "reached": self.reached,
-            "float_operators": sorted(self.float_operators),
+            "precision": self.precision,
+            "operators": sorted(self.operators),
             "ranking": [{"operator": i, "sqnr_db": sqnr} for i, sqnr in self.ranking],
-            "evaluations": [{"float_operators": n, "value": value} for n, value in self.evaluations],
+            "evaluations": [{"operators": n, "value": value} for n, value in self.evaluations],
         }
 
 
-def search_float_operators(
+def with_precision(settings: Settings, precision: str, operators: frozenset[int]) -> Settings:
+    """Return settings with more operators in float or in 16x8."""
+    if precision == "float":
+        return replace(settings, float_operators=settings.float_operators | operators)
+    return replace(settings, int16_operators=settings.int16_operators | operators)
+
+
+def search_operators(
     model: Model,
     ranges: Ranges | None,
     dataset: Dataset,
@@ -77,16 +93,18 @@ def search_float_operators(
     *,
     target: float,
     measure: str = "sqnr",
+    precision: str = "float",
     labels: Sequence[int] | np.ndarray | None = None,
     advance: Progress | None = None,
 ) -> SearchResult:
-    """Return the fewest operators to leave in float that reach a target, as far as a search finds them.
+    """Return the fewest operators to leave in float, or in 16x8, that reach a target.
 
-    Operators are ranked by their own error, each fed with the float model's values. The shortest prefix of
-    that ranking that reaches the target is found by bisection; then each of its operators that turns out not
-    to be needed is taken back, the least sensitive first. Every step makes the quantized model, runs it and
-    measures its outputs, so `value` is that of the model that `settings` with these operators give.
-    The same arguments give the same result. It is not proved to be the smallest set.
+    As far as a search finds them: operators are ranked by their own error, each fed with the float model's
+    values. The shortest prefix of that ranking that reaches the target is found by bisection; then each of
+    its operators that turns out not to be needed is taken back, the least sensitive first. Every step makes
+    the quantized model, runs it and measures its outputs, so `value` is that of the model that `settings`
+    with these operators give. The same arguments give the same result. It is not proved to be the smallest
+    set.
 
     Parameters
     ----------
@@ -96,12 +114,15 @@ def search_float_operators(
     dataset
         As for `quantcore.calibration.collect_ranges`. All samples are kept, and run once per step.
     settings : Settings
-        `Settings.float_operators` stay float in any case.
+        `Settings.float_operators` stay float in any case, and `Settings.int16_operators` in 16x8.
     target : float
         dB, or a share in 0..1.
     measure : {"sqnr", "accuracy"}
         ``sqnr``: of the worst output against the float model's. ``accuracy``: share of the samples whose
         largest output is at the label; without `labels`, where the float model has it.
+    precision : {"float", "int16x8"}
+        ``int16x8``, in the mode int8: int16 activations, int8 weights and int64 biases; operators without
+        such a form are not chosen.
     labels : sequence of int, optional
         One per sample.
     advance : callable, optional
@@ -110,14 +131,25 @@ def search_float_operators(
     Raises
     ------
     QuantizationError
-        Bad data, labels that do not fit it, an unknown measure, or a model that cannot be quantized.
+        Bad data, labels that do not fit it, an unknown measure or precision, another mode than int8 for
+        ``int16x8``, or a model that cannot be quantized.
     """
     if measure not in MEASURES:
         raise QuantizationError(f"measure is {measure!r}; expected one of {', '.join(MEASURES)}")
     if not np.isfinite(target) or (measure == "accuracy" and not 0 <= target <= 1):
         raise QuantizationError(f"target is {target}; expected dB for sqnr, a share in 0..1 for accuracy")
-    search = _Search(model, ranges, list(read_samples(model, dataset)), settings, measure, labels, advance)
+    check_precision(precision, settings)
+    samples = list(read_samples(model, dataset))
+    search = _Search(model, ranges, samples, settings, measure, precision, labels, advance)
     return search.run(target)
+
+
+def check_precision(precision: str, settings: Settings) -> None:
+    """Refuse a precision that is unknown, or that the mode does not have beside its own."""
+    if precision not in PRECISIONS:
+        raise QuantizationError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if precision == "int16x8" and settings.mode != "int8":
+        raise QuantizationError(f"the search leaves operators in 16x8 in mode 'int8', not {settings.mode!r}")
 
 
 class _Search:
@@ -130,11 +162,12 @@ class _Search:
         samples: list[Sample],
         settings: Settings,
         measure: str,
+        precision: str,
         labels: Sequence[int] | np.ndarray | None,
         advance: Progress | None,
     ) -> None:
         self.model, self.ranges, self.samples, self.measure = model, ranges, samples, measure
-        self.settings = replace(settings, allow_float=True)
+        self.settings, self.precision = replace(settings, allow_float=True), precision
         self.advance = advance
         self.expected = list(self._outputs(model))
         self.labels: list[int] = []
@@ -156,11 +189,12 @@ class _Search:
         """Search."""
         account = Account()
         start = self._quantize(frozenset(), account)
-        candidates = set(range(len(self.model.subgraphs[0].operators)))
-        candidates -= set(account.kept_float) | self.settings.float_operators
+        candidates = self._candidates(account)
         self.total = 3 + int(np.ceil(np.log2(len(candidates) + 1)))
         baseline = self._value([])
-        found = SearchResult(frozenset(), self.measure, target, baseline, baseline, baseline >= target)
+        found = SearchResult(
+            frozenset(), self.precision, self.measure, target, baseline, baseline, baseline >= target
+        )
         found.evaluations = self.evaluations
         if found.reached or not candidates:
             return found
@@ -170,7 +204,17 @@ class _Search:
         if found.value >= target:
             found.reached = True
             found.value, chosen = self._shorten(order, target, found.value)
-        found.float_operators = frozenset(chosen)
+        found.operators = frozenset(chosen)
+        return found
+
+    def _candidates(self, account: Account) -> set[int]:
+        """Return the operators that can be chosen."""
+        main = self.model.subgraphs[0]
+        found = set(range(len(main.operators))) - set(account.kept_float)
+        found -= self.settings.float_operators | self.settings.int16_operators
+        if self.precision == "int16x8":
+            found -= set(without_int16_form(self.model))
+            found = {i for i in found if has_floats(main.operators[i], main)}
         return found
 
     def _shorten(self, order: list[int], target: float, value: float) -> tuple[float, list[int]]:
@@ -204,21 +248,19 @@ class _Search:
                 own[i] = min(own.get(i, np.inf), np.inf if row.reason else row.measures.sqnr_db)
         return sorted(((i, own.get(i, np.inf)) for i in candidates), key=lambda item: (item[1], item[0]))
 
-    def _quantize(self, float_operators: Iterable[int], account: Account | None = None) -> Model:
-        chosen = self.settings.float_operators | frozenset(float_operators)
-        planned = Plan(self.model, replace(self.settings, float_operators=chosen))
-        return apply(planned, self.ranges, account)
+    def _quantize(self, chosen: Iterable[int], account: Account | None = None) -> Model:
+        settings = with_precision(self.settings, self.precision, frozenset(chosen))
+        return apply(Plan(self.model, settings), self.ranges, account)
 
-    def _value(self, float_operators: list[int]) -> float:
-        """Quantize with these operators in float, run the model and return its measure."""
-        quantized = self._quantize(float_operators)
+    def _value(self, chosen: list[int]) -> float:
+        """Quantize with these operators in another precision, run the model and return its measure."""
+        quantized = self._quantize(chosen)
         value = self._measured(self._outputs(quantized))
-        self.evaluations.append((len(float_operators), value))
+        self.evaluations.append((len(chosen), value))
         if self.advance is not None:
             done = len(self.evaluations)
-            self.advance(
-                done, max(done, self.total), f"{len(float_operators)} operators in float: {value:.4g}"
-            )
+            what = f"{len(chosen)} operators in {self.precision}: {value:.4g}"
+            self.advance(done, max(done, self.total), what)
         return value
 
     def _measured(self, found: Iterable[list[np.ndarray]]) -> float:

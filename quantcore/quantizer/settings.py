@@ -37,6 +37,8 @@ class Settings:
         The same for FULLY_CONNECTED alone.
     float_operators : frozenset of int
         Indices of operators that are to stay float (chosen by a recipe or by the search).
+    int16_operators : frozenset of int
+        Mode int8: operators that are to run in 16x8 instead (int16 activations, int8 weights, int64 bias).
     """
 
     mode: str = "int8"
@@ -45,6 +47,7 @@ class Settings:
     per_channel: bool = True
     per_channel_dense: bool = True
     float_operators: frozenset[int] = field(default_factory=frozenset)
+    int16_operators: frozenset[int] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -54,4 +57,12 @@ class Settings:
         if self.io not in IO_DTYPES[self.mode]:
             raise QuantizationError(
                 f"io is {self.io!r}; mode {self.mode!r} has {', '.join(IO_DTYPES[self.mode])}"
+            )
+        if self.int16_operators and self.mode != "int8":
+            raise QuantizationError(
+                f"operators are to run in 16x8, but the mode is {self.mode!r}; that is for mode 'int8'"
+            )
+        if both := sorted(self.int16_operators & self.float_operators):
+            raise QuantizationError(
+                f"operators {', '.join(map(str, both))} are to stay float and to run in 16x8; choose one"
             )

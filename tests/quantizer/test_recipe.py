@@ -83,7 +83,7 @@ def test_calibration_reaches_inputs_by_name_only(model: Model) -> None:
         ({"operators": [], "precision": "float"}, "whom"),
         ({"precision": "float"}, "whom"),
         ({"operators": ["TANH"]}, "says nothing"),
-        ({"operators": ["TANH"], "precision": "int4"}, "'int4'; expected float or quantized"),
+        ({"operators": ["TANH"], "precision": "int4"}, "'int4'; expected one of float, int16x8, quantized"),
         ({"operators": ["TANH"], "precision": ""}, "expected text"),
         ({"tensors": 3, "precision": "float"}, "expected text"),
         ({"tensors": "regex:(", "precision": "float"}, "no regular expression"),

@@ -10,7 +10,7 @@ from quantcore.calibration import Ranges, collect_ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.quantize import Plan, apply
-from quantcore.quantizer.search import search_float_operators
+from quantcore.quantizer.search import search_operators
 from quantcore.quantizer.settings import Settings
 from tests.ops.harness import Op, const, graph_model, tensor
 
@@ -42,53 +42,53 @@ def network() -> tuple[Model, Ranges]:
 def test_the_one_that_matters(network: tuple[Model, Ranges]) -> None:
     model, ranges = network
     steps: list[tuple[int, int, str]] = []
-    found = search_float_operators(
+    found = search_operators(
         model, ranges, X, SETTINGS, target=25, advance=lambda *step: steps.append(step)
     )
     assert found.baseline < 15
     assert found.reached
-    assert found.float_operators == {SPOILED}
+    assert found.operators == {SPOILED}
     assert found.ranking[0][0] == SPOILED
     assert [done for done, _, _ in steps] == list(range(1, len(found.evaluations) + 1))
     assert all(done <= total for done, total, _ in steps)
-    settings = Settings("int8", "float32", float_operators=found.float_operators)
+    settings = Settings("int8", "float32", float_operators=found.operators)
     row = qc.compare(model, apply(Plan(model, settings), ranges), X).outputs[0]
     assert row.measures.sqnr_db == pytest.approx(found.value, abs=1e-9)
-    assert found == search_float_operators(model, ranges, X, SETTINGS, target=25)
+    assert found == search_operators(model, ranges, X, SETTINGS, target=25)
 
 
 def test_no_operator_is_needed(network: tuple[Model, Ranges]) -> None:
-    found = search_float_operators(*network, X, SETTINGS, target=-5)
-    assert (found.reached, found.float_operators, found.value) == (True, frozenset(), found.baseline)
+    found = search_operators(*network, X, SETTINGS, target=-5)
+    assert (found.reached, found.operators, found.value) == (True, frozenset(), found.baseline)
     assert len(found.evaluations) == 1
 
 
 def test_integer_ends_limit_what_can_be_reached(network: tuple[Model, Ranges]) -> None:
-    found = search_float_operators(*network, X, Settings("int8", "int8"), target=200)
+    found = search_operators(*network, X, Settings("int8", "int8"), target=200)
     assert not found.reached
-    assert found.float_operators == frozenset(range(5))
+    assert found.operators == frozenset(range(5))
     assert found.baseline < found.value < 200
 
 
 def test_every_operator_in_the_set_is_needed(network: tuple[Model, Ranges]) -> None:
     model, ranges = network
-    found = search_float_operators(model, ranges, X, SETTINGS, target=38)
+    found = search_operators(model, ranges, X, SETTINGS, target=38)
     assert found.reached
-    assert len(found.float_operators) > 1
-    for left_out in found.float_operators:
-        fewer = Settings("int8", "float32", float_operators=found.float_operators - {left_out})
+    assert len(found.operators) > 1
+    for left_out in found.operators:
+        fewer = Settings("int8", "float32", float_operators=found.operators - {left_out})
         row = qc.compare(model, apply(Plan(model, fewer), ranges), X).outputs[0]
         assert row.measures.sqnr_db < 38
 
 
 def test_accuracy(network: tuple[Model, Ranges]) -> None:
     model, ranges = network
-    found = search_float_operators(model, ranges, X, SETTINGS, target=1.0, measure="accuracy")
+    found = search_operators(model, ranges, X, SETTINGS, target=1.0, measure="accuracy")
     assert found.reached
     assert found.value == 1.0
     labels = np.argmax(qc.Interpreter(model).run(X), axis=-1)
     labels[:3] = (labels[:3] + 1) % 8
-    limited = search_float_operators(
+    limited = search_operators(
         model, ranges, X, SETTINGS, target=1.0, measure="accuracy", labels=labels
     )
     assert not limited.reached
@@ -97,8 +97,8 @@ def test_accuracy(network: tuple[Model, Ranges]) -> None:
 
 def test_bad_arguments(network: tuple[Model, Ranges]) -> None:
     with pytest.raises(QuantizationError, match="measure is 'mse'"):
-        search_float_operators(*network, X, SETTINGS, target=1, measure="mse")
+        search_operators(*network, X, SETTINGS, target=1, measure="mse")
     with pytest.raises(QuantizationError, match="a share in"):
-        search_float_operators(*network, X, SETTINGS, target=97, measure="accuracy")
+        search_operators(*network, X, SETTINGS, target=97, measure="accuracy")
     with pytest.raises(QuantizationError, match="3 labels for 12 samples"):
-        search_float_operators(*network, X, SETTINGS, target=1, measure="accuracy", labels=[1, 2, 3])
+        search_operators(*network, X, SETTINGS, target=1, measure="accuracy", labels=[1, 2, 3])
