@@ -177,7 +177,7 @@ class Rewrite:
         if plan.floats or (is_output and self.io == "float32"):
             self.floats[t, None] = self.dequantize(t, output=is_output and self.io == "float32")
         if plan.codes or (is_output and self.io != "float32"):
-            name = self.take_name(t) if is_output else self.tensors[t].name
+            name = self.tensors[t].name if self.io == "float32" or not is_output else self.take_name(t)
             self.codes[t, None] = self.convert(t, plan.params, name, plan.slot.entry)
         self.settle_requantized(plan)
 

@@ -55,6 +55,30 @@ def test_search(cli: Cli, files: list[Path]) -> None:
     assert not out.exists()
 
 
+def test_search_in_16x8(cli: Cli, files: list[Path]) -> None:
+    model, data, out = files
+    arguments = ("quantize", model, "-o", out, "--data", data, "--search-precision", "int16x8", "--search")
+    limit = float(cli(*arguments, 300).err.split(": ")[2].split()[0])
+    assert not out.exists()
+    found = cli(*arguments, limit - 0.1, "--json").json()
+    assert 0 < len(found["int16_operators"]) <= 5
+    assert (found["float_operators"], found["kept_float"]) == ([], [])
+    assert "int16" in found["operators"]
+    assert "operators left in int16x8: sqnr" in found["notes"][0]
+    assert qc.compare(model, out, images()).outputs[0].measures.sqnr_db >= limit - 0.1
+    assert_one_line(cli(*arguments, 30, "--mode", "int16x8"), "mode 'int8'")
+
+
+def test_a_recipe_and_the_search_add_up(cli: Cli, files: list[Path]) -> None:
+    model, data, out = files
+    recipe = out.with_suffix(".json")
+    recipe.write_text('{"rules": [{"operators": "FULLY_CONNECTED", "precision": "float"}]}')
+    arguments = ("quantize", model, "-o", out, "--data", data, "--io", "float32", "--recipe", recipe)
+    found = cli(*arguments, "--search", 30, "--json").json()
+    assert 4 in found["float_operators"]
+    assert qc.compare(model, out, images()).outputs[0].measures.sqnr_db >= 30
+
+
 def test_what_needs_data(cli: Cli, files: list[Path]) -> None:
     model, data, out = files
     for option in (("--equalize",), ("--correct-biases",), ("--search", "20")):

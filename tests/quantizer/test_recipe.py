@@ -12,7 +12,9 @@ import pytest
 
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
+from quantcore.quantizer.quantize import plan
 from quantcore.quantizer.recipe import Choices, read_recipe
+from quantcore.quantizer.settings import Settings
 from tests.ops.harness import Op, graph_model, tensor
 
 AVERAGE = "moving_average:0.9"
@@ -68,6 +70,26 @@ def test_later_rules_win(model: Model) -> None:
     assert set(found.methods.values()) == {AVERAGE}
 
 
+def test_precisions_exclude_each_other(model: Model) -> None:
+    everything = {"tensors": "*", "precision": "int16x8"}
+    rules = [everything, {"operators": "TANH", "precision": "float"}]
+    found = choices(model, *rules)
+    assert (found.float_operators, found.int16_operators) == ({1}, {0, 2})
+    found = choices(model, *rules, {"operators": ["TANH", "RELU"], "precision": "quantized"})
+    assert (found.float_operators, found.int16_operators) == (set(), {2})
+    assert choices(model, *rules, everything).int16_operators == {0, 1, 2}
+
+
+def test_16x8_is_for_operators_that_have_it_in_mode_int8(model: Model) -> None:
+    rules = {"rules": [{"operators": "TANH", "precision": "int16x8"}]}
+    assert plan(model, Settings(), rules).settings.int16_operators == {1}
+    with pytest.raises(QuantizationError, match="for mode 'int8'"):
+        plan(model, Settings("int16x8"), rules)
+    model.subgraphs[0].operators[1].op = "HARD_SWISH"
+    with pytest.raises(QuantizationError, match=r"cannot run in 16x8: .*HARD_SWISH"):
+        plan(model, Settings(), {"rules": [{"operators": "HARD_SWISH", "precision": "int16x8"}]})
+
+
 def test_calibration_reaches_inputs_by_name_only(model: Model) -> None:
     assert choices(model, {"tensors": "x", "calibration": AVERAGE}).methods == {0: AVERAGE}
     assert choices(model, {"operators": ["RELU"], "calibration": AVERAGE}).methods == {1: AVERAGE}
@@ -111,4 +133,4 @@ def test_files(tmp_path: Path, model: Model) -> None:
 
 def test_the_example_of_the_page_is_one() -> None:
     (text,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(read_recipe(json.loads(text)).rules) == 4
+    assert len(read_recipe(json.loads(text)).rules) == 5

@@ -1,4 +1,4 @@
-"""The search for the fewest operators to leave in float."""
+"""The search for the fewest operators to leave in float, or in 16x8."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def network() -> tuple[Model, Ranges]:
 def test_the_one_that_matters(network: tuple[Model, Ranges]) -> None:
     model, ranges = network
     steps: list[tuple[int, int, str]] = []
-    found = search_operators(
-        model, ranges, X, SETTINGS, target=25, advance=lambda *step: steps.append(step)
-    )
+    found = search_operators(model, ranges, X, SETTINGS, target=25, advance=lambda *step: steps.append(step))
     assert found.baseline < 15
     assert found.reached
     assert found.operators == {SPOILED}
@@ -88,16 +86,59 @@ def test_accuracy(network: tuple[Model, Ranges]) -> None:
     assert found.value == 1.0
     labels = np.argmax(qc.Interpreter(model).run(X), axis=-1)
     labels[:3] = (labels[:3] + 1) % 8
-    limited = search_operators(
-        model, ranges, X, SETTINGS, target=1.0, measure="accuracy", labels=labels
-    )
+    limited = search_operators(model, ranges, X, SETTINGS, target=1.0, measure="accuracy", labels=labels)
     assert not limited.reached
     assert limited.value == 9 / 12
+
+
+def test_16x8(network: tuple[Model, Ranges]) -> None:
+    """Int8 codes of what has a few large values are too coarse for all others; int16 codes are not."""
+    names = ("x", "a", "b", "y")
+    tensors = {name: tensor((1, 8), "float32") for name in names} | {"k": const(np.float32([1e-3] + [1] * 7))}
+    linear = {"fused_activation_function": "NONE"}
+    operators = [
+        Op("MUL", ("x", "k"), ("a",), linear),
+        Op("MUL", ("a", "k"), ("b",), linear),
+        Op("LOGISTIC", ("b",), ("y",)),
+    ]
+    model = graph_model(tensors, operators, ["x"], ["y"])
+    data = X * np.float32([4000] + [1] * 7)
+    ranges = collect_ranges(model, data)
+    found = search_operators(model, ranges, data, SETTINGS, target=33, precision="int16x8")
+    assert (found.precision, found.reached) == ("int16x8", True)
+    assert 0 < len(found.operators) <= 3
+    assert found.baseline < 33 <= found.value
+    settings = found.settings(SETTINGS)
+    assert settings.int16_operators == found.operators
+    assert not settings.float_operators
+    row = qc.compare(model, apply(Plan(model, settings), ranges), data).outputs[0]
+    assert row.measures.sqnr_db == pytest.approx(found.value, abs=1e-9)
+
+
+def test_operators_without_an_int16_form_are_not_chosen() -> None:
+    tensors = {name: tensor((1, 8), "float32") for name in "xab"} | {"y": tensor((1, 8), "float32")}
+    operators = [Op("TANH", ("x",), ("a",)), Op("HARD_SWISH", ("a",), ("b",)), Op("LOGISTIC", ("b",), ("y",))]
+    model = graph_model(tensors, operators, ["x"], ["y"])
+    found = search_operators(model, collect_ranges(model, X), X, SETTINGS, target=300, precision="int16x8")
+    assert not found.reached
+    assert found.operators == {0, 2}
+
+
+def test_operators_chosen_before_stay_so(network: tuple[Model, Ranges]) -> None:
+    chosen = Settings("int8", "float32", float_operators=frozenset({0}), int16_operators=frozenset({4}))
+    found = search_operators(*network, X, chosen, target=25)
+    settings = found.settings(chosen)
+    assert settings.float_operators == {0, SPOILED}
+    assert settings.int16_operators == {4}
 
 
 def test_bad_arguments(network: tuple[Model, Ranges]) -> None:
     with pytest.raises(QuantizationError, match="measure is 'mse'"):
         search_operators(*network, X, SETTINGS, target=1, measure="mse")
+    with pytest.raises(QuantizationError, match="precision is 'int4'"):
+        search_operators(*network, X, SETTINGS, target=1, precision="int4")
+    with pytest.raises(QuantizationError, match="in mode 'int8', not 'int16x8'"):
+        search_operators(*network, X, Settings("int16x8"), target=1, precision="int16x8")
     with pytest.raises(QuantizationError, match="a share in"):
         search_operators(*network, X, SETTINGS, target=97, measure="accuracy")
     with pytest.raises(QuantizationError, match="3 labels for 12 samples"):
