@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from quantcore.calibration.ranges import Ranges
+from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph
 from quantcore.ops.quantization_rule import QuantizationRule
@@ -18,6 +18,7 @@ from quantcore.quantizer import int16x8
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.float_graph import FloatGraph
 from quantcore.quantizer.int8_rewrite import Rewrite, without_range
+from quantcore.quantizer.int16x8_guard import SMALLEST
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["free_scales", "put_int16"]
@@ -122,7 +123,16 @@ class _Part:
     def ranges(self, ranges: Ranges) -> Ranges:
         """Return the ranges of the tensors of this part."""
         results = {t: t for op in self.operators for t in op.outputs}
-        return Ranges({t: ranges[f] for t, f in (results | self.origins).items() if f in ranges})
+        return Ranges(
+            {t: _more_than_zero(ranges[f]) for t, f in (results | self.origins).items() if f in ranges}
+        )
+
+
+def _more_than_zero(found: TensorRange) -> TensorRange:
+    """Return a range, or [0, 1] for what is always 0, whose scale would be too small for multipliers."""
+    if max(abs(found.rmin), abs(found.rmax)) <= SMALLEST:
+        return replace(found, rmin=0.0, rmax=1.0)
+    return found
 
 
 def _joined(outer: list[Operator], made: list[Operator], part: _Part) -> Iterator[Operator]:

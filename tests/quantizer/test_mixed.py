@@ -187,6 +187,22 @@ def test_constants_that_others_read_as_float() -> None:
     assert qc.compare(model, ours, x).outputs[0].measures.sqnr_db > 30
 
 
+def test_a_result_that_is_always_zero() -> None:
+    """Its scale leaves multipliers within bounds, also where int8 operators are beside it."""
+    tensors = {name: tensor((1, 4), "float32") for name in "xaby"} | {"k": const(np.float32(-1))}
+    operators = [
+        Op("ABS", ("x",), ("a",)),
+        Op("MUL", ("a", "k"), ("b",), LINEAR | {"fused_activation_function": "RELU"}),
+        Op("ADD", ("a", "b"), ("y",), LINEAR),
+    ]
+    model = graph_model(tensors, operators, ["x"], ["y"])
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    found = collect_ranges(model, x)
+    for chosen in ({1}, {0, 1}, {1, 2}, {2}):
+        ours = quantized(model, found, chosen)
+        assert qc.compare(model, ours, x).outputs[0].measures.sqnr_db > 30
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
 def test_same_bits_as_tensorflow(io: str, ranges: Ranges) -> None:
