@@ -84,7 +84,7 @@ class _Walk:
             {t: (i, op.outputs.index(t)) for i, op in enumerate(g.operators) for t in op.outputs if t >= 0}
             for g in self.sides
         ]
-        self.partner: dict[int, int] = {}
+        self.partners: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self.operator_partner: dict[int, int] = {}
         self.todo: deque[tuple[int, int, str]] = deque()
 
@@ -113,14 +113,19 @@ class _Walk:
             if x != y:
                 self.differ(f"{role}: {x} and {y}, one of them omitted")
             return
-        if x in self.partner:
-            ours, theirs = (g.tensors for g in self.sides)
-            other = self.partner[x]
-            # A constant may be stored once or several times: equal values are equal.
-            if other != y and differences(theirs[other], theirs[y], 0.0):
-                self.differ(f"{role}: tensor {x} ({ours[x].name}) stands for {other} and {y} of the other")
+        ours, theirs = (g.tensors for g in self.sides)
+        before = self.partners[0].get(x, y), self.partners[1].get(y, x)
+        if before != (y, x) and ours[x].data is None and theirs[y].data is None:
+            self.differ(f"{role}: {x} and {y}, where {x} went with {before[0]}, and {before[1]} with {y}")
             return
-        self.partner[x] = y
+        if x in self.partners[0]:
+            # A constant may be stored once or several times: equal values are equal.
+            if before[0] != y and differences(theirs[before[0]], theirs[y], 0.0):
+                self.differ(
+                    f"{role}: tensor {x} ({ours[x].name}) stands for {before[0]} and {y} of the other"
+                )
+            return
+        self.partners[0][x], self.partners[1][y] = y, x
         self.compare(x, y, role)
         made = [producers.get(t) for producers, t in zip(self.producers, (x, y), strict=True)]
         if made[0] is None or made[1] is None:

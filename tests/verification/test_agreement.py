@@ -80,6 +80,23 @@ def test_each_difference_is_seen(message: str) -> None:
     assert any(re.search(message, line) for line in found.differences), found.differences
 
 
+def test_computed_tensors_are_one_to_one() -> None:
+    """Two halves of one split look alike; which of them an operator reads is seen all the same."""
+
+    def difference(*operands: int, outputs: tuple[int, ...] = (3,)) -> Model:
+        tensors = [Tensor(name, (1, 2), "int8", quantization=scales(0.5)) for name in "xabyz"]
+        operators = [Operator("SPLIT", 1, (0,), (1, 2)), Operator("SUB", 1, operands, (3,))]
+        operators += [Operator("RELU", 1, (3,), (t,)) for t in (4,) if t in outputs]
+        return Model([Subgraph("main", tensors, operators, (0,), outputs)])
+
+    assert compare_structure(difference(1, 2), difference(1, 2)).agrees
+    for ours, theirs in (((1, 1), (1, 2)), ((1, 2), (1, 1)), ((2, 1), (1, 2))):
+        assert not compare_structure(difference(*ours), difference(*theirs)).agrees
+    twice, once = difference(1, 2, outputs=(4, 3)), difference(1, 2, outputs=(4, 4))
+    assert not compare_structure(once, twice).agrees
+    assert not compare_structure(twice, once).agrees
+
+
 def test_scales_of_another_float_engine() -> None:
     """Within the tolerance a scale and the biases that follow from it may differ; weights may not."""
     ours, theirs = network(), network()
