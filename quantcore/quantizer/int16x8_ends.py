@@ -5,6 +5,7 @@ from __future__ import annotations
 from quantcore.graph import Operator, Tensor
 from quantcore.quantizer.draft import Draft
 from quantcore.quantizer.int16x8_operands import Operands
+from quantcore.quantizer.signatures import redirect
 
 __all__ = ["set_ends"]
 
@@ -17,20 +18,10 @@ def set_ends(draft: Draft, operands: Operands, io: str) -> None:
     """
     graph = draft.graph
     if io == "float32":
-        for t in graph.inputs:
-            if quantized(draft.tensors[t]):
-                new = exchange(draft, t, "float32", "_int16")
-                graph.operators.insert(0, Operator("QUANTIZE", 1, (new,), (t,)))
-                redirect(draft, "inputs", t, new)
-    for t in graph.outputs:
-        if io == "float32" and quantized(draft.tensors[t]):
-            new = exchange(draft, t, "float32", "_int16")
-            graph.operators.append(Operator("DEQUANTIZE", 2, (t,), (new,)))
-        elif io == "int16" and draft.tensors[t].dtype == "float32":
-            new = int16_output(draft, operands, t)
-        else:
-            continue
-        redirect(draft, "outputs", t, new)
+        redirect(draft.model, "inputs", tuple(float_input(draft, t) for t in graph.inputs))
+        redirect(draft.model, "outputs", tuple(float_output(draft, t) for t in graph.outputs))
+    else:
+        redirect(draft.model, "outputs", tuple(int16_output(draft, operands, t) for t in graph.outputs))
 
 
 def quantized(tensor: Tensor) -> bool:
@@ -45,21 +36,31 @@ def exchange(draft: Draft, t: int, dtype: str, suffix: str) -> int:
     return draft.add(name, t, dtype)
 
 
+def float_input(draft: Draft, t: int) -> int:
+    """Return the float tensor for an input, which is quantized behind it where operators need that."""
+    if not quantized(draft.tensors[t]):
+        return t
+    new = exchange(draft, t, "float32", "_int16")
+    draft.graph.operators.insert(0, Operator("QUANTIZE", 1, (new,), (t,)))
+    return new
+
+
+def float_output(draft: Draft, t: int) -> int:
+    """Return the float tensor for an output."""
+    if not quantized(draft.tensors[t]):
+        return t
+    new = exchange(draft, t, "float32", "_int16")
+    draft.graph.operators.append(Operator("DEQUANTIZE", 2, (t,), (new,)))
+    return new
+
+
 def int16_output(draft: Draft, operands: Operands, t: int) -> int:
-    """Return the int16 tensor for an output that a float operator computes, or that is a constant."""
+    """Return the int16 tensor for an output, which a float operator may compute, or which is a constant."""
+    if draft.tensors[t].dtype != "float32":
+        return t
     if draft.tensors[t].is_constant:
         return operands.constants.activation(t)
     new = exchange(draft, t, "int16", "_float")
     operands.set_range(t, new)
     draft.graph.operators.append(Operator("QUANTIZE", 1, (t,), (new,)))
     return new
-
-
-def redirect(draft: Draft, kind: str, old: int, new: int) -> None:
-    """Replace a tensor among the graph's ``inputs`` or ``outputs``, and in the signatures."""
-    graph = draft.graph
-    setattr(graph, kind, tuple(new if t == old else t for t in getattr(graph, kind)))
-    for signature in draft.model.signatures:
-        if signature.subgraph_index == 0:
-            names = getattr(signature, kind)
-            names.update({name: new for name, t in names.items() if t == old})

@@ -17,6 +17,7 @@ from quantcore.quantizer.int8_statistics import prune_statistics
 from quantcore.quantizer.mixed import free_scales, put_int16
 from quantcore.quantizer.recurrent import intermediate_params, joined_ranges, state_params
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.signatures import redirect
 from quantcore.quantizer.working_copy import working_copy
 
 __all__ = ["quantize"]
@@ -58,10 +59,9 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     main = rewrite.run()
     if decisions.int16:
         main = put_int16(main, rewrite, ranges, settings)
-    main = draft.subgraphs[0] = canonicalize(main)
-    for signature in draft.signatures:
-        if signature.subgraph_index == 0:
-            signature.outputs = _renumbered(signature.outputs, graph.subgraph.outputs, main.outputs)
+    main = canonicalize(main)
+    redirect(draft, "outputs", main.outputs)
+    draft.subgraphs[0] = main
     return draft
 
 
@@ -70,8 +70,3 @@ def _params(graph: FloatGraph, ranges: Ranges, t: int) -> QuantParams:
         return choose_qparams(ranges[t].rmin, ranges[t].rmax)
     except QuantizationError as error:
         raise QuantizationError(f"tensor {t} ({graph.tensor(t).name!r}): {error}") from None
-
-
-def _renumbered(names: dict[str, int], before: tuple[int, ...], after: tuple[int, ...]) -> dict[str, int]:
-    new = dict(zip(before, after, strict=True))
-    return {name: new.get(t, t) for name, t in names.items()}

@@ -281,6 +281,17 @@ def test_options_and_signatures() -> None:
     assert t["x"].buffer == 0
 
 
+@pytest.mark.parametrize(("io", "conversion"), [("float32", "DEQUANTIZE"), ("int16", "QUANTIZE")])
+def test_output_that_is_there_twice(io: str, conversion: str) -> None:
+    """Each has a conversion of its own; none computes what nobody reads."""
+    kind = "RELU" if io == "float32" else "SIN"
+    result, _, _ = run(graph([Op(kind, ["x"], ["y"])], ["y", "y"]), dict.fromkeys("xy", (0.0, 1.0)), io)
+    main = result.subgraphs[0]
+    assert [op.outputs for op in main.operators if op.op == conversion][-2:] == [(t,) for t in main.outputs]
+    assert len(set(main.outputs)) == 2
+    assert {main.tensors[t].dtype for t in main.outputs} == {io}
+
+
 @pytest.mark.parametrize(
     ("ends", "reason"),
     [
