@@ -10,30 +10,39 @@ from quantcore.graph import Operator, Subgraph, Tensor
 
 __all__ = ["canonicalize"]
 
-LSTM_INPUTS = 24
+# Numbers of inputs, with those that are omitted
+INPUTS = {"FULLY_CONNECTED": 3, "UNIDIRECTIONAL_SEQUENCE_LSTM": 24}
 
 
 def canonicalize(subgraph: Subgraph) -> Subgraph:
     """Return `subgraph` as the converter writes reshapes, slices and LSTMs.
 
-    SQUEEZE of a known shape is a RESHAPE. The shape of a RESHAPE is an operand, of one dimension, and not in
-    its options. STRIDED_SLICE without strides and masks is a SLICE. An LSTM says of the coefficients of a
-    normalization too that it has none.
+    SQUEEZE is a RESHAPE, unless two dimensions are unknown. The shape of a RESHAPE is an operand, of one
+    dimension, and not in its options. STRIDED_SLICE without strides and masks is a SLICE. FULLY_CONNECTED
+    says that it has no bias, and an LSTM that it has no coefficients of a normalization; TRANSPOSE_CONV does
+    not.
     """
     tensors, operators = list(subgraph.tensors), []
     for op in subgraph.operators:
-        output = tensors[op.outputs[0]] if op.outputs else None
-        if op.op == "SQUEEZE" and output is not None and min(output.shape_signature or (0,)) >= 0:
-            operators.append(_reshape(op, tensors, np.array(output.shape, np.int32)))
+        if op.op == "SQUEEZE" and (shape := _squeezed_shape(tensors[op.outputs[0]])) is not None:
+            operators.append(_reshape(op, tensors, shape))
         elif op.op == "RESHAPE":
             operators.append(_reshape(op, tensors, _shape_constant(op, tensors)))
         elif op.op == "STRIDED_SLICE":
             operators.append(_slice(op, tensors))
-        elif op.op == "UNIDIRECTIONAL_SEQUENCE_LSTM":
-            operators.append(replace(op, inputs=op.inputs + (-1,) * (LSTM_INPUTS - len(op.inputs))))
+        elif op.op in INPUTS:
+            operators.append(replace(op, inputs=op.inputs + (-1,) * (INPUTS[op.op] - len(op.inputs))))
+        elif op.op == "TRANSPOSE_CONV" and op.inputs[-1] < 0:
+            operators.append(replace(op, inputs=op.inputs[:-1]))
         else:
             operators.append(op)
     return replace(subgraph, tensors=tensors, operators=operators)
+
+
+def _squeezed_shape(output: Tensor) -> np.ndarray | None:
+    """Return the result of a SQUEEZE as the shape of a RESHAPE; None where two dimensions are unknown."""
+    shape = output.shape_signature or output.shape
+    return np.array(shape, np.int32) if shape.count(-1) < 2 else None
 
 
 def _reshape(op: Operator, tensors: list[Tensor], shape: np.ndarray | None) -> Operator:
