@@ -38,7 +38,9 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
     """Yield the constants to quantize and their tensors, in the order of the operators.
 
     A bias, and an operand of an operator of one scale, belongs to its user alone: it is copied for each.
-    Anything else is shared, and not quantized where it holds NaN or infinity, which give no range.
+    Anything else is shared by the users that want channels along the same axis, or none. (The converter
+    shares it with all: an operator like ADD then takes the codes of all channels by the first scale.) Biases,
+    and what is shared, are not quantized where they hold NaN or infinity, which give no scale.
     """
     done: set[int] = set()
     for i in range(len(graph.operators)):
@@ -47,19 +49,21 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
             if t in done or not graph.is_quantizable_constant(t):
                 continue
             done.add(t)
-            shared = Constant([])
+            finite = graph.is_finite_constant(t)
+            shared: dict[int | None, Constant] = {}
             for user in graph.uses[t]:
                 rule = graph.rules[user[0]]
-                if rule.same_scale or user[1] in bias_positions(graph, user[0]):
+                bias = user[1] in bias_positions(graph, user[0])
+                if rule.same_scale or (bias and finite):
                     yield Constant([user], own_range=False), t
-                    continue
-                shared.uses.append(user)
-                shared.int16 = rule.int16_weights.get(user[1], 0)
-                if user[1] in rule.weights:
-                    shared.weights = True
-                    shared.axis = _axis(graph, user, settings)
-            if shared.uses and graph.is_finite_constant(t):
-                yield shared, t
+                elif not bias:
+                    axis = _axis(graph, user, settings)
+                    constant = shared.setdefault(axis, Constant([], axis=axis))
+                    constant.uses.append(user)
+                    constant.int16 = rule.int16_weights.get(user[1], 0)
+                    constant.weights |= user[1] in rule.weights
+            if finite:
+                yield from ((constant, t) for constant in shared.values())
 
 
 def bias_positions(graph: FloatGraph, i: int) -> list[int]:
@@ -70,6 +74,7 @@ def bias_positions(graph: FloatGraph, i: int) -> list[int]:
 
 
 def _axis(graph: FloatGraph, use: Use, settings: Settings) -> int | None:
+    """Return the axis along which a use wants channels; None: one scale."""
     dense = graph.operators[use[0]].op == "FULLY_CONNECTED"
     per_channel = settings.per_channel and (settings.per_channel_dense or not dense)
-    return graph.rules[use[0]].weights[use[1]] if per_channel else None
+    return graph.rules[use[0]].weights.get(use[1]) if per_channel else None

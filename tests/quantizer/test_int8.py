@@ -153,6 +153,36 @@ def test_operators_that_stay_float() -> None:
     }
 
 
+def test_bias_with_infinity_keeps_its_operator_float() -> None:
+    model, ranges = dense()
+    model.subgraphs[0].tensors[3].data = np.array([1, np.inf], np.float32)
+    _, account = run(model, ranges)
+    assert account.kept_float == {0: "its constant 'b' holds NaN or infinity, or nothing"}
+
+
+@pytest.mark.parametrize("user", ["MUL", "DEPTHWISE_CONV_2D"])
+def test_weights_with_channels_are_not_shared_with_other_users(user: str) -> None:
+    """MUL can take one scale only, and DEPTHWISE_CONV_2D has its channels along another axis."""
+    w = np.array([[100, 50], [1, 0.5]], np.float32).reshape(2, 1, 1, 2)
+    operands = ["m", "w"] if user == "MUL" else ["m", "w", "b"]
+    model = model_of(
+        [("CONV_2D", ["x", "w", "b"], ["m"]), (user, operands, ["y"])],
+        dict.fromkeys("xmy", (1, 1, 1, 2)),
+        {"w": w, "b": np.zeros(2, np.float32)},
+    )
+    quantized, _ = run(model, ranges_of(model, x=(-1, 1), m=(-9, 9), y=(-9, 9)))
+    graph = quantized.subgraphs[0]
+    ours, others = (graph.tensors[op.inputs[1]] for op in graph.operators)
+    assert ours.quantization.scale.tolist() == pytest.approx([100 / 127, 1 / 127])
+    expected = [100 / 255] if user == "MUL" else [100 / 127, 50 / 127]
+    assert others.quantization.scale.tolist() == pytest.approx(expected)
+    for tensor, axis in ((ours, 0), (others, 3)):
+        q = tensor.quantization
+        steps = q.scale.reshape([-1 if d == axis else 1 for d in range(4)])
+        zero = int(q.zero_point[0])
+        np.testing.assert_allclose((tensor.data.astype(float) - zero) * steps, w, atol=steps.max())
+
+
 def test_weights_of_two_users_are_copied_where_one_is_guarded() -> None:
     """The bias of the first is far beyond int32 in steps of 3.9e-9 * 0.01; the second has none."""
     model = model_of(
@@ -180,6 +210,22 @@ def test_squeeze_becomes_reshape() -> None:
     (op,) = graph.operators
     assert op.op == "RESHAPE"
     assert graph.tensors[op.inputs[1]].data.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("signature", "shape"), [((1, -1, 4), [1, -1, 4]), ((-1, 3, 4), [-1, 3, 4]), ((-1, -1, 4), None)]
+)
+def test_squeeze_of_unknown_dimensions(signature: tuple[int, ...], shape: list[int] | None) -> None:
+    """One unknown dimension follows from the others."""
+    model = model_of([("SQUEEZE", ["x"], ["y"])], {"x": (1, 1, 3, 4), "y": (1, 3, 4)})
+    model.subgraphs[0].tensors[1].shape_signature = signature
+    quantized, _ = run(model, ranges_of(model, x=(-1, 1), y=(-1, 1)))
+    graph = quantized.subgraphs[0]
+    (op,) = graph.operators
+    if shape is None:
+        assert op.op == "SQUEEZE"
+    else:
+        assert graph.tensors[op.inputs[1]].data.tolist() == shape
 
 
 def test_weights_behind_dequantize() -> None:

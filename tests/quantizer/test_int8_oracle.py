@@ -101,7 +101,7 @@ def agree(
 
 
 def weights_and_biases() -> Model:
-    """Guarded channels; one channel; bias and weights of two users; no bias; weights that are also added."""
+    """Guarded channels; one channel; bias and weights of two users; no bias, and in three ways."""
     return network(
         [
             Op("CONV_2D", ["x", "w1", "b1"], ["a"], {**CONV, "fused_activation_function": "RELU6"}),
@@ -110,14 +110,16 @@ def weights_and_biases() -> Model:
             Op("TRANSPOSE_CONV", ["size", "w3", "c", "b3"], ["d"], WINDOW, 3),
             Op("FULLY_CONNECTED", ["d", "w4", "b4"], ["e"], DENSE),
             Op("FULLY_CONNECTED", ["e", "w4", ""], ["f"], DENSE),
-            Op("ADD", ["f", "w4"], ["g"], LINEAR),
+            Op("FULLY_CONNECTED", ["f", "w4"], ["i"], DENSE),
+            Op("TRANSPOSE_CONV", ["size", "w3", "i", ""], ["j"], WINDOW, 3),
+            Op("ADD", ["j", "k"], ["g"], LINEAR),
             Op("PRELU", ["g", "alpha"], ["h"]),
             Op("CONV_2D", ["h", "w5", "b5"], ["y"], CONV),
         ],
         ["y"],
         y=(1, 4, 4, 1), size=np.array(SHAPE, np.int32), w1=dead(4, 3, 3, 4, axis=0), b1=draw(4),
         w2=dead(1, 3, 3, 4, axis=3), b2=draw(4, size=9), w3=draw(4, 3, 3, 4), b3=draw(4), w4=draw(4, 4),
-        b4=draw(4, seed=1), alpha=draw(1, 1, 4), w5=np.zeros((1, 1, 1, 4), np.float32),
+        b4=draw(4, seed=1), k=draw(4, 4, seed=2), alpha=draw(1, 1, 4), w5=np.zeros((1, 1, 1, 4), np.float32),
         b5=np.ones(1, np.float32),
     )  # fmt: skip
 
@@ -223,6 +225,17 @@ MAKERS = [weights_and_biases, one_scale, partly_float, integer_results, other_op
 @pytest.mark.parametrize("seed", [1, 2])
 def test_small_networks(make: Callable[[], Model], seed: int) -> None:
     agree(make(), seed)
+
+
+def test_squeeze_of_a_batch() -> None:
+    model = network(
+        [Op("SQUEEZE", ["x"], ["a"], {"squeeze_dims": (1, 2)}), Op("TANH", ["a"], ["y"])],
+        ["y"],
+        x=(1, 1, 1, 4), a=(1, 4), y=(1, 4),
+    )  # fmt: skip
+    for t in model.subgraphs[0].tensors:
+        t.shape_signature = (-1, *t.shape[1:])
+    agree(model, 1, ["int8"])
 
 
 def test_per_tensor() -> None:
