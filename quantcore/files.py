@@ -38,8 +38,9 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder; expected the name of a file to write")
     encoding = None if "b" in mode else "utf-8"
-    if target.exists() and not target.is_file():
-        with target.open(mode, encoding=encoding) as file:
+    device = Path(path)  # not `target`: where /dev/stdout is a pipe, its link leads to no place in a folder
+    if device.exists() and not device.is_file():
+        with device.open(mode, encoding=encoding) as file:
             yield file
         return
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")

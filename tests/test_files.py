@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,15 @@ def test_device_is_written_not_replaced(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"through"
     os.close(reader)
     assert fifo.is_fifo()
+
+
+def test_standard_output_that_is_a_pipe() -> None:
+    program = (
+        "from quantcore.files import atomic_write\nwith atomic_write('/dev/stdout') as f: f.write(b'out')"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout == b"out"
+    )
 
 
 @pytest.mark.parametrize("target", ["no/file", "folder"])

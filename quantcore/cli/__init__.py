@@ -46,7 +46,7 @@ class Commands(click.Group):
 @click.option("--traceback", is_flag=True, help=TRACEBACK_HELP)
 @click.pass_context
 def commands(ctx: click.Context, traceback: bool) -> None:
-    """Look into, run, verify and evaluate quantized TensorFlow Lite models, bit for bit."""
+    """Quantize, look into, run, verify and compare TensorFlow Lite models, bit for bit."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

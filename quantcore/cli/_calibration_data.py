@@ -52,11 +52,9 @@ def find_images(
     if key is None:
         key = usual[0] if usual else next(iter(arrays)) if len(arrays) == 1 else None
     if key not in arrays:
-        found = ", ".join(arrays) or "nothing"
-        raise QuantcoreError(
-            f"{path}: no array that is called as the input of the model or as images are; found: {found}. "
-            "Name one with --images KEY"
-        )
+        found = ", ".join(arrays) if any(arrays) else "one without a name" if arrays else "none"
+        asked = f"no array {key!r}" if key else "no array called as the input of the model or as images are"
+        raise QuantcoreError(f"{path}: {asked}; found: {found}. Name one with --images KEY")
     images = arrays[key]
     tensor = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
     if images.dtype.name == tensor.dtype and images.shape[1:] == tensor.shape[1:]:

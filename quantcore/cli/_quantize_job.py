@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantcore import __version__
+from quantcore.cli._output_files import check_outputs
+from quantcore.quantizer.checks import STATIC
 from quantcore.quantizer.settings import Settings
 
 if TYPE_CHECKING:
@@ -182,14 +184,39 @@ def quantize(asked: Asked) -> Done:
 
 
 def check_files(asked: Asked) -> None:
-    """Refuse options that contradict each other, and folders that are not there, before any work is done."""
+    """Refuse options that contradict each other and files that cannot be written, before any work is done."""
     if asked.data is not None and asked.random_samples is not None:
         raise click.UsageError("--data and --random-samples are both there; give one of them")
-    if asked.given_ranges and asked.save_ranges is not None:
-        raise click.UsageError("--save-ranges saves what calibration finds; --ranges says that it is done")
-    for path in (asked.out, asked.report, asked.save_ranges):
-        if path is not None and not Path(path).resolve().parent.is_dir():
-            raise click.UsageError(f"cannot write {path}: there is no folder {Path(path).resolve().parent}")
+    refuse_idle(asked)
+    read = (asked.model, asked.data, asked.recipe, asked.ranges if asked.given_ranges else None)
+    report = None if asked.report_path is None else str(asked.report_path)
+    check_outputs((asked.out, report, asked.save_ranges), read)
+
+
+def refuse_idle(asked: Asked) -> None:
+    """Refuse options without effect: whoever gives one expects a file, or other numbers."""
+    how = {
+        "--method": asked.method != "min_max",
+        "--engine": asked.engine != "quantcore",
+        "--ranges converter": asked.ranges == "converter",
+        "--save-ranges": asked.save_ranges is not None,
+    }
+    if asked.mode not in STATIC:
+        refuse_given(how, f"mode {asked.mode!r} does not calibrate")
+    if asked.given_ranges:
+        refuse_given(how, "--ranges gives ranges that are found already")
+    if asked.data is None:
+        refuse_given(
+            {"--samples": asked.samples is not None, "--images": asked.images_key is not None},
+            "there is no --data",
+        )
+
+
+def refuse_given(options: dict[str, bool], why: str) -> None:
+    """Refuse the first of the options that is there."""
+    for name, given in options.items():
+        if given:
+            raise click.UsageError(f"{name} has no effect: {why}")
 
 
 def make_plan(asked: Asked) -> tuple[Plan, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from quantcore.cli._tables import console, fields, print_table, table
+from quantcore.cli._tables import console, fields, percent, print_table, table
 
 if TYPE_CHECKING:
     from quantcore.cli._quantize_job import Done
@@ -90,8 +90,3 @@ def span(scales: Sequence[float]) -> str:
         return ""
     low, high = min(scales), max(scales)
     return f"{low:.6g}" if len(scales) == 1 else f"{low:.3g}..{high:.3g} ({len(scales)})"
-
-
-def percent(share: float) -> str:
-    """Return a share for people; what is not 0 does not look like it."""
-    return f"{share:.1%}" if share == 0 or share >= 0.0005 else "<0.1%"

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from quantcore.cli._text import printable
 
-__all__ = ["CleanTable", "console", "fields", "print_table", "table"]
+__all__ = ["CleanTable", "console", "fields", "percent", "print_table", "table"]
 
 PIPE_WIDTH = 500  # wide enough that a table in a pipe or a file is never cut
 GAP = 2  # columns of the screen between two columns of a table
@@ -98,3 +98,8 @@ def fields(rows: Iterable[tuple[str, str]]) -> CleanTable:
     for name, value in rows:
         result.add_row(name, value)
     return result
+
+
+def percent(share: float) -> str:
+    """Return a share for people; what is not 0 does not look like it."""
+    return f"{share:.1%}" if share == 0 or share >= 0.0005 else "<0.1%"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -69,9 +70,13 @@ def command(
     """
     from quantcore.cli._calibration_data import read_data
     from quantcore.cli._output import print_json, step_progress
+    from quantcore.cli._output_files import check_outputs
     from quantcore.compare import compare
     from quantcore.flatbuffer import read_model
 
+    if min_sqnr is not None and math.isnan(min_sqnr):
+        raise click.UsageError("--min-sqnr is nan; expected a number of dB")
+    check_outputs((csv_path,), (float_model, quant_model, data))
     model = read_model(float_model)
     drawn, assumptions = read_data(model, data, images_key, samples)
     with step_progress("comparing") as progress:
@@ -91,11 +96,26 @@ def exit_code(result: CompareResult, min_sqnr: float | None) -> int:
     if min_sqnr is None:
         return 0
     rows = result.outputs if result.feed == "quantized" else result.tensors
-    below = [row for row in rows if row.reason or row.measures.sqnr_db < min_sqnr]
-    for row in below:
-        why = row.reason or f"SQNR {row.measures.sqnr_db:.2f} dB, below {min_sqnr:g} dB"
+    failures = [(row, why) for row in rows if (why := failure(row, min_sqnr))]
+    for row, why in failures:
         click.echo(printable(f"quantcore: tensor {row.tensor} ({row.name}): {why}"), err=True)
-    return int(bool(below) or not rows)
+    return int(bool(failures) or not rows)
+
+
+def failure(row: Row, min_sqnr: float) -> str:
+    """Return why a tensor does not reach the threshold; empty if it does."""
+    found = row.measures
+    if row.reason:
+        return row.reason
+    if found.non_finite:
+        return left_out(row)
+    return f"SQNR {found.sqnr_db:.2f} dB, below {min_sqnr:g} dB" if found.sqnr_db < min_sqnr else ""
+
+
+def left_out(row: Row) -> str:
+    """Return how many values of a tensor could not be compared."""
+    found = row.measures
+    return f"{found.non_finite} of {found.non_finite + found.elements} values are NaN or infinite, left out"
 
 
 def print_result(result: CompareResult, sort: str | None, top: int | None) -> None:
@@ -116,6 +136,8 @@ def print_result(result: CompareResult, sort: str | None, top: int | None) -> No
     for row in result.tensors:
         if row.reason:
             click.echo(printable(f"{row.index} {row.op}: tensor {row.tensor} not compared: {row.reason}"))
+        elif row.sums.non_finite:
+            click.echo(printable(f"{row.op or 'input'}: tensor {row.tensor}: {left_out(row)}"))
     for name, unmatched in (("quantized", result.unmatched_quant), ("float", result.unmatched_float)):
         for what in unmatched:
             click.echo(
@@ -159,6 +181,8 @@ def print_rows(title: str, rows: list[Row], sort: str | None, top: int | None) -
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return a row of the table."""
+    from quantcore.cli._tables import percent
+
     m, params = row.measures, row.params
     per_tensor = params is not None and not params.per_channel
     clipped = "" if m.clipped_low is None else percent(m.clipped_low + (m.clipped_high or 0.0))
@@ -178,8 +202,3 @@ def cells(row: Row) -> tuple[str, ...]:
         clipped,
         row.name,
     )
-
-
-def percent(share: float) -> str:
-    """Return a share for people; what is not 0 does not look like it."""
-    return f"{share:.1%}" if share == 0 or share >= 0.0005 else "<0.1%"

@@ -34,7 +34,7 @@ COMPARED = 16  # samples on which --explain measures the error, unless --compare
 @click.option("--samples", type=click.IntRange(min=1), help="Calibrate on so many samples, at most.")
 @click.option("--random-samples", type=click.IntRange(min=1), metavar="N",
               help="Calibrate on N random samples. To try things out: the result is NOT usable.")  # fmt: skip
-@click.option("--seed", type=int, default=0, help="Seed of the random samples.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random samples.")
 @click.option("--engine", type=click.Choice(["quantcore", "tflite"]), default="quantcore",
               help="Who runs the float model: quantcore, or TensorFlow as its converter does.")  # fmt: skip
 @click.option("--ranges", default="clean", metavar="clean|converter|FILE",

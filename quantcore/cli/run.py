@@ -28,7 +28,7 @@ FEW = 8  # values shown of each tensor
 @model_argument
 @click.option("--input", "input_path", type=click.Path(), help="Samples: .npy, or .npz with all inputs.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, help="How many random samples.")
-@click.option("--seed", type=int, default=0, help="Seed of the random samples.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random samples.")
 @click.option("--out", type=click.Path(), help="Write the results to this .npz file.")
 @click.option("--all", "everything", is_flag=True, help="All tensors of one sample, not only the outputs.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads that share the samples.")

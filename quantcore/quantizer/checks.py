@@ -49,7 +49,7 @@ def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool) -> No
     """
     if settings.mode not in STATIC:
         if has_dataset or has_ranges:
-            what = "a representative dataset" if has_dataset else "ranges"
+            what = "representative dataset" if has_dataset else "ranges"
             raise QuantizationError(
                 f"mode {settings.mode!r} quantizes weights only and takes no {what}; leave it out, or choose "
                 f"one of {', '.join(STATIC)}"

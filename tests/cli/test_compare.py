@@ -70,3 +70,23 @@ def test_bad_input(cli: Cli, files: list[Path], bad_model: Path, float_model: Pa
     assert_one_line(cli("compare", files[0], files[1]), "--data")
     np.save(tmp_path / "wrong.npy", np.zeros((2, 5), np.float32))
     assert_one_line(cli("compare", files[0], files[1], "--data", tmp_path / "wrong.npy"), "have shape (2, 5)")
+
+
+def test_what_is_not_finite_does_not_pass_a_threshold(cli: Cli, files: list[Path], tmp_path: Path) -> None:
+    x = samples(4)
+    x[1] = np.nan
+    np.savez(tmp_path / "nan.npz", x=x)
+    result = cli("compare", files[0], files[1], "--data", tmp_path / "nan.npz", "--min-sqnr", "1")
+    assert result.code == 1
+    assert "values are NaN or infinite" in result.err
+    assert "values are NaN or infinite" in result.out
+    assert "RuntimeWarning" not in result.err
+
+
+def test_no_input_is_overwritten(cli: Cli, files: list[Path]) -> None:
+    before = files[1].read_bytes()
+    words = ("compare", files[0], files[1], "--data", files[2])
+    assert_one_line(cli(*words, "--csv", files[1]), "is an input")
+    assert files[1].read_bytes() == before
+    assert_one_line(cli(*words, "--csv", files[1].parent / "no" / "x.csv"), "no folder")
+    assert_one_line(cli(*words, "--min-sqnr", "nan"), "--min-sqnr is nan")

@@ -196,6 +196,13 @@ def test_operators_that_stay_float(cli: Cli, odd_net: Path, samples: Path, out: 
         (["--data", "DATA", "--method", "median"], ["median", "min_max"]),
         (["--data", "no.npz"], ["no.npz", "No such file"]),
         (["--data", "DATA", "--report", "no-folder/r.json"], ["no-folder"]),
+        (["--data", "DATA", "--report", "DATA"], ["is an input"]),
+        (["--data", "DATA", "--save-ranges", "OUT"], ["is written already"]),
+        (["--ranges", "r.json", "--method", "mse"], ["--method has no effect"]),
+        (["--mode", "dynamic", "--save-ranges", "r.json"], ["--save-ranges has no effect", "dynamic"]),
+        (["--random-samples", "3", "--samples", "2"], ["--samples has no effect"]),
+        (["--random-samples", "3", "--seed", "-1"], ["--seed"]),
+        (["--data", "DATA", "--images", "photos"], ["no array 'photos'", "found: x"]),
         (["--data", "NAN"], ["sample 1", "NaN", "'x'"]),
         (["--data", "WRONG"], ["(1, 4, 4, 3)"]),
     ],
@@ -207,7 +214,7 @@ def test_nothing_is_written_when_something_is_wrong(
     np.savez(tmp_path / "wrong.npz", x=x[:, :3])
     x[1, 0, 0, 0] = np.nan
     np.savez(tmp_path / "nan.npz", x=x)
-    files = {"DATA": samples, "NAN": tmp_path / "nan.npz", "WRONG": tmp_path / "wrong.npz"}
+    files = {"DATA": samples, "NAN": tmp_path / "nan.npz", "WRONG": tmp_path / "wrong.npz", "OUT": out}
     out.write_bytes(b"what was there before")
     result = cli("quantize", net, "-o", out, *(files.get(word, word) for word in words))
     assert_one_line(result, *says)
@@ -217,3 +224,16 @@ def test_nothing_is_written_when_something_is_wrong(
 
 def test_no_folder_to_write_to(cli: Cli, net: Path, samples: Path, tmp_path: Path) -> None:
     assert_one_line(cli("quantize", net, "-o", tmp_path / "no" / "x.tflite", "--data", samples), "no folder")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_float_model_is_not_overwritten(
+    link: bool, cli: Cli, net: Path, samples: Path, out: Path
+) -> None:
+    target = net
+    if link:
+        target = out
+        target.symlink_to(net)
+    before = net.read_bytes()
+    assert_one_line(cli("quantize", net, "-o", target, "--data", samples), "is an input", "another name")
+    assert net.read_bytes() == before
