@@ -303,7 +303,7 @@ def search(
         )
     if not found.reached:
         click.echo(
-            f"quantcore: {found.measure} {asked.search:g} is out of reach: {found.value:.4g} with all "
+            f"quantcore: {found.measure} {asked.search:g} is out of reach: {found.value:.4g} with "
             f"{len(found.operators)} operators in {found.precision}, {found.baseline:.4g} with none",
             err=True,
         )

@@ -42,7 +42,7 @@ class SearchResult:
     target, value, baseline : float
         What was asked; what the model with these operators in `precision` has; what it has without any.
     reached : bool
-        Whether `value` is at least `target`. If not, `operators` are all that could be chosen.
+        Whether `value` is at least `target`. If not, `operators` are the best set that was tried.
     ranking : list of (int, float)
         Operators from the most to the least sensitive: each with the SQNR (dB) of its own error.
     evaluations : list of (int, float)
@@ -100,11 +100,11 @@ def search_operators(
     """Return the fewest operators to leave in float, or in 16x8, that reach a target.
 
     As far as a search finds them: operators are ranked by their own error, each fed with the float model's
-    values. The shortest prefix of that ranking that reaches the target is found by bisection; then each of
-    its operators that turns out not to be needed is taken back, the least sensitive first. Every step makes
-    the quantized model, runs it and measures its outputs, so `value` is that of the model that `settings`
-    with these operators give. The same arguments give the same result. It is not proved to be the smallest
-    set.
+    values. The shortest prefix of that ranking that reaches the target is found by bisection (in 16x8, where
+    all of them do not reach it, one by one); then each of its operators that turns out not to be needed is
+    taken back, the least sensitive first. Every step makes the quantized model, runs it and measures its
+    outputs, so `value` is that of the model that `settings` with these operators give. The same arguments
+    give the same result. It is not proved to be the smallest set.
 
     Parameters
     ----------
@@ -200,10 +200,14 @@ class _Search:
             return found
         found.ranking = self._ranking(start, candidates)
         order = [i for i, _ in found.ranking]
-        found.value, chosen = self._value(order), order
-        if found.value >= target:
-            found.reached = True
-            found.value, chosen = self._shorten(order, target, found.value)
+        best = self._value(order), order
+        if best[0] >= target:
+            best = self._shortest(order, target, best[0])
+        elif self.precision == "int16x8":  # more are not always better, as they are in float
+            nothing: tuple[float, list[int]] = (baseline, [])
+            best = self._first(order, target, max(nothing, best, key=lambda item: item[0]))
+        found.reached = best[0] >= target
+        found.value, chosen = self._without_unneeded(*best, target) if found.reached else best
         found.operators = frozenset(chosen)
         return found
 
@@ -217,17 +221,32 @@ class _Search:
             found = {i for i in found if has_floats(main.operators[i], main)}
         return found
 
-    def _shorten(self, order: list[int], target: float, value: float) -> tuple[float, list[int]]:
-        """Return the value and the operators of a set that reaches the target and needs each of them."""
+    def _first(
+        self, order: list[int], target: float, best: tuple[float, list[int]]
+    ) -> tuple[float, list[int]]:
+        """Return the shortest prefix that reaches the target, and its value; if none does, the best."""
+        self.total = len(self.evaluations) + len(order) - 1
+        for count in range(1, len(order)):
+            best = max(best, (self._value(order[:count]), order[:count]), key=lambda item: item[0])
+            if best[0] >= target:
+                break
+        return best
+
+    def _shortest(self, order: list[int], target: float, value: float) -> tuple[float, list[int]]:
+        """Return the shortest prefix that reaches the target, as bisection finds it, and its value."""
         values = {len(order): value}
         low, high = 0, len(order)  # `low` operators do not reach it, `high` do
         while high - low > 1:
             middle = (low + high) // 2
             values[middle] = self._value(order[:middle])
             low, high = (low, middle) if values[middle] >= target else (middle, high)
-        chosen, value = order[:high], values[high]
-        self.total = len(self.evaluations) + high
-        for i in reversed(order[: high - 1]):
+        return values[high], order[:high]
+
+    def _without_unneeded(self, value: float, order: list[int], target: float) -> tuple[float, list[int]]:
+        """Return a set that needs each of its operators, and its value, from one that reaches the target."""
+        chosen = order
+        self.total = len(self.evaluations) + len(order) - 1
+        for i in reversed(order[:-1]):
             fewer = [k for k in chosen if k != i]
             without = self._value(fewer)
             if without >= target:

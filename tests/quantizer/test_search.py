@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -121,7 +123,28 @@ def test_operators_without_an_int16_form_are_not_chosen() -> None:
     model = graph_model(tensors, operators, ["x"], ["y"])
     found = search_operators(model, collect_ranges(model, X), X, SETTINGS, target=300, precision="int16x8")
     assert not found.reached
-    assert found.operators == {0, 2}
+    assert {i for i, _ in found.ranking} == {0, 2}
+    assert found.value == max(value for _, value in found.evaluations)
+
+
+def test_more_in_16x8_are_not_always_better(
+    network: tuple[Model, Ranges], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all of them do not reach the target, fewer may."""
+    values = {0: 10.0, 1: 12, 2: 30, 3: 25, 4: 20, 5: 9}
+
+    def value(search: Any, chosen: list[int]) -> float:
+        search.evaluations.append((len(chosen), values[len(chosen)]))
+        return values[len(chosen)]
+
+    monkeypatch.setattr("quantcore.quantizer.search._Search._value", value)
+    found = search_operators(*network, X, SETTINGS, target=28, precision="int16x8")
+    assert (found.reached, found.value, len(found.operators)) == (True, 30, 2)
+    found = search_operators(*network, X, SETTINGS, target=40, precision="int16x8")
+    assert (found.reached, found.value, len(found.operators)) == (False, 30, 2)
+    values |= {2: 8, 3: 8, 4: 8, 1: 8}
+    found = search_operators(*network, X, SETTINGS, target=40, precision="int16x8")
+    assert (found.reached, found.value, found.operators) == (False, 10, frozenset())
 
 
 def test_operators_chosen_before_stay_so(network: tuple[Model, Ranges]) -> None:
