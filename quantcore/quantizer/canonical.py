@@ -64,6 +64,8 @@ def _shape_constant(op: Operator, tensors: list[Tensor]) -> np.ndarray | None:
 
 def _slice(op: Operator, tensors: list[Tensor]) -> Operator:
     """Return a STRIDED_SLICE as SLICE where its bounds say all."""
+    if len(op.inputs) < 4 or min(op.inputs) < 0:
+        return op
     begin, end, strides = (tensors[t].data for t in op.inputs[1:4])
     if begin is None or end is None or strides is None or any(op.options.values()):
         return op

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from quantcore.errors import QuantizationError
-from quantcore.graph import Model, Subgraph, Tensor
+from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.quantizer.settings import Settings
+from quantcore.runtime.lowering import load_operators
 
-__all__ = ["STATIC", "check_dataset", "check_float_model"]
+__all__ = ["STATIC", "check_dataset", "check_float_model", "check_operators"]
 
 STATIC = ("int8", "int16x8")  # modes that need the ranges of activations
 FEW = 5  # how many of a long list an error names
@@ -38,6 +40,49 @@ def check_float_model(model: Model, settings: Settings) -> None:
         )
     if not any(tensor.dtype == "float32" for tensor in main.tensors):
         raise QuantizationError(f"{model.source} has no float32 tensors: there is nothing to quantize")
+
+
+def check_operators(model: Model) -> None:
+    """Refuse operators that no engine could run, and that the passes would stumble over.
+
+    Ranges may be given, and some modes need none: then nothing has run the model before.
+
+    Raises
+    ------
+    QuantizationError
+        An operator lacks an operand, has weights or a bias of a wrong shape, or reads what is computed later.
+    """
+    known = load_operators()
+    for graph in model.subgraphs:
+        producers = {t: i for i, op in enumerate(graph.operators) for t in op.outputs if t >= 0}
+        for i, op in enumerate(graph.operators):
+            late = [t for t in op.inputs if producers.get(t, -1) >= i]
+            fault = f"it reads tensor {late[0]}, which is computed later" if late else ""
+            if op.name in known and not fault:
+                fault = operand_fault(graph, op, known[op.name].quantization)
+            if fault:
+                raise QuantizationError(f"{model.source}: operator {i} ({op.name}): {fault}")
+
+
+def operand_fault(graph: Subgraph, op: Operator, rule: QuantizationRule) -> str:
+    """Return what is wrong with the weights and the bias of an operator; empty if nothing is."""
+    needed = () if rule.dynamic_weights_together else (*(rule.bias or ())[1:], *rule.dynamic_weights)
+    for position in needed:
+        if position >= len(op.inputs) or op.inputs[position] < 0:
+            return f"input {position} is missing"
+    if rule.bias is None:
+        return ""
+    position, _, source = rule.bias
+    shape, axis = graph.tensors[op.inputs[source]].shape, rule.weights.get(source)
+    if axis is None:
+        return ""
+    if axis >= len(shape):
+        return f"its weights have shape {shape}; expected channels along axis {axis}"
+    present = position < len(op.inputs) and op.inputs[position] >= 0
+    bias = graph.tensors[op.inputs[position]] if present else None
+    if bias is not None and bias.data is not None and bias.data.size != shape[axis]:
+        return f"its bias has shape {bias.shape}; expected one value for each of {shape[axis]} channels"
+    return ""
 
 
 def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool) -> None:

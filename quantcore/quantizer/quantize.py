@@ -20,7 +20,7 @@ from quantcore.calibration.methods import Method
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.checks import STATIC, check_dataset, check_float_model
+from quantcore.quantizer.checks import STATIC, check_dataset, check_float_model, check_operators
 from quantcore.quantizer.finish import finish
 from quantcore.quantizer.recipe import RecipeSource, read_recipe
 from quantcore.quantizer.refusal import refuse_float, refuse_int16, without_form
@@ -190,6 +190,7 @@ def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -
         have no form in 16x8, and are to run in it.
     """
     check_float_model(model, settings)
+    check_operators(model)
     methods: dict[int | str, Method] = {}
     if recipe is not None:
         choices = read_recipe(recipe).choices(model)

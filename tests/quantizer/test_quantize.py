@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 import quantcore as qc
+from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import OracleUnavailable, QuantizationError
 from quantcore.flatbuffer import write_model
 from quantcore.graph import Model
 from quantcore.quantizer import source
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.checks import STATIC
-from quantcore.quantizer.settings import IO_DTYPES
+from quantcore.quantizer.settings import IO_DTYPES, MODES
 from tests.ops.harness import op_model, tensor
 from tests.quantizer.float_nets import float_net, samples_for
 
@@ -205,6 +206,48 @@ def test_weights_with_zero_points_are_not_kept() -> None:
     weights.quantization.zero_point = weights.quantization.zero_point + 1
     with pytest.raises(QuantizationError, match="quantized already"):
         qc.quantize_model(hybrid, DATA)
+
+
+def conv(weights: tuple[int, ...], bias: tuple[int, ...]) -> Model:
+    arrays = [np.zeros(shape, np.float32) for shape in (weights, bias)]
+    inputs = [tensor((1, 2, 2, 3), "float32"), *(tensor(a.shape, "float32", data=a) for a in arrays)]
+    return op_model("CONV_2D", inputs, [tensor((1, 2, 2, 4), "float32")], {"stride_w": 1, "stride_h": 1})
+
+
+def some_ranges(model: Model) -> Ranges:
+    tensors = enumerate(model.subgraphs[0].tensors)
+    return Ranges({t: TensorRange(v.name, -1.0, 1.0) for t, v in tensors if v.data is None})
+
+
+def looped() -> Model:
+    model = float_net()
+    model.subgraphs[0].operators.reverse()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (op_model("CONV_2D", [tensor((1, 2), "float32")], [tensor((), "float32")]), "input 1 is missing"),
+        (conv((), (4,)), r"its weights have shape \(\); expected channels along axis 0"),
+        (conv((4, 1, 1, 3), (3,)), r"its bias has shape \(3,\); expected one value for each of 4 channels"),
+        (conv((4, 1, 1, 3), ()), r"its bias has shape \(\)"),
+        (looped(), "it reads tensor .*, which is computed later"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_operators_that_cannot_run(model: Model, says: str, mode: str) -> None:
+    """Where nothing runs the model, since ranges are given or not needed, it is refused all the same."""
+    given = {"ranges": some_ranges(model)} if mode in STATIC else {}
+    with pytest.raises(QuantizationError, match=says):
+        qc.quantize_model(model, mode=mode, **given)
+
+
+def test_slice_without_bounds() -> None:
+    """Its rule says nothing of bounds, and so the quantizer leaves them alone."""
+    model = op_model("STRIDED_SLICE", [tensor((2,), "float32")], [tensor((2,), "float32")])
+    quantized = qc.quantize_model(model, ranges=some_ranges(model))
+    assert [op.op for op in quantized.subgraphs[0].operators] == ["STRIDED_SLICE"]
 
 
 def test_nothing_to_quantize() -> None:
