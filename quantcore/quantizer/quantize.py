@@ -147,6 +147,8 @@ def quantize_model(
 
     settings = Settings(mode, io or "", allow_float, per_channel, per_channel_dense)
     found = ranges if isinstance(ranges, Ranges) or ranges not in RANGES else None
+    if found is not None:
+        check_ranges_source(found)
     if equalize or correct_biases:
         improve.check_improvements(settings, representative_dataset is not None, found is not None)
     check_dataset(settings, representative_dataset is not None, found is not None)
@@ -240,14 +242,17 @@ def given_ranges(planned: Plan, source: RangesSource) -> Ranges:
     """Return ranges that were found before, checked against the model of a plan."""
     if planned.methods:
         raise QuantizationError("the recipe chooses calibration methods, but the ranges are given")
-    if not isinstance(source, Ranges):
-        if not Path(source).exists():
-            known = ", ".join(RANGES)
-            raise QuantizationError(f"ranges is {os.fspath(source)!r}; expected {known}, or a file of ranges")
-        source = Ranges.load(source)
-    ranges = source
+    check_ranges_source(source)
+    ranges = source if isinstance(source, Ranges) else Ranges.load(source)
     ranges.check(planned.model)
     return ranges
+
+
+def check_ranges_source(source: RangesSource) -> None:
+    """Refuse what is neither ranges nor a file; a misspelt way to calibrate, mostly."""
+    if not isinstance(source, Ranges) and not Path(source).exists():
+        known = ", ".join(RANGES)
+        raise QuantizationError(f"ranges is {os.fspath(source)!r}; expected {known}, or a file of ranges")
 
 
 def apply(planned: Plan, ranges: Ranges | None, account: Account | None = None) -> Model:

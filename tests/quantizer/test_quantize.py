@@ -317,3 +317,8 @@ def test_without_tensorflow(models_dir: Path) -> None:
     assert paths
     done = subprocess.run([sys.executable, "-c", BLOCKED, *paths], check=True, capture_output=True, text=True)
     assert done.stdout.split("\n")[:-1] == [*paths, "no oracle"]
+
+
+def test_a_misspelt_way_to_calibrate_is_no_path() -> None:
+    with pytest.raises(QuantizationError, match="'converted'; expected clean, converter, or a file"):
+        qc.quantize_model(float_net(), DATA, ranges="converted")
