@@ -115,9 +115,9 @@ def keras_network(name: str, size: int, folder: Path) -> Path:
 
 
 def is_float(model: Model) -> bool:
-    """Whether the model has float inputs and nothing quantized."""
+    """Whether the model has float activations; its weights may be int8 already."""
     main = model.subgraphs[0]
-    return not any(t.is_quantized for t in main.tensors) and all(
+    return not any(t.is_quantized and not t.is_constant for t in main.tensors) and all(
         main.tensors[t].dtype == "float32" for t in main.inputs
     )
 
