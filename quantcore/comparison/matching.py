@@ -20,7 +20,8 @@ from quantcore.graph import Model, Operator, Subgraph
 
 __all__ = ["SIGN_AGREEMENT", "Matching", "Pair", "match_models"]
 
-SAME_VALUES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")  # the converter writes one for another
+# Operators that the converter writes as another, which says the same by other constants
+WRITTEN_AS = {"SQUEEZE": "RESHAPE", "EXPAND_DIMS": "RESHAPE", "STRIDED_SLICE": "SLICE"}
 # What quantizers append to the name of a float tensor.
 SUFFIX = re.compile(r"(_int16|_float|_quantized|_dequant|_requantized|_requant|\d+)$")
 # Below, the signs of two weights agree no better than chance allows for noise.
@@ -143,7 +144,7 @@ class _Walk:
         self.found.tensors.update(
             (q, f) for q, f in zip(op.outputs, last.outputs, strict=False) if q >= 0 and f >= 0
         )
-        for q, f in zip(op.inputs, first.inputs, strict=False):
+        for q, f in zip(op.inputs, first.inputs, strict=False) if op.name == first.name else ():
             if q in self.fixed_quant and f in self.fixed_float:
                 self._constant(q, f)
 
@@ -187,7 +188,7 @@ class _Walk:
                 if self.found.tensors[q] != f:
                     return None
                 same_values += 1
-            elif q in self.fixed_quant:
+            elif q in self.fixed_quant and op.name == other.name:
                 constants += self._same_constant(q, f)
         if not self._same_shape(op, other):
             return None
@@ -236,7 +237,7 @@ class _Walk:
 
 
 def _kind(op: Operator) -> str:
-    return SAME_VALUES[0] if op.op in SAME_VALUES else op.name
+    return WRITTEN_AS.get(op.op, op.name)
 
 
 def _readers(subgraph: Subgraph) -> dict[int | None, list[int]]:

@@ -126,7 +126,6 @@ def measure(
         result = CompareResult(floats.source, quants.source, "quantized", "reference")
         describe(result, floats, quants, match(floats, quants))
         return result.constants
-    arrays = [np.concatenate(parts) if parts[0].ndim else parts[0] for parts in zip(*samples, strict=True)]
     seen = 0
 
     def progress(done: int, total: int, what: str) -> None:
@@ -136,7 +135,7 @@ def measure(
             advance(now - seen)
             seen = now
 
-    result = compare(floats, quants, arrays, progress=progress)
+    result = compare(floats, quants, [list(sample) for sample in samples], progress=progress)
     return result.tensors + result.constants
 
 

@@ -50,6 +50,36 @@ def test_squeeze_becomes_reshape_with_a_shape() -> None:
     assert match_models(a, b).pairs == [Pair(0, (0,))]
 
 
+def test_strided_slice_becomes_slice_with_a_size() -> None:
+    """What follows it is matched too, and its constants, which mean something else, are not."""
+    a = graph_model(
+        {
+            "x": tensor((2, 4), "float32"),
+            "begin": const(np.int32([0, 1])),
+            "end": const(np.int32([1, 3])),
+            "strides": const(np.int32([1, 1])),
+            "s": tensor((1, 2), "float32"),
+            "y": tensor((1, 2), "float32"),
+        },
+        [Op("STRIDED_SLICE", ("x", "begin", "end", "strides"), ("s",)), Op("ABS", ("s",), ("y",))],
+        ["x"], ["y"],
+    )  # fmt: skip
+    b = graph_model(
+        {
+            "x": tensor((2, 4), "int8", 0.1),
+            "begin": const(np.int32([0, 1])),
+            "size": const(np.int32([1, 2])),
+            "s": tensor((1, 2), "int8", 0.1),
+            "y": tensor((1, 2), "int8", 0.1),
+        },
+        [Op("SLICE", ("x", "begin", "size"), ("s",)), Op("ABS", ("s",), ("y",))],
+        ["x"], ["y"],
+    )  # fmt: skip
+    found = match_models(a, b)
+    assert found.pairs == [Pair(0, (0,)), Pair(1, (1,))]
+    assert found.constants == {}
+
+
 def branches(dtype: str, order: tuple[int, ...], names: tuple[str, ...], extra: bool = False) -> Model:
     """Return three MULs by constants of the same input, in an order, with given output names."""
     scale = None if dtype == "float32" else 0.1
