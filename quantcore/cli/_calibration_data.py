@@ -29,13 +29,19 @@ def read_data(
     limit : int or None
     """
     from quantcore.calibration.dataset import read_samples
+    from quantcore.errors import QuantcoreError
     from quantcore.files import read_arrays
 
     arrays = read_arrays(path)
     main = model.subgraphs[0]
     names = {main.tensors[t].name for t in main.inputs}
     names.update(name for signature in model.signatures for name in signature.inputs)
-    if images_key is None and (len(main.inputs) != 1 or set(arrays) <= names):
+    if images_key is not None and len(main.inputs) != 1:
+        raise QuantcoreError(
+            f"--images is for models with one input; {model.source} has {len(main.inputs)}: the arrays "
+            f"of {path} must have the names of inputs"
+        )
+    if len(main.inputs) != 1 or (images_key is None and set(arrays) <= names):
         return list(islice(read_samples(model, arrays), limit)), []
     images, assumptions = find_images(model, arrays, images_key, path)
     return list(islice(read_samples(model, images[:limit]), limit)), assumptions

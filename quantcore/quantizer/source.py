@@ -17,6 +17,7 @@ __all__ = ["FloatModel", "load_float_model", "tflite_source"]
 
 FloatModel = Any  # Model, path, bytes-like, or a Keras model, whose class is not ours to import
 KERAS_STARTS = (b"PK\x03\x04", b"\x89HDF")  # of a .keras file and of an .h5 file
+KERAS_SUFFIXES = (".keras", ".h5")
 SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 
 
@@ -57,7 +58,10 @@ def tflite_source(source: FloatModel) -> Path | bytes | bytearray | memoryview:
         return source
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        return converted(path, str(path)) if is_saved_model(path) or is_keras_file(path) else path
+        if is_saved_model(path) or is_keras_file(path):
+            return converted(path, str(path))
+        refuse_by_name(path)
+        return path
     if is_keras_model(source):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
@@ -80,6 +84,22 @@ def is_keras_file(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(4).startswith(KERAS_STARTS)
+
+
+def refuse_by_name(path: Path) -> None:
+    """Refuse what is meant for TensorFlow, by its name, and is not what TensorFlow reads.
+
+    Raises
+    ------
+    QuantizationError
+    """
+    if path.is_dir():
+        raise QuantizationError(
+            f"{path} is a folder without {SAVED_MODEL[0]}; expected a .tflite, .keras or .h5 file or a "
+            "SavedModel"
+        )
+    if path.suffix in KERAS_SUFFIXES and path.is_file():
+        raise QuantizationError(f"{path} is no Keras file; expected a ZIP archive (.keras) or HDF5 (.h5)")
 
 
 def is_keras_model(source: object) -> bool:

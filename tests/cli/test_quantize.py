@@ -11,6 +11,7 @@ import pytest
 import quantcore as qc
 from quantcore.flatbuffer import save
 from tests.cli.conftest import Cli, assert_one_line
+from tests.ops.harness import Op, graph_model, tensor
 from tests.quantizer.float_nets import float_net, samples_for
 
 
@@ -237,3 +238,23 @@ def test_the_float_model_is_not_overwritten(
     before = net.read_bytes()
     assert_one_line(cli("quantize", net, "-o", target, "--data", samples), "is an input", "another name")
     assert net.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("net.keras", "no Keras file"), ("net.h5", "no Keras file"), ("folder", "SavedModel")]
+)
+def test_what_is_not_of_keras(name: str, says: str, cli: Cli, out: Path, tmp_path: Path) -> None:
+    if name == "folder":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_bytes(b"neither the one nor the other")
+    assert_one_line(cli("quantize", tmp_path / name, "-o", out, "--mode", "dynamic"), name, says)
+
+
+def test_images_of_a_model_with_two_inputs(cli: Cli, out: Path, tmp_path: Path) -> None:
+    tensors = {name: tensor((1, 4), "float32") for name in "xyz"}
+    save(graph_model(tensors, [Op("ADD", ("x", "y"), ("z",))], ["x", "y"], ["z"]), tmp_path / "add.tflite")
+    np.savez(tmp_path / "xy.npz", x=np.ones((2, 4), np.float32), y=np.ones((2, 4), np.float32))
+    words = ("quantize", tmp_path / "add.tflite", "-o", out, "--data", tmp_path / "xy.npz")
+    assert_one_line(cli(*words, "--images", "x"), "--images", "has 2")
+    assert cli(*words).code == 0
