@@ -8,7 +8,6 @@ import numpy as np
 
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.quantizer.stored_weights import fold_dequantize
 from quantcore.runtime.lowering import load_operators
 
 __all__ = ["FloatGraph", "Use"]
@@ -36,7 +35,7 @@ class FloatGraph:
     rules : list of QuantizationRule
         By operator.
     folded : frozenset of int
-        Operators that compute constants, which are known: see `fold_dequantize`.
+        Operators that compute nothing any more: see `quantcore.quantizer.stored_weights`.
     """
 
     subgraph: Subgraph
@@ -46,10 +45,9 @@ class FloatGraph:
     folded: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, model: Model) -> FloatGraph:
-        """Return the view of the main subgraph of `model`, whose constants it folds."""
-        graph, definitions = cls(model.subgraphs[0]), load_operators()
-        graph.folded = fold_dequantize(graph.subgraph)
+    def of(cls, model: Model, folded: frozenset[int] = frozenset()) -> FloatGraph:
+        """Return the view of the main subgraph of `model`."""
+        graph, definitions = cls(model.subgraphs[0], folded=folded), load_operators()
         for i, op in enumerate(graph.operators):
             definition = definitions.get(op.name)
             graph.rules.append(NO_RULE if definition is None else definition.quantization)

@@ -18,6 +18,7 @@ from quantcore.quantizer.mixed import free_scales, put_int16
 from quantcore.quantizer.recurrent import intermediate_params, joined_ranges, state_params
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.signatures import redirect
+from quantcore.quantizer.stored_weights import fold_dequantize
 from quantcore.quantizer.working_copy import working_copy
 
 __all__ = ["quantize"]
@@ -47,7 +48,7 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     if ranges is None:
         raise QuantizationError("the mode 'int8' needs the ranges of the tensors; calibrate the model first")
     draft = working_copy(with_intermediates(model))
-    graph = FloatGraph.of(draft)
+    graph = FloatGraph.of(draft, fold_dequantize(draft.subgraphs[0]))
     free_scales(graph, ranges, settings.int16_operators)
     kept = prune_statistics(graph, ranges)
     joined = joined_ranges(graph, ranges, kept)

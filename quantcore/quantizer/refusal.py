@@ -10,6 +10,8 @@ from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.quantizer.draft import Draft
 from quantcore.quantizer.int16x8_plan import why_float
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.stored_weights import fold_dequantize
+from quantcore.quantizer.working_copy import working_copy
 from quantcore.runtime.lowering import load_operators
 
 __all__ = ["refuse_float", "refuse_int16", "without_form", "without_int16_form"]
@@ -18,15 +20,17 @@ __all__ = ["refuse_float", "refuse_int16", "without_form", "without_int16_form"]
 def without_form(model: Model, settings: Settings) -> dict[int, str]:
     """Return the operators of the main subgraph that have no form in a static mode, and why.
 
-    An operator without float operands is not meant: it stays as it is in every mode.
+    An operator without float operands is not meant: it stays as it is in every mode. Nor is DEQUANTIZE behind
+    weights that the mode int8 takes as they are stored.
     """
     main = model.subgraphs[0]
+    settled = settings.int16_operators
+    if settings.mode == "int8":
+        settled |= fold_dequantize(working_copy(model).subgraphs[0])
     return {
         index: f"{op.name} has no quantized form in mode {settings.mode}"
         for index, op in enumerate(main.operators)
-        if has_floats(op, main)
-        and index not in settings.int16_operators
-        and not takes(rule_of(op), settings.mode)
+        if has_floats(op, main) and index not in settled and not takes(rule_of(op), settings.mode)
     }
 
 

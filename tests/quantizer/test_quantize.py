@@ -22,7 +22,7 @@ from quantcore.quantizer import source
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.checks import STATIC
 from quantcore.quantizer.settings import IO_DTYPES, MODES
-from tests.ops.harness import op_model, tensor
+from tests.ops.harness import Op, graph_model, op_model, tensor
 from tests.quantizer.float_nets import float_net, samples_for
 
 DATA = samples_for()
@@ -197,6 +197,28 @@ def test_int8_weights_are_kept_by_int8_alone() -> None:
         data = DATA if mode == "int16x8" else None
         with pytest.raises(QuantizationError, match=f"int8 weights already: tensor .*{weights.name}"):
             qc.quantize_model(hybrid, data, mode)
+
+
+def test_int8_weights_behind_dequantize() -> None:
+    """They are no operator in float; nor does looking for layers to improve take DEQUANTIZE away."""
+    rng = np.random.default_rng(0)
+    tensors = {name: tensor((1, 4), "float32") for name in "xmy"} | {
+        "stored": tensor((4, 4), "int8", 0.01, data=rng.integers(-127, 128, (4, 4), dtype=np.int8)),
+        "w": tensor((4, 4), "float32"),
+        "v": tensor((4, 4), "float32", data=rng.normal(size=(4, 4)).astype(np.float32)),
+        "b": tensor((4,), "float32", data=rng.normal(size=4).astype(np.float32)),
+    }
+    operators = [
+        Op("DEQUANTIZE", ["stored"], ["w"]),
+        Op("FULLY_CONNECTED", ["x", "w", "b"], ["m"]),
+        Op("FULLY_CONNECTED", ["m", "v", "b"], ["y"]),
+    ]
+    model = graph_model(tensors, operators, ["x"], ["y"])
+    before = bytes(write_model(model))
+    data = rng.normal(size=(4, 4)).astype(np.float32)
+    made = qc.quantize_model(model, data, equalize=True, correct_biases=True)
+    assert [op.op for op in made.subgraphs[0].operators] == ["FULLY_CONNECTED", "FULLY_CONNECTED"]
+    assert bytes(write_model(model)) == before
 
 
 def test_weights_with_zero_points_are_not_kept() -> None:
