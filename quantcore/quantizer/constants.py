@@ -75,6 +75,5 @@ def bias_positions(graph: FloatGraph, i: int) -> list[int]:
 
 def _axis(graph: FloatGraph, use: Use, settings: Settings) -> int | None:
     """Return the axis along which a use wants channels; None: one scale."""
-    dense = graph.operators[use[0]].op == "FULLY_CONNECTED"
-    per_channel = settings.per_channel and (settings.per_channel_dense or not dense)
-    return graph.rules[use[0]].weights.get(use[1]) if per_channel else None
+    channels = settings.has_channels(graph.operators[use[0]].op)
+    return graph.rules[use[0]].weights.get(use[1]) if channels else None

@@ -101,9 +101,8 @@ class _Weights:
     def axis(self, use: Use) -> int | None:
         """Return the axis of the channels for a use, None for one scale."""
         i, position = use
-        dense = self.graph.operators[i].op == "FULLY_CONNECTED"
-        per_channel = self.settings.per_channel and (self.settings.per_channel_dense or not dense)
-        return self.constants.rules[i].dynamic_weights[position] if per_channel else None
+        channels = self.settings.has_channels(self.graph.operators[i].op)
+        return self.constants.rules[i].dynamic_weights[position] if channels else None
 
     def replace(self, t: int, axis: int | None, uses: list[Use]) -> None:
         """Quantize constant `t` and give it to its users.

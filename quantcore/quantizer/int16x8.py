@@ -14,6 +14,7 @@ import numpy as np
 from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.ranges import Ranges
 from quantcore.errors import QuantizationError
+from quantcore.flatbuffer.schema import TABLES, options_table
 from quantcore.graph import Model, Quantization
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.draft import Draft
@@ -27,8 +28,8 @@ from quantcore.quantizer.settings import Settings
 
 __all__ = ["quantize"]
 
-# Operators whose option says the dtype of the accumulator where there is no bias
-BIASED = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+# Options that choose among kernels for int16: powers of two as scales, and the dtype of the accumulator
+OPTIONS = {"pot_scale_int16": False, "quantized_bias_type": "INT64"}
 
 
 def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
@@ -97,9 +98,8 @@ def quantize_biases(steps: Sequence[Step], constants: Constants) -> None:
 
 
 def set_options(draft: Draft) -> None:
-    """Set the options that choose among kernels for int16."""
+    """Set the options that choose among kernels for int16, where an operator has them."""
     for op in draft.graph.operators:
-        if op.op in ("ADD", "SUB"):
-            op.options["pot_scale_int16"] = False
-        elif op.op in BIASED:
-            op.options["quantized_bias_type"] = "INT64"
+        table = options_table(op.op)
+        known = TABLES[table].defaults if table is not None else {}
+        op.options.update({name: value for name, value in OPTIONS.items() if name in known})

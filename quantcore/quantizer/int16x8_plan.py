@@ -102,9 +102,9 @@ def find_operands(draft: Draft, step: Step, settings: Settings) -> None:
             tensor = draft.tensors[t]
             raise step.error(f"tensor {t} ({tensor.name!r}) is quantized already; expected a float model")
     step.rule = rule = load_operators()[op.name].quantization
-    per_channel = settings.per_channel and (settings.per_channel_dense or op.op != "FULLY_CONNECTED")
+    channels = settings.has_channels(op.op)
     step.weights = {
-        position: axis if per_channel else None
+        position: axis if channels else None
         for position, axis in rule.weights.items()
         if step.operand(position) >= 0
     }

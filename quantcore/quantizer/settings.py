@@ -49,6 +49,10 @@ class Settings:
     float_operators: frozenset[int] = field(default_factory=frozenset)
     int16_operators: frozenset[int] = field(default_factory=frozenset)
 
+    def has_channels(self, op: str) -> bool:
+        """Whether weights of the operator called `op` have a scale per channel, if TFLite has that."""
+        return self.per_channel and (self.per_channel_dense or op != "FULLY_CONNECTED")
+
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise QuantizationError(f"mode is {self.mode!r}; expected one of {', '.join(MODES)}")

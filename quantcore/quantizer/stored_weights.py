@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
 from quantcore.graph import Operator, Subgraph
 from quantcore.runtime.lowering import load_operators
 
@@ -13,15 +9,15 @@ __all__ = ["fold_dequantize"]
 
 
 def fold_dequantize(graph: Subgraph) -> frozenset[int]:
-    """Take DEQUANTIZE away from behind constants; return the operators that compute nothing any more.
+    """Take DEQUANTIZE away from behind weights; return the operators that compute nothing any more.
 
-    float16 becomes float32. Weights that are quantized already are given to their operators as they are, and
-    stay so: what quantized them knew the float values.
+    Weights that are quantized already are given to their operators as they are, and stay so: what quantized
+    them knew the float values.
 
     Parameters
     ----------
     graph : Subgraph
-        Its tensors and the operands of its operators are changed in place; its operators keep their places.
+        The operands of its operators are changed in place; its operators keep their places.
     """
     return frozenset(
         i for i, op in enumerate(graph.operators) if op.op == "DEQUANTIZE" and _is_folded(graph, op)
@@ -29,16 +25,14 @@ def fold_dequantize(graph: Subgraph) -> frozenset[int]:
 
 
 def _is_folded(graph: Subgraph, op: Operator) -> bool:
+    if len(op.inputs) != 1 or len(op.outputs) != 1 or op.inputs[0] < 0:
+        return False  # a damaged model: then it is an operator without a quantized form
     (source,), (result,) = op.inputs, op.outputs
     tensor = graph.tensors[source]
-    if tensor.data is None or result in graph.outputs:
+    if tensor.data is None or not tensor.is_quantized or result in graph.outputs:
         return False
-    if tensor.dtype == "float16":
-        data = tensor.data.astype(np.float32)
-        graph.tensors[result] = replace(graph.tensors[result], data=data, buffer=0, quantization=None)
-        return True
     users = [user for user in graph.operators if result in user.inputs]
-    if not tensor.is_quantized or not all(_takes_weights(user, result) for user in users):
+    if not all(_takes_weights(user, result) for user in users):
         return False
     for user in users:
         user.inputs = tuple(source if t == result else t for t in user.inputs)

@@ -17,7 +17,7 @@ import quantcore as qc
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import OracleUnavailable, QuantizationError
 from quantcore.flatbuffer import write_model
-from quantcore.graph import Model
+from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
 from quantcore.quantizer import source
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.checks import STATIC
@@ -344,3 +344,19 @@ def test_without_tensorflow(models_dir: Path) -> None:
 def test_a_misspelt_way_to_calibrate_is_no_path() -> None:
     with pytest.raises(QuantizationError, match="'converted'; expected clean, converter, or a file"):
         qc.quantize_model(float_net(), DATA, ranges="converted")
+
+
+@pytest.mark.parametrize("inputs", [(), (3, 3), (-1,)])
+def test_a_damaged_dequantize_is_an_operator_without_a_form(inputs: tuple[int, ...]) -> None:
+    """Even where the last tensor, which an index of -1 would name, is quantized weights."""
+    scale = Quantization(np.array([0.5], np.float32), np.array([0]))
+    shapes = {"x": (1, 2), "w": (2, 2), "y": (1, 2)}
+    tensors = [Tensor(name, shape, "float32") for name, shape in shapes.items()]
+    tensors.append(Tensor("q", (2, 2), "int8", data=np.ones((2, 2), np.int8), quantization=scale))
+    operators = [
+        Operator("DEQUANTIZE", 2, inputs, (1,)),
+        Operator("FULLY_CONNECTED", 1, (0, 1, -1), (2,), {"fused_activation_function": "NONE"}),
+    ]
+    model = Model([Subgraph("main", tensors, operators, (0,), (2,))])
+    with pytest.raises(QuantizationError, match=r"operator 0 \(DEQUANTIZE, 'w'\): .* no quantized form"):
+        qc.quantize_model(model, DATA)
