@@ -234,7 +234,8 @@ def main(
         print(json.dumps([vars(row) for row in rows], indent=2))
     else:
         console.print(summary(rows))
-    sys.exit(any(row.differences for row in rows))
+    # Where nothing was compared, nothing agrees.
+    sys.exit(any(row.differences for row in rows) or not any(row.compared for row in rows))
 
 
 def line(row: Row) -> str:
