@@ -12,9 +12,9 @@ from quantcore.kernels._core import Requant
 from quantcore.kernels._softmax import softmax_call, softmax_s16_call
 from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input, fixed_point
 from quantcore.kernels.elementwise import add_call, broadcast_shape, mul_call, selection_call
+from quantcore.kernels.knots import softmax_tables
+from quantcore.kernels.padding import Padding, conv_geometry
 from quantcore.kernels.pool import pool_call
-from quantcore.ops.knots import softmax_tables
-from quantcore.ops.padding import Padding, conv_geometry
 
 __all__ = ["add", "average_pool2d", "max_pool2d", "maximum", "minimum", "mul", "softmax", "sub"]
 

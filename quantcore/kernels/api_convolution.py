@@ -13,7 +13,7 @@ from quantcore.kernels.arguments import activation_bounds, check_range, contiguo
 from quantcore.kernels.conv import conv_call
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.depthwise_conv import depthwise_conv_call
-from quantcore.ops.padding import Padding, conv_geometry
+from quantcore.kernels.padding import Padding, conv_geometry
 
 __all__ = [
     "EIGHT_BITS",

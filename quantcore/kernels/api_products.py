@@ -24,7 +24,7 @@ from quantcore.kernels.arguments import check_range, contiguous_input
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.kernels.matmul_shape import matmul_shape
-from quantcore.ops.padding import conv_geometry
+from quantcore.kernels.padding import conv_geometry
 
 __all__ = ["batch_matmul", "fully_connected", "transpose_conv"]
 

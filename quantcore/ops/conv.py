@@ -28,11 +28,11 @@ from quantcore.ops.delegate import (
     delegable_bias,
     delegable_filter,
 )
-from quantcore.ops.padding import Window, window_geometry
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant, open_float_bounds
 from quantcore.ops.versions_with_weights import conv_2d_version
+from quantcore.ops.windows import Window, window_geometry
 
 __all__ = ["conv_shape", "delegated_convolution", "lower_conv_2d"]
 

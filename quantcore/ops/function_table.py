@@ -9,8 +9,8 @@ import numpy as np
 
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.interpolate import interpolate_call
+from quantcore.kernels.knots import Function, knots, round_half_away
 from quantcore.kernels.lookup import lookup_call
-from quantcore.ops.knots import Function, knots, round_half_away
 from quantcore.ops.registry import Node, Operand
 from quantcore.ops.requant import type_bounds
 

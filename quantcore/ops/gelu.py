@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.kernels.knots import on_arrays
 from quantcore.ops.delegate import delegable
 from quantcore.ops.function_table import lower_table
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator
-from quantcore.ops.unary import check_quantized, on_arrays
+from quantcore.ops.unary import check_quantized
 from quantcore.ops.version_rules import by_dtype
 
 GELU_DTYPES = ("int8", "uint8", "int16", "float32")

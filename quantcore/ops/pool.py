@@ -8,11 +8,11 @@ from quantcore.kernels import pool as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.delegate import delegable
 from quantcore.ops.operands import check_dtypes, check_operands, check_zero_points
-from quantcore.ops.padding import window_geometry
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import Node, operator
 from quantcore.ops.requant import float_bounds, quantized_bounds
 from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.windows import window_geometry
 
 DTYPES = ("int8", "uint8", "int16", "float32")
 MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds

@@ -10,7 +10,7 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import _softmax as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.knots import softmax_tables
+from quantcore.kernels.knots import softmax_tables
 from quantcore.ops.operands import check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, operator

@@ -10,11 +10,11 @@ from quantcore.errors import KernelError
 from quantcore.kernels import _transpose_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
+from quantcore.kernels.padding import conv_geometry
 from quantcore.ops.convolution import check_bias_scale, check_filter_scales, check_symmetric_filter
 from quantcore.ops.delegate import constant, delegable
 from quantcore.ops.movement import int_values
 from quantcore.ops.operands import check_zero_points, per_tensor
-from quantcore.ops.padding import conv_geometry
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import Node, Operand, operator
 from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds, product_multiplier

@@ -8,7 +8,8 @@ import numpy as np
 
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.function_table import Function, lower_table
+from quantcore.kernels.knots import on_arrays
+from quantcore.ops.function_table import lower_table
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8, QuantizationRule
 from quantcore.ops.registry import Node, operator
@@ -33,18 +34,6 @@ def check_quantized(node: Node) -> None:
     per_tensor(node, x, y)
     if x.dtype == "int16" and (x.zero_point or y.zero_point):
         raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
-
-
-def on_arrays(function: str) -> Function:
-    """Return a C function of ``FUNCTIONS`` as one on float32 arrays: NumPy's own differ in the last bit."""
-
-    def apply(values: np.ndarray) -> np.ndarray:
-        x = np.ascontiguousarray(values, np.float32)
-        y = np.empty_like(x)
-        kernels.unary_call(function, "float32", count=x.size)([x], [y])
-        return y
-
-    return apply
 
 
 def float32_output(node: Node) -> bool:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.graph import Quantization
+from quantcore.kernels.knots import round_half_away
 from quantcore.layout import channel_view
-from quantcore.ops.knots import round_half_away
 from quantcore.quantizer.parameters import channel_blocks, weight_ranges
 
 __all__ = ["quantize_weights_dynamic"]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from quantcore.errors import QuantizationError
 from quantcore.graph import Quantization
-from quantcore.ops.knots import round_half_away
+from quantcore.kernels.knots import round_half_away
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.draft import Draft
 from quantcore.quantizer.parameters import bias_scales, quantize_bias, quantize_weights_int16x8, weight_ranges

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from quantcore.graph import Quantization
+from quantcore.kernels.knots import round_half_away
 from quantcore.layout import channel_view
-from quantcore.ops.knots import round_half_away
 from quantcore.qparams import QuantParams, affine_range, choose_qparams
 
 __all__ = [

@@ -15,7 +15,7 @@ import numpy as np
 from quantcore.calibration.intermediates import HIDDEN
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Operator
-from quantcore.ops.knots import round_half_away
+from quantcore.kernels.knots import round_half_away
 from quantcore.ops.lstm_quantization import PROJECTION, has_input
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.qparams import QuantParams, choose_qparams

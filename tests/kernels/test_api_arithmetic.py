@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import quantcore as qc
-from quantcore.ops.knots import softmax_tables
+from quantcore.kernels.knots import softmax_tables
 from tests.ops.harness import assert_same_bits, check, op_model, random_values, tensor
 from tests.ops.test_add import binary
 from tests.ops.test_maximum import selection

@@ -18,7 +18,7 @@ from quantcore.kernels.depthwise_conv import depthwise_conv_call, depthwise_conv
 import quantcore as qc
 from quantcore.errors import KernelError
 from quantcore.kernels.conv_shape import ConvShape
-from quantcore.ops.padding import conv_geometry
+from quantcore.kernels.padding import conv_geometry
 from tests.ops.convolutions import instruction_sets, using
 from tests.ops.harness import run_page
 

@@ -12,9 +12,21 @@ import numpy as np
 
 from quantcore.kernels.unary import unary_call
 
-__all__ = ["Function", "knots", "round_half_away", "softmax_tables"]
+__all__ = ["Function", "knots", "on_arrays", "round_half_away", "softmax_tables"]
 
 Function = Callable[[np.ndarray], np.ndarray]
+
+
+def on_arrays(function: str) -> Function:
+    """Return a C function of `quantcore.kernels.unary` on float32 arrays: NumPy's differ in the last bit."""
+
+    def apply(values: np.ndarray) -> np.ndarray:
+        x = np.ascontiguousarray(values, np.float32)
+        y = np.empty_like(x)
+        unary_call(function, "float32", count=x.size)([x], [y])
+        return y
+
+    return apply
 
 
 def round_half_away(x: np.ndarray) -> np.ndarray:
@@ -54,17 +66,9 @@ def softmax_tables(kind: type[np.floating] = np.float64) -> tuple[np.ndarray, np
 
     `kind` is the type that they are computed in: float64 in TFLite, float32 in TFLite Micro and CMSIS-NN.
     """
-    exp = float_exp if kind is np.float32 else np.vectorize(math.exp, otypes=[np.float64])
+    exp = on_arrays("EXP") if kind is np.float32 else np.vectorize(math.exp, otypes=[np.float64])
     step, output_scale = kind(10) / kind(65535), kind(2) / kind(65535)
     exps = knots(exp, step * kind(-65535), kind(0), output_scale)
     return exps, knots(
         lambda a: kind(1) / (kind(1) + a), kind(0), kind(1) / kind(65535) * kind(65535), output_scale
     )
-
-
-def float_exp(values: np.ndarray) -> np.ndarray:
-    """Return C's ``expf``: NumPy's own differs in the last bit."""
-    x = np.ascontiguousarray(values, np.float32)
-    y = np.empty_like(x)
-    unary_call("EXP", "float32", count=x.size)([x], [y])
-    return y

@@ -1,4 +1,4 @@
-"""Output sizes and padding of sliding windows: convolutions and pools.
+"""Output sizes and padding of sliding windows, along one axis: convolutions and pools.
 
 Source of the rules: TFLite ``kernels/padding.h`` (ComputeOutSize, ComputePadding).
 """
@@ -6,26 +6,14 @@ Source of the rules: TFLite ``kernels/padding.h`` (ComputeOutSize, ComputePaddin
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
 
 from quantcore.errors import KernelError
-from quantcore.ops.registry import Node
 
-__all__ = ["Padding", "Window", "conv_geometry", "window_geometry"]
+__all__ = ["Padding", "conv_geometry"]
 
 Padding = str | tuple[int, int]  # "same", "valid", or (before, after)
 
 _INT32_MAX = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Where a two-dimensional window goes: output size, and padding above and to the left."""
-
-    output_height: int
-    output_width: int
-    pad_top: int
-    pad_left: int
 
 
 def conv_geometry(
@@ -95,28 +83,3 @@ def explicit_padding(padding: tuple[int, int]) -> tuple[int, int]:
     if min(before, after) < 0:
         raise KernelError(f"padding is {padding!r}; expected 'same', 'valid' or two integers of at least 0")
     return before, after
-
-
-def window_geometry(
-    node: Node, size: tuple[int, int], filter_size: tuple[int, int], dilation: tuple[int, int] = (1, 1)
-) -> Window:
-    """Return where the window of `node` goes, by its ``padding``, ``stride_h`` and ``stride_w`` options.
-
-    Parameters
-    ----------
-    size, filter_size, dilation : (int, int)
-        Height, then width.
-
-    Raises
-    ------
-    UnsupportedOperatorError
-        As `conv_geometry` does.
-    """
-    padding = node.options.get("padding", "SAME")
-    stride = (node.options.get("stride_h", 0), node.options.get("stride_w", 0))
-    try:
-        height, top = conv_geometry(size[0], filter_size[0], stride[0], dilation[0], padding)
-        width, left = conv_geometry(size[1], filter_size[1], stride[1], dilation[1], padding)
-    except KernelError as error:
-        raise node.refuse(str(error)) from None
-    return Window(height, width, top, left)
