@@ -64,10 +64,10 @@ def quantcore_static(task: dict[str, Any]) -> Report:
     """Calibrate and quantize with our float kernels."""
     from quantcore.calibration import collect_ranges
     from quantcore.flatbuffer import read_model, write_model
+    from quantcore.ops.registry import load_operators
     from quantcore.quantizer import int8  # noqa: F401 (imported before the clock runs)
     from quantcore.quantizer.quantize import apply, plan
     from quantcore.quantizer.settings import Settings
-    from quantcore.runtime.lowering import load_operators
 
     load_operators()  # imports the modules of all operators
     samples = samples_of(task)
@@ -120,10 +120,10 @@ def peer_profiler(task: dict[str, Any]) -> Report:
 def quantcore_dynamic(task: dict[str, Any]) -> Report:
     """Quantize the weights of a float ``.tflite``."""
     from quantcore.flatbuffer import read_model, write_model
+    from quantcore.ops.registry import load_operators
     from quantcore.quantizer import dynamic  # noqa: F401 (as above)
     from quantcore.quantizer.quantize import apply, plan
     from quantcore.quantizer.settings import Settings
-    from quantcore.runtime.lowering import load_operators
 
     load_operators()
     report = Report()

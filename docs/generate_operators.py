@@ -1,4 +1,4 @@
-"""Write docs/operators.md from the operator registry and the tables of the numerics profiles.
+"""Write docs/operators.md from the operator registry and the numerics profiles.
 
 Usage: python docs/generate_operators.py [--check]
 """
@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 from quantcore.numerics import PROFILES, Profile
-from quantcore.ops.registry import Definition
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.node import Definition
+from quantcore.ops.registry import load_operators
 
 TARGET = Path(__file__).with_name("operators.md")
 
 HEAD = """# Operators
 
-Made by `python docs/generate_operators.py` from the operator registry (`quantcore/ops`) and the profiles
-(`quantcore/numerics.py`); a test fails when it is out of date.
+Made by `python docs/generate_operators.py` from the operator registry (`quantcore/ops`), where the rules of
+the profiles (`quantcore/numerics.py`) stand too; a test fails when it is out of date.
 
 "Forms" are the dtypes that are implemented (`hybrid`: float32 activations with int8 weights). "Version" is
 the highest operator version that is read. Under each profile stand the output dtypes that it has a rule for;
@@ -47,8 +47,8 @@ def covered(profile: Profile, definition: Definition) -> str:
     """Return the output dtypes that `profile` has rules for."""
     if profile.default is not None or definition.expand is not None:
         return ", ".join(definition.dtypes)
-    rules = [*profile.rules, *(PROFILES[profile.fallback].rules if profile.fallback is not None else ())]
-    dtypes = {dtype.split()[0] for op, dtype in rules if op == definition.name}
+    names = [name for name in (profile.name, profile.fallback) if name is not None]
+    dtypes = {dtype.split()[0] for name in names for dtype in definition.rules.get(name, ())}
     return ", ".join(sorted(dtypes)) or "—"
 
 
@@ -59,14 +59,15 @@ def quantized(definition: Definition) -> str:
     return ", ".join(mode for mode, quantizes in modes.items() if quantizes) or "—"
 
 
-def rule_rows(profile: Profile) -> list[list[str]]:
+def rule_rows(profile: Profile, definitions: list[Definition]) -> list[list[str]]:
     """Return a row per rule of `profile` that is not the default."""
     rows = []
-    for (op, dtype), rule in sorted(profile.rules.items()):
-        if rule == PROFILES["reference"].default:
-            continue
-        tail = f"{rule.block}, {rule.tail}" if rule.block else ""
-        rows.append([op, dtype, rule.rounding, rule.product, rule.form, tail, rule.bounds])
+    for definition in definitions:
+        for dtype, rule in sorted(definition.rules.get(profile.name, {}).items()):
+            if rule == PROFILES["reference"].default:
+                continue
+            tail = f"{rule.block}, {rule.tail}" if rule.block else ""
+            rows.append([definition.name, dtype, rule.rounding, rule.product, rule.form, tail, rule.bounds])
     return rows
 
 
@@ -90,7 +91,7 @@ def render() -> str:
         confirmed = ", ".join(f"{name} {version}" for name, version in profile.confirmed_on.items())
         lines += ["", f"### {profile.name}", "", f"{profile.description}. Confirmed on {confirmed}.", ""]
         header = ["operator", "output", "rounding", "product", "form", "block, tail", "bounds"]
-        lines += table(header, rule_rows(profile))
+        lines += table(header, rule_rows(profile, definitions))
     return HEAD + "\n" + "\n".join(lines) + "\n"
 
 

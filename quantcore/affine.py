@@ -30,7 +30,7 @@ from quantcore.kernels._core import KernelCall, Requant
 from quantcore.layout import channel_view, dense_view, resolve_axis, restore_order
 from quantcore.numerics import Profile, get_profile
 from quantcore.qparams import DTYPES, QuantParams, choose_qparams, storage_name
-from quantcore.requantization import requantize_delegated, requantize_multiplier
+from quantcore.requantization import QUANTIZE_RULES, requantize_delegated, requantize_multiplier
 
 __all__ = [
     "DTYPES",
@@ -178,7 +178,7 @@ def _requantize_channel(
     """Requantize by one pair of scales: the `whole` array, or what belongs to one channel."""
     scale, zero_point, scale2, zero_point2 = numbers
     delegated = requantize_delegated(p.dtype, p2.dtype, scale, scale2)
-    rule = profile.rule("QUANTIZE", f"{p.dtype}_to_{p2.dtype}", delegated=delegated)
+    rule = profile.rule(QUANTIZE_RULES, f"{p.dtype}_to_{p2.dtype}", delegated=delegated)
     if rule is None:
         raise QuantizationError(
             f"the numerics profile {profile.name!r} has no confirmed rule for {p.dtype} to {p2.dtype}"

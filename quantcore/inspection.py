@@ -16,8 +16,8 @@ from quantcore.affine import quantize_multiplier
 from quantcore.errors import QuantcoreError
 from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.numerics import Profile, get_profile
-from quantcore.ops.registry import Definition, Node
-from quantcore.runtime.lowering import build_node, find_definition
+from quantcore.ops.node import Definition, Node
+from quantcore.ops.registry import build_node, find_definition
 
 __all__ = ["Inspection", "Multipliers", "OperatorInfo", "SubgraphInfo", "TensorInfo", "inspect_model"]
 

@@ -1,4 +1,4 @@
-"""The multiplier of QUANTIZE from one quantized dtype to another, by the rules of the numerics profiles.
+"""QUANTIZE by the rules of the numerics profiles, and its multiplier from one quantized dtype to another.
 
 Used by the operator (`quantcore.ops.quantize`) and by `quantcore.requantize`. Derived in
 ``docs/numerics/requantize.md``.
@@ -10,12 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from quantcore.numerics import Rule
+from quantcore.numerics import FIXED8, Rule, expand
 
-__all__ = ["in_delegate_range", "requantize_delegated", "requantize_multiplier", "to_fixed8"]
+__all__ = [
+    "QUANTIZE_RULES",
+    "in_delegate_range",
+    "requantize_delegated",
+    "requantize_multiplier",
+    "to_fixed8",
+]
 
 # between which the XNNPACK delegate takes ratios of scales: what fits its 16-bit multipliers
 RATIO_MIN, RATIO_MAX = 2.0**-8, 2.0**7
+
+QUANTIZE_RULES = expand(
+    {
+        "optimized": {
+            "float32_to_int8, float32_to_uint8, float32_to_int16": Rule(form="reciprocal", block=8),
+            "int8_to_int8, int8_to_uint8, uint8_to_int8, uint8_to_uint8": Rule("ruy", block=16),
+            "int16_to_int8, int16_to_int16, int16_to_int32, int32_to_int8, int32_to_int16": Rule(),
+        },
+        "xnnpack": {
+            "float32_to_int8, float32_to_uint8": Rule(form="saturating"),
+            "int8_to_int8, uint8_to_uint8": FIXED8,
+        },
+        "tflm": {
+            "float32_to_int8, float32_to_int16": Rule(form="per_tensor"),
+            "int8_to_int8, int8_to_uint8, int8_to_int16, int8_to_int32, uint8_to_int8": Rule(),
+            "int16_to_int8, int16_to_int16, int16_to_int32, int32_to_int8, int32_to_int16": Rule(),
+        },
+    }
+)
 
 
 def to_fixed8(ratio: np.float32) -> np.float64:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "numerics"

@@ -114,7 +114,7 @@ def test_wheel_works_elsewhere(dist: Path, tmp_path: Path) -> None:
     subprocess.run([*install, str(wheel)], check=True)
     code = (
         "import numpy, quantcore, quantcore.runtime, quantcore.inspection\n"
-        "from quantcore.runtime.lowering import load_operators\n"
+        "from quantcore.ops.registry import load_operators\n"
         "assert 'CONV_2D' in load_operators()\n"
         "print(quantcore.__file__)"
     )

@@ -14,12 +14,22 @@ import quantcore as qc
 from quantcore.errors import KernelError, OracleCrashed, OracleUnavailable, QuantcoreError
 from quantcore.graph import Model, Operator, Signature, Subgraph
 from quantcore.numerics import PROFILES, Rule
-from quantcore.ops.registry import OPERATORS, Node
+from quantcore.ops.node import Node
+from quantcore.ops.registry import load_operators
 from quantcore.oracle import Oracle, process
 from quantcore.oracle.rewrite import reachable_subgraphs, single_operator
-from quantcore.runtime.lowering import load_operators
 from quantcore.verify import VerifyResult, verify
-from tests.ops.harness import Op, const, get_oracle, graph_model, op_model, random_values, tensor, tie_scales
+from tests.ops.harness import (
+    Op,
+    const,
+    get_oracle,
+    graph_model,
+    op_model,
+    random_values,
+    set_rule,
+    tensor,
+    tie_scales,
+)
 
 pytestmark = pytest.mark.oracle
 
@@ -110,7 +120,7 @@ def test_the_public_function() -> None:
 
 def test_a_wrong_rounding_rule_is_found_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only ties tell double from single rounding; the operators around the broken one must stay exact."""
-    monkeypatch.setitem(PROFILES["reference"].rules, ("CONV_2D", "int8"), Rule("single_rounding"))
+    set_rule(monkeypatch, "reference", "CONV_2D", "int8", Rule("single_rounding"))
     result = check(chain())
     assert [row.status for row in result.operators] == ["exact", "mismatch", "exact"]
     row = result.operators[1]
@@ -128,8 +138,9 @@ def test_a_wrong_rounding_rule_is_found_where_it_is(monkeypatch: pytest.MonkeyPa
 
 def broken(monkeypatch: pytest.MonkeyPatch, op: str, change: Callable[[Node], Node]) -> None:
     """Lower `op` as if its node were what `change` returns."""
-    definition = load_operators()[op]
-    monkeypatch.setitem(OPERATORS, op, replace(definition, lower=lambda node: definition.lower(change(node))))
+    operators = load_operators()
+    lower = operators[op].lower
+    monkeypatch.setitem(operators, op, replace(operators[op], lower=lambda node: lower(change(node))))
 
 
 def test_every_number_of_a_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +170,7 @@ def test_a_wrong_shape_is_a_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
         node.output.shape = node.output.shape[::-1]
         return call
 
-    monkeypatch.setitem(OPERATORS, "RELU", replace(definition, lower=transposed))  # type: ignore[arg-type]
+    monkeypatch.setitem(load_operators(), "RELU", replace(definition, lower=transposed))  # type: ignore[arg-type]
     result = check(op_model("RELU", [tensor((1, 6), "float32")], [tensor((), "float32")]))
     assert result.operators[0].status == "mismatch"
     assert "(6, 1)" in result.operators[0].reason
@@ -195,8 +206,7 @@ def unsupported_in_the_middle() -> Model:
 
 
 def test_an_unsupported_operator_is_named_and_the_rest_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    load_operators()
-    monkeypatch.delitem(OPERATORS, "COS", raising=False)
+    monkeypatch.delitem(load_operators(), "COS", raising=False)
     result = check(unsupported_in_the_middle())
     assert [row.status for row in result.operators] == ["exact", "not compared", "exact"]
     assert "COS" in result.operators[1].reason

@@ -8,7 +8,6 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,22 +26,9 @@ from quantcore.calibration.methods import (
 )
 from quantcore.calibration.observation import Ends, Narrowed, Observation, check_finite
 from quantcore.graph import Model
-from quantcore.numerics import Rule, get_profile, rows
+from quantcore.numerics import CALIBRATION
 
 __all__ = ["observe"]
-
-# The reference kernels, but for float sums: no two float engines share their last bits, and they are twice as
-# fast where products are added unrounded.
-PROFILE = replace(
-    get_profile("reference"),
-    name="calibration",
-    description="float activations for calibration",
-    rules={
-        **get_profile("reference").rules,
-        **rows("float32", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", rule=Rule(form="fused")),
-    },
-)
-
 
 def observe(
     model: Model, samples: Iterator[Sample], methods: Mapping[int, Method], num_threads: int | None
@@ -93,7 +79,7 @@ class Plans:
                 if plan.fits(sample):
                     return plan
             keep = len(self._histograms) < len(self.methods) or bool(self.inside)
-            plan = MeasuredPlan(self._model, sample, self._tensors, self._histograms, keep, PROFILE)
+            plan = MeasuredPlan(self._model, sample, self._tensors, self._histograms, keep, CALIBRATION)
             self._plans.append(plan)
             return plan
 

@@ -19,7 +19,7 @@ from quantcore.calibration.observation import Ends, check_finite
 from quantcore.errors import KernelError, QuantcoreError, QuantizationError
 from quantcore.graph import Model, Tensor
 from quantcore.kernels.min_max import min_max_call
-from quantcore.ops.registry import UnknownValueError
+from quantcore.ops.node import UnknownValueError
 from quantcore.runtime.executable import Executable
 from quantcore.runtime.lowered import Lowered, Step
 from quantcore.shape_arguments import governing_inputs

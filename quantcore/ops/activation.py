@@ -11,10 +11,12 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import activation as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call, tabulate
+from quantcore.numerics import FIXED8, FLOAT32_QUOTIENT, Rule
 from quantcore.ops.delegate import delegable
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, quotient
 from quantcore.ops.version_rules import by_dtype, dtype_of
 from quantcore.requantization import in_delegate_range, to_fixed8
@@ -77,6 +79,18 @@ def relu_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     dtypes=DTYPES_WITH_INT16,
     max_version=3,
     page="relu",
+    rules={
+        "RELU": {
+            "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
+            "optimized": {"float32": Rule(), "int8, uint8, int16": FLOAT32_QUOTIENT},
+            "tflm": {"float32, int8, int16": Rule()},
+        },
+        "RELU6": {
+            "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
+            "optimized": {"float32": Rule(), "int8, uint8, int16": FLOAT32_QUOTIENT},
+            "tflm": {"float32": Rule(), "int8, int16": Rule(form="unscaled")},
+        },
+    },
     multipliers=relu_multipliers,
     quantization=replace(OWN_SCALE, version=relu_version, int16x8_version=2),
 )
@@ -91,6 +105,10 @@ def lower_relu_with_int16(node: Node) -> KernelCall:
     dtypes=DTYPES,
     max_version=1,
     page="relu",
+    rules={
+        "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
+        "optimized": {"float32": Rule(), "int8, uint8": FLOAT32_QUOTIENT},
+    },
     multipliers=relu_multipliers,
     quantization=OWN_SCALE_INT8,
 )
@@ -134,6 +152,11 @@ def leaky_relu_delegated(node: Node) -> bool:
     dtypes=DTYPES_WITH_INT16,
     max_version=2,
     page="leaky_relu",
+    rules={
+        "optimized": {"float32, int8, uint8, int16": Rule()},
+        "xnnpack": {"float32": Rule(form="keeps_zeros"), "int8, uint8": FIXED8},
+        "tflm": {"float32": Rule(), "int8, int16": Rule(form="wide")},
+    },
     multipliers=leaky_relu_multipliers,
     xnnpack=leaky_relu_delegated,
     quantization=replace(OWN_SCALE, version=by_dtype(int16=2), int16x8_version=2),
@@ -195,6 +218,11 @@ def float32_input(node: Node) -> bool:
     dtypes=DTYPES,
     max_version=1,
     page="hard_swish",
+    rules={
+        "optimized": {"float32": Rule(form="product"), "int8, uint8": Rule()},
+        "xnnpack": {"float32": Rule(form="fused")},
+        "tflm": {"float32, int8": Rule()},
+    },
     multipliers=hard_swish_multipliers,
     xnnpack=float32_input,
     quantization=OWN_SCALE_INT8,

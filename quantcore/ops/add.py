@@ -12,6 +12,7 @@ from quantcore.affine import quantize_multiplier
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.elementwise import (
     broadcast_operands,
     delegable_pair,
@@ -19,9 +20,10 @@ from quantcore.ops.elementwise import (
     lower_arithmetic,
     walked_in_rows,
 )
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import quantized_bounds
 from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
 
@@ -80,6 +82,28 @@ def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     dtypes=DTYPES,
     max_version=5,
     page="add",
+    rules={
+        "ADD": {
+            "optimized": {
+                "float32, int32, int64": Rule(),
+                "int8, int16": Rule(form="combined", block=16),
+                "uint8": Rule(form="truncated", block=8),
+            },
+            "xnnpack": {
+                "float32": Rule(form="flushed"),
+                "int8, uint8": Rule(form="weighted_sum", bounds="xnnpack"),
+            },
+            "tflm": {"float32, int8": Rule(), "int16": Rule(form="general"), "int32": Rule(form="unbounded")},
+        },
+        "SUB": {
+            "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
+            "xnnpack": {
+                "float32": Rule(form="flushed"),
+                "int8, uint8": Rule(form="weighted_sum", bounds="xnnpack"),
+            },
+            "tflm": {"float32, int8, int32": Rule(), "int16": Rule(form="general")},
+        },
+    },
     multipliers=add_multipliers,
     xnnpack=delegated,
     quantization=replace(OWN_SCALE, version=add_version, int16x8_version=2),

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from quantcore.kernels import arg_extreme as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import known_axis
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 KERNEL_DTYPE = {"int8": "int8", "uint8": "uint8", "int32": "int32", "float32": "float32", "bool": "uint8"}
@@ -25,6 +27,7 @@ ARG_EXTREME = replace(OWN_SCALE_INT8, version=by_dtype(int8=2, bool=3))
     dtypes=tuple(KERNEL_DTYPE),
     max_version=3,
     page="arg_max",
+    rules={"optimized": {"int32, int64": Rule()}, "tflm": {"int32": Rule()}},
     quantization={"ARG_MAX": replace(ARG_EXTREME, int16x8_version=2), "ARG_MIN": ARG_EXTREME},
 )
 def lower_arg_extreme(node: Node) -> KernelCall:

@@ -12,10 +12,12 @@ from quantcore.kernels import _batch_matmul as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
+from quantcore.numerics import FLOAT_PRODUCT, SUMMED, Rule
 from quantcore.ops.delegate import delegable
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, product_multiplier
 from quantcore.ops.versions_with_weights import batch_matmul_version
 
@@ -89,6 +91,16 @@ def delegated(node: Node) -> bool:
     dtypes=("int8", "int16", "float32", "hybrid"),
     max_version=4,
     page="batch_matmul",
+    rules={
+        "reference": {"int8, int16": FLOAT_PRODUCT},
+        "optimized": {"float32": SUMMED, "hybrid, int32": Rule(), "int8, int16": FLOAT_PRODUCT},
+        "xnnpack": {
+            "float32": SUMMED,
+            "hybrid": Rule(form="fma"),
+            "int8": Rule("float32", "float32", form="symmetric_rhs"),
+        },
+        "tflm": {"float32, int8, int16": Rule()},
+    },
     macs=matmul_macs,
     multipliers=matmul_multipliers,
     xnnpack=delegated,

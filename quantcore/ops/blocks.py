@@ -11,6 +11,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import (
     element_bytes,
     empty_call,
@@ -18,10 +19,11 @@ from quantcore.ops.movement import (
     row_major_strides,
     same_parameters_if_delegated,
 )
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import zero_value
 from quantcore.ops.quantization_rule import SAME_SCALE, SAME_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype, dtype_of, rank_of
 
 DTYPES = ("float32", "int8", "uint8", "int32", "int64")
@@ -65,6 +67,7 @@ def batch_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequen
     dtypes=DTYPES,
     max_version=2,
     page="space_to_depth",
+    rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2), int16x8_version=2),
 )
 def lower_space_to_depth(node: Node) -> KernelCall:
@@ -84,6 +87,7 @@ def lower_space_to_depth(node: Node) -> KernelCall:
     dtypes=DTYPES,
     max_version=2,
     page="space_to_depth",
+    rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2), int16x8_version=2),
 )
 def lower_depth_to_space(node: Node) -> KernelCall:
@@ -128,6 +132,10 @@ def read_blocks(node: Node) -> tuple[list[int], np.ndarray, int]:
     dtypes=BATCH_DTYPES,
     max_version=4,
     page="space_to_batch_nd",
+    rules={
+        "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
+        "tflm": {"float32, int8": Rule(form="zero")},
+    },
     quantization=replace(SAME_SCALE, version=batch_version, int16x8_version=2),
 )
 def lower_space_to_batch(node: Node) -> KernelCall:
@@ -161,6 +169,10 @@ def lower_space_to_batch(node: Node) -> KernelCall:
     dtypes=BATCH_DTYPES,
     max_version=4,
     page="space_to_batch_nd",
+    rules={
+        "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
+        "tflm": {"float32, int8": Rule()},
+    },
     quantization=replace(SAME_SCALE, version=batch_version, int16x8_version=2),
 )
 def lower_batch_to_space(node: Node) -> KernelCall:

@@ -8,10 +8,16 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import cast as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.affine import dequantize_call
+from quantcore.numerics import Rule
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_packed
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
+
+# What TensorFlow Lite Micro converts, each to each
+MICRO_DTYPES = ("bool", "int8", "int16", "int32", "uint32", "float32")
+MICRO_PAIRS = ", ".join(f"{a}_to_{b}" for a in MICRO_DTYPES for b in MICRO_DTYPES)
 
 
 def cast_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
@@ -32,6 +38,10 @@ def cast_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     dtypes=("any",),
     max_version=8,
     page="cast",
+    rules={
+        "optimized": {"any": Rule()},
+        "tflm": {MICRO_PAIRS: Rule(form="saturating")},
+    },
     quantization=QuantizationRule(version=cast_version),
 )
 def lower_cast(node: Node) -> KernelCall:

@@ -11,9 +11,11 @@ from quantcore.errors import KernelError
 from quantcore.kernels import comparison as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
+from quantcore.numerics import Rule
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier
 from quantcore.ops.version_rules import by_dtype
 
@@ -90,6 +92,7 @@ COMPARISONS = {
     dtypes=("bool",),
     max_version=4,
     page="comparison",
+    rules={"optimized": {"bool": Rule()}, "tflm": {"bool": Rule(form="tflm")}},
     multipliers=comparison_multipliers,
     quantization=COMPARISONS,
 )
@@ -128,14 +131,27 @@ def scale_factor(node: Node, x: Operand) -> tuple[int, int]:
     return int(multiplier[0]), int(shift[0])
 
 
-@operator("LOGICAL_AND", "LOGICAL_OR", dtypes=("bool",), max_version=1, page="comparison")
+@operator(
+    "LOGICAL_AND",
+    "LOGICAL_OR",
+    dtypes=("bool",),
+    max_version=1,
+    page="comparison",
+    rules={"optimized": {"bool": Rule()}, "tflm": {"bool": Rule(form="tflm")}},
+)
 def lower_logical(node: Node) -> KernelCall:
     """Lower LOGICAL_AND and LOGICAL_OR."""
     a, b, dtype = broadcast(node, ("bool",))
     return kernels.compare_call(node.op.op, dtype, shape1=a.shape, shape2=b.shape)
 
 
-@operator("LOGICAL_NOT", dtypes=("bool",), max_version=1, page="comparison")
+@operator(
+    "LOGICAL_NOT",
+    dtypes=("bool",),
+    max_version=1,
+    page="comparison",
+    rules={"optimized": {"bool": Rule()}, "tflm": {"bool": Rule(form="tflm")}},
+)
 def lower_logical_not(node: Node) -> KernelCall:
     """Lower LOGICAL_NOT."""
     check_operands(node, 1)

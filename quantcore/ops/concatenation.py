@@ -9,9 +9,11 @@ import numpy as np
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype, same_parameters
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.quantization_rule import JOINED
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 
@@ -45,6 +47,7 @@ def rescaling(node: Node, inputs: list[Operand], y: Operand) -> tuple[np.ndarray
     dtypes=("any",),
     max_version=7,
     page="concatenation",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, int64, bool": Rule()}},
     quantization=replace(JOINED, version=by_dtype(int8=2, int16=3, uint32=4, int4=5), int16x8_version=2),
 )
 def lower_concatenation(node: Node) -> KernelCall:

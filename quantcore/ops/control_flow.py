@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from quantcore.ops.registry import CallSubgraph, Node, Operand, UnknownValueError, control_flow
+from quantcore.ops.node import CallSubgraph, Node, Operand, UnknownValueError
+from quantcore.ops.registry import control_flow
 
 __all__ = ["expand_composite", "expand_if", "expand_while"]
 

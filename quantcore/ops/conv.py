@@ -10,6 +10,7 @@ from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels._fully_connected import fully_connected_hybrid_call
 from quantcore.kernels.conv_shape import ConvShape
+from quantcore.numerics import FLOAT32_STORE, FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
 from quantcore.ops.convolution import (
     CONVOLUTION_FORMS,
     check_bias_scale,
@@ -28,8 +29,9 @@ from quantcore.ops.delegate import (
     delegable_bias,
     delegable_filter,
 )
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant, open_float_bounds
 from quantcore.ops.versions_with_weights import conv_2d_version
 from quantcore.ops.windows import Window, window_geometry
@@ -195,6 +197,28 @@ def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=8,
     page="conv_2d",
+    rules={
+        "reference": {
+            "uint8": FLOAT_PRODUCT,
+            "int16": INT16_MULTIPLIER,
+            "int16 int32_bias, int16 int32_bias_grouped": Rule(),
+        },
+        "optimized": {
+            "float32": SUMMED,
+            "float32 grouped, hybrid grouped, int8 grouped, int16 int32_bias_grouped": Rule(),
+            "hybrid": Rule(form="optimized"),
+            "int8, int16 int32_bias": Rule("ruy"),
+            "uint8": Rule("ruy", "float_product"),
+            "uint8 grouped": FLOAT_PRODUCT,
+            "int16": INT16_MULTIPLIER,
+        },
+        "xnnpack": {"float32": SUMMED, "hybrid": Rule(form="fma"), "int8, uint8": FLOAT32_STORE},
+        "tflm": {
+            "float32, int8, int16 int32_bias, int16 int32_bias_grouped": Rule(),
+            "int16": INT16_MULTIPLIER,
+        },
+        "calibration": {"float32": Rule(form="fused")},
+    },
     macs=conv_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,

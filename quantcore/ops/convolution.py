@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_zero_points, per_tensor
-from quantcore.ops.registry import Node, Operand
 from quantcore.ops.requant import product_multiplier
 
 __all__ = [

@@ -6,14 +6,22 @@ import math
 
 from quantcore.kernels import scan as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import empty_call, known_axis
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 
 DTYPES = ("float32", "int32", "int64")
 
 
-@operator("CUMSUM", dtypes=DTYPES, max_version=1, page="cumsum")
+@operator(
+    "CUMSUM",
+    dtypes=DTYPES,
+    max_version=1,
+    page="cumsum",
+    rules={"optimized": {"float32, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
+)
 def lower_cumsum(node: Node) -> KernelCall:
     """Lower CUMSUM; the axis must be known before running."""
     check_operands(node, 2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantcore.ops.registry import Node, Operand
+from quantcore.ops.node import Node, Operand
 
 __all__ = ["check_requantization_scale", "constant", "delegable", "delegable_bias", "delegable_filter"]
 

@@ -9,6 +9,7 @@ import numpy as np
 from quantcore.kernels import depthwise_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
+from quantcore.numerics import FLOAT32_STORE, FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
 from quantcore.ops.conv import conv_shape, delegated_convolution
 from quantcore.ops.convolution import (
     CONVOLUTION_FORMS,
@@ -21,8 +22,9 @@ from quantcore.ops.convolution import (
     output_multipliers,
 )
 from quantcore.ops.delegate import check_requantization_scale
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, make_requant
 from quantcore.ops.versions_with_weights import depthwise_conv_2d_version
 
@@ -90,6 +92,19 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=7,
     page="depthwise_conv_2d",
+    rules={
+        "reference": {"uint8": FLOAT_PRODUCT, "int16": INT16_MULTIPLIER},
+        "optimized": {
+            "float32": SUMMED,
+            "hybrid": Rule(form="optimized"),
+            "int8": Rule("ruy", block=8),
+            "uint8": FLOAT_PRODUCT,
+            "int16": INT16_MULTIPLIER,
+        },
+        "xnnpack": {"float32": SUMMED, "int8, uint8": FLOAT32_STORE},
+        "tflm": {"float32, int8": Rule(), "int16": INT16_MULTIPLIER},
+        "calibration": {"float32": Rule(form="fused")},
+    },
     macs=depthwise_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,

@@ -10,8 +10,10 @@ from flatbuffers import flexbuffers
 
 from quantcore.kernels import detection as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_operands, per_tensor
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 
 LARGEST = np.iinfo(np.int32).max
 PER_CLASS = 100  # where the option detections_per_class is missing
@@ -65,7 +67,11 @@ def parameters(node: Node, operand: Operand) -> tuple[float, int]:
 
 
 @operator(
-    "CUSTOM:TFLite_Detection_PostProcess", dtypes=("float32",), max_version=1, page="detection_postprocess"
+    "CUSTOM:TFLite_Detection_PostProcess",
+    dtypes=("float32",),
+    max_version=1,
+    page="detection_postprocess",
+    rules={"optimized": {"float32": Rule()}, "tflm": {"float32": Rule(form="micro")}},
 )
 def lower_detection(node: Node) -> KernelCall:
     """Lower TFLite_Detection_PostProcess; all outputs are float32."""

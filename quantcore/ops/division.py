@@ -11,15 +11,17 @@ from quantcore.affine import quantize_multiplier
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import division as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import FLOAT32_QUOTIENT, Rule
 from quantcore.ops.elementwise import (
     broadcast_operands,
     delegated_float,
     fused_activation,
     lower_flushed,
 )
+from quantcore.ops.node import Node
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, quantized_bounds, quotient, type_bounds
 from quantcore.ops.version_rules import broadcasts_beyond, by_dtype
 
@@ -46,6 +48,12 @@ def div_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     dtypes=(*QUANTIZED, "float32", "int32"),
     max_version=2,
     page="div",
+    rules={
+        "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
+        "optimized": {"float32, int32": Rule(), "int8, uint8, int16": FLOAT32_QUOTIENT},
+        "xnnpack": {"float32": Rule(form="flushed")},
+        "tflm": {"float32, int8, int32": Rule()},
+    },
     multipliers=div_multipliers,
     xnnpack=delegated_float,
     quantization=replace(OWN_SCALE_INT8, version=div_version),
@@ -93,6 +101,7 @@ def lower_div(node: Node) -> KernelCall:
     dtypes=FLOOR_DIV_DTYPES,
     max_version=3,
     page="floor_div",
+    rules={"optimized": {"float32, int8, int16, int32": Rule()}, "tflm": {"float32": Rule()}},
     quantization=QuantizationRule(version=by_dtype(float32=2, int8=3, int16=3)),
 )
 def lower_floor_div(node: Node) -> KernelCall:
@@ -106,6 +115,7 @@ def lower_floor_div(node: Node) -> KernelCall:
     dtypes=FLOOR_MOD_DTYPES,
     max_version=2,
     page="floor_div",
+    rules={"optimized": {"float32, int8, int16, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
     quantization=QuantizationRule(version=by_dtype(int8=2, int16=2)),
 )
 def lower_floor_mod(node: Node) -> KernelCall:

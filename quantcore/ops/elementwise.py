@@ -12,10 +12,12 @@ from quantcore.errors import KernelError
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.delegate import delegable
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import JOINED
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, type_bounds
 from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
 
@@ -166,6 +168,11 @@ def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequ
     dtypes=SELECTED,
     max_version=4,
     page="maximum",
+    rules={
+        "optimized": {"any": Rule()},
+        "xnnpack": {"float32": Rule(form="flushed")},
+        "tflm": {"float32, int8, int16, int32, int64": Rule()},
+    },
     xnnpack=delegated_float,
     quantization=replace(JOINED, version=extreme_version, int16x8_version=2),
 )

@@ -9,10 +9,12 @@ import numpy as np
 
 from quantcore.kernels import embedding_lookup as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.versions_with_weights import embedding_lookup_version
 
 
@@ -41,6 +43,7 @@ def check_table(node: Node) -> None:
     dtypes=("any", "hybrid"),
     max_version=4,
     page="embedding_lookup",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(OWN_SCALE_INT8, dynamic_weights={1: 0}, version=embedding_lookup_version),
 )
 def lower_embedding_lookup(node: Node) -> KernelCall:

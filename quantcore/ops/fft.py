@@ -6,16 +6,20 @@ import math
 
 from quantcore.kernels import fft as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.fft_twiddles import half_twiddles, twiddles
 from quantcore.ops.movement import int_values
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 
 LONGEST = 2**16  # of a transform, so that a file cannot ask for tables of any size
 PARTS = {"COMPLEX_ABS": "abs", "REAL": "real", "IMAG": "imag"}
 
 
-@operator("RFFT2D", dtypes=("complex64",), max_version=1, page="rfft2d")
+@operator(
+    "RFFT2D", dtypes=("complex64",), max_version=1, page="rfft2d", rules={"optimized": {"complex64": Rule()}}
+)
 def lower_rfft2d(node: Node) -> KernelCall:
     """Lower RFFT2D; the lengths must be known before running."""
     check_operands(node, 2)
@@ -41,7 +45,15 @@ def lower_rfft2d(node: Node) -> KernelCall:
     )
 
 
-@operator("COMPLEX_ABS", "REAL", "IMAG", dtypes=("float32",), max_version=1, page="rfft2d")
+@operator(
+    "COMPLEX_ABS",
+    "REAL",
+    "IMAG",
+    dtypes=("float32",),
+    max_version=1,
+    page="rfft2d",
+    rules={"optimized": {"float32": Rule()}},
+)
 def lower_complex_part(node: Node) -> KernelCall:
     """Lower COMPLEX_ABS, REAL and IMAG."""
     check_operands(node, 1)

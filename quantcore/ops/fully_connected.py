@@ -8,6 +8,7 @@ import numpy as np
 
 from quantcore.kernels import _fully_connected as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import FLOAT32_STORE, SUMMED, Rule
 from quantcore.ops.convolution import (
     FORMS,
     check_bias_scale,
@@ -20,9 +21,10 @@ from quantcore.ops.convolution import (
     output_multipliers,
 )
 from quantcore.ops.delegate import constant, delegable
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds
 from quantcore.ops.versions_with_weights import fully_connected_version
 
@@ -226,6 +228,22 @@ def check_four_bits(node: Node) -> None:
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=13,
     page="fully_connected",
+    rules={
+        "reference": {"int8, uint8, int16": Rule("float64")},
+        "optimized": {
+            "float32": SUMMED,
+            "hybrid": Rule(form="four_bit_kernel"),
+            "int8, uint8, int16": Rule("ruy", "float_product"),
+        },
+        "xnnpack": {
+            "float32": SUMMED,
+            "hybrid": Rule(form="fma"),
+            "int8": Rule("float32", "float32", form="symmetric_filter", bounds="xnnpack"),
+            "uint8": FLOAT32_STORE,
+        },
+        "tflm": {"float32, int8, int16": Rule()},
+        "calibration": {"float32": Rule(form="fused")},
+    },
     macs=fully_connected_macs,
     multipliers=fully_connected_multipliers,
     xnnpack=delegated,

@@ -11,7 +11,7 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.interpolate import interpolate_call
 from quantcore.kernels.knots import Function, knots, round_half_away
 from quantcore.kernels.lookup import lookup_call
-from quantcore.ops.registry import Node, Operand
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.requant import type_bounds
 
 __all__ = ["Function", "byte_table", "knot_table", "lower_table"]

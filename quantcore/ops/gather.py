@@ -11,9 +11,11 @@ import numpy as np
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
 
 
@@ -34,6 +36,7 @@ def gather_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     dtypes=("any",),
     max_version=8,
     page="gather",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(SAME_SCALE, dynamic_weights={0: None}, version=gather_version, int16x8_version=2),
 )
 def lower_gather(node: Node) -> KernelCall:

@@ -11,10 +11,12 @@ import numpy as np
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import indexing as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, same_dtype
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
 
 
@@ -31,6 +33,7 @@ def gather_nd_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     dtypes=("any",),
     max_version=6,
     page="gather_nd",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(SAME_SCALE, version=gather_nd_version, int16x8_version=3),
 )
 def lower_gather_nd(node: Node) -> KernelCall:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import on_arrays
+from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.delegate import delegable
 from quantcore.ops.function_table import lower_table
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.unary import check_quantized
 from quantcore.ops.version_rules import by_dtype
 
@@ -35,7 +37,18 @@ def elu_delegated(node: Node) -> bool:
     return all(delegable(o, ("float32", "int8")) for o in (node.input(0), node.output))
 
 
-@operator("ELU", dtypes=("int8", "float32"), max_version=1, page="elu", xnnpack=elu_delegated)
+@operator(
+    "ELU",
+    dtypes=("int8", "float32"),
+    max_version=1,
+    page="elu",
+    rules={
+        "optimized": {"float32, int8": Rule()},
+        "xnnpack": {"float32": APPROXIMATE, "int8": Rule(form="xnnpack")},
+        "tflm": {"float32": Rule(), "int8": Rule(form="exp")},
+    },
+    xnnpack=elu_delegated,
+)
 def lower_elu(node: Node) -> KernelCall:
     """Lower ELU; form ``exp`` subtracts 1 from expf, where the others have expm1f."""
     function = "ELU_EXP" if node.rule.form == "exp" else "ELU"
@@ -52,6 +65,11 @@ def gelu_delegated(node: Node) -> bool:
     dtypes=GELU_DTYPES,
     max_version=2,
     page="gelu",
+    rules={
+        "reference": {"float32": APPROXIMATE},
+        "optimized": {"float32": APPROXIMATE, "int8, uint8, int16": Rule()},
+        "xnnpack": {"float32": APPROXIMATE},
+    },
     xnnpack=gelu_delegated,
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2, uint8=2), int16x8_version=2),
 )

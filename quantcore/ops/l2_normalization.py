@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from quantcore.kernels import l2_normalization as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
@@ -22,6 +24,7 @@ MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
     dtypes=DTYPES,
     max_version=2,
     page="l2_normalization",
+    rules={"optimized": {"float32, int8, uint8": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(
         OWN_SCALE_INT8,
         fixed_output={"int8": (1 / 128, 0)},

@@ -10,9 +10,11 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import log_softmax as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import APPROXIMATE, Rule
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import type_bounds
 from quantcore.ops.softmax import FRACTION_BITS, softmax_scaling
 from quantcore.ops.version_rules import by_dtype
@@ -36,6 +38,10 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
     dtypes=DTYPES,
     max_version=2,
     page="log_softmax",
+    rules={
+        "optimized": {"float32": APPROXIMATE, "int8, uint8": Rule(form="table")},
+        "tflm": {"float32, int8": Rule()},
+    },
     multipliers=log_softmax_multipliers,
     quantization=replace(
         OWN_SCALE_INT8,

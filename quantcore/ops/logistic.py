@@ -11,10 +11,12 @@ from quantcore.affine import quantize_multiplier
 from quantcore.kernels import logistic as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call
+from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.delegate import delegable
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "int16", "float32")
@@ -108,6 +110,11 @@ def delegated(node: Node) -> bool:
     dtypes=DTYPES,
     max_version=3,
     page="logistic",
+    rules={
+        "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
+        "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(form="xnnpack")},
+        "tflm": {"float32, int16": Rule(), "int8": Rule(form="fixed31")},
+    },
     xnnpack=delegated,
     quantization=replace(
         OWN_SCALE,
@@ -126,6 +133,11 @@ def lower_logistic(node: Node) -> KernelCall:
     dtypes=DTYPES,
     max_version=3,
     page="tanh",
+    rules={
+        "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
+        "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(form="xnnpack")},
+        "tflm": {"float32, int16": Rule(), "int8": Rule(form="fixed31")},
+    },
     xnnpack=delegated,
     quantization=replace(
         OWN_SCALE,

@@ -12,6 +12,7 @@ import numpy as np
 from quantcore.kernels import _lstm as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lstm_shape import GateFactors, LstmScales
+from quantcore.numerics import FLOAT32_QUOTIENT, Rule
 from quantcore.ops.convolution import may_contain_minimum
 from quantcore.ops.lstm_operands import (
     GATES,
@@ -21,9 +22,10 @@ from quantcore.ops.lstm_operands import (
     lstm_operands,
 )
 from quantcore.ops.lstm_quantization import lstm_biases, lstm_intermediates
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier, type_bounds
 from quantcore.ops.versions_with_weights import sequence_lstm_version
 
@@ -258,6 +260,11 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
     dtypes=("int8", "int16", "float32", "hybrid"),
     max_version=4,
     page="unidirectional_sequence_lstm",
+    rules={
+        "reference": {"int8": FLOAT32_QUOTIENT},
+        "optimized": {"float32, hybrid": Rule(), "int8": FLOAT32_QUOTIENT},
+        "tflm": {"float32, hybrid, int8, int16": Rule(form="tflm")},
+    },
     macs=lstm_macs,
     multipliers=lstm_multipliers,
     quantization=replace(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quantcore.kernels.lstm_shape import LstmShape
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_variable
-from quantcore.ops.registry import Node, Operand
 
 __all__ = ["GATES", "LstmOperands", "check_float_dtypes", "check_integer_dtypes", "lstm_operands"]
 

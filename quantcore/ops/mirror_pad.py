@@ -8,11 +8,13 @@ import numpy as np
 
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, empty_call, row_major_strides, same_parameters
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.pad import read_paddings
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
@@ -35,6 +37,10 @@ def mirrored(size: int, before: int, after: int, *, edge: bool) -> np.ndarray:
     dtypes=DTYPES,
     max_version=3,
     page="mirror_pad",
+    rules={
+        "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
+        "tflm": {"float32, int8": Rule()},
+    },
     quantization=replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
 )
 def lower_mirror_pad(node: Node) -> KernelCall:

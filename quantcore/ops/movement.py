@@ -8,7 +8,7 @@ import numpy as np
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.ops.registry import Node, Operand
+from quantcore.ops.node import Node, Operand
 
 __all__ = ["element_bytes", "empty_call", "int_values", "known_axis", "resolve_axis", "row_major_strides",
            "same_dtype", "same_parameters", "same_parameters_if_delegated", "single_scales"]  # fmt: skip

@@ -11,6 +11,7 @@ from quantcore.affine import quantize_multiplier
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import FLOAT32_QUOTIENT, FLOAT32_STORE, Rule
 from quantcore.ops.elementwise import (
     broadcast_operands,
     delegable_pair,
@@ -18,9 +19,10 @@ from quantcore.ops.elementwise import (
     lower_arithmetic,
     walked_in_rows,
 )
+from quantcore.ops.node import Node
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, product_multiplier
 from quantcore.ops.version_rules import dtype_of
 
@@ -68,6 +70,17 @@ def mul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     dtypes=DTYPES,
     max_version=7,
     page="mul",
+    rules={
+        "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
+        "optimized": {
+            "float32, int32, int64": Rule(),
+            "int8": Rule(product="float32", block=16),
+            "uint8": Rule(product="float32", block=8),
+            "int16": FLOAT32_QUOTIENT,
+        },
+        "xnnpack": {"float32": Rule(form="flushed"), "int8, uint8": FLOAT32_STORE},
+        "tflm": {"float32, int8, int16, int32": Rule()},
+    },
     multipliers=mul_multipliers,
     xnnpack=delegated,
     quantization=replace(OWN_SCALE, version=mul_version, int16x8_version=2),

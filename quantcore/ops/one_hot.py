@@ -8,15 +8,24 @@ import numpy as np
 
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, empty_call, int_values, resolve_axis
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 
 DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
 
 
-@operator("ONE_HOT", dtypes=DTYPES, max_version=1, page="one_hot", quantization=OWN_SCALE_INT8)
+@operator(
+    "ONE_HOT",
+    dtypes=DTYPES,
+    max_version=1,
+    page="one_hot",
+    rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},
+    quantization=OWN_SCALE_INT8,
+)
 def lower_one_hot(node: Node) -> KernelCall:
     """Lower ONE_HOT; the depth must be known before running."""
     check_operands(node, 4)

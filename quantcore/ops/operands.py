@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantcore.ops.registry import Node, Operand
+from quantcore.ops.node import Node, Operand
 
 __all__ = [
     "check_dtypes",

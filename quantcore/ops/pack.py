@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype, same_parameters
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import JOINED
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 
@@ -18,6 +20,7 @@ from quantcore.ops.version_rules import by_dtype
     dtypes=("any",),
     max_version=5,
     page="pack",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, int64": Rule()}},
     quantization=replace(JOINED, version=by_dtype(int8=2, int16=3, uint32=4), int16x8_version=2),
 )
 def lower_pack(node: Node) -> KernelCall:

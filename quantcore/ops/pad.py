@@ -10,9 +10,11 @@ import numpy as np
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, same_dtype, same_parameters, same_parameters_if_delegated
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import type_bounds
 from quantcore.ops.version_rules import dtype_of, rank_of
 
@@ -76,6 +78,7 @@ def pad_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     dtypes=("any",),
     max_version=6,
     page="pad",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=replace(SAME_SCALE, version=pad_version, int16x8_version=2),
 )
 def lower_pad(node: Node) -> KernelCall:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from quantcore.kernels import pool as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import APPROXIMATE, SUMMED, Rule
 from quantcore.ops.delegate import delegable
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, check_zero_points
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, quantized_bounds
 from quantcore.ops.version_rules import by_dtype
 from quantcore.ops.windows import window_geometry
@@ -70,6 +72,11 @@ POOL = replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2)
     dtypes=DTYPES,
     max_version=3,
     page="max_pool_2d",
+    rules={
+        "optimized": {"float32, int8, uint8, int16": Rule()},
+        "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(bounds="xnnpack")},
+        "tflm": {"float32, int8, int16": Rule()},
+    },
     xnnpack=delegated,
     quantization=POOL,
 )
@@ -88,6 +95,11 @@ def average_delegated(node: Node) -> bool:
     dtypes=DTYPES,
     max_version=3,
     page="average_pool_2d",
+    rules={
+        "optimized": {"float32, int8, uint8, int16": Rule()},
+        "xnnpack": {"float32": SUMMED},
+        "tflm": {"float32, int8, int16": Rule()},
+    },
     xnnpack=average_delegated,
     quantization=POOL,
 )

@@ -10,9 +10,11 @@ from quantcore.errors import KernelError
 from quantcore.kernels import prelu as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
+from quantcore.numerics import FLOAT32_QUOTIENT, Rule
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier
 
 DTYPES = ("int8", "uint8", "float32")
@@ -34,6 +36,11 @@ def prelu_multipliers(node: Node) -> dict[str, np.ndarray]:
     dtypes=DTYPES,
     max_version=1,
     page="prelu",
+    rules={
+        "reference": {"int8, uint8": FLOAT32_QUOTIENT},
+        "optimized": {"float32": Rule(), "int8, uint8": FLOAT32_QUOTIENT},
+        "tflm": {"float32, int8": Rule()},
+    },
     multipliers=prelu_multipliers,
     quantization=replace(OWN_SCALE_INT8, weights={1: None}),
 )

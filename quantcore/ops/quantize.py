@@ -9,13 +9,15 @@ import numpy as np
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.delegate import delegable
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_packed
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, type_bounds
 from quantcore.ops.version_rules import dtype_of, per_channel
-from quantcore.requantization import requantize_delegated, requantize_multiplier
+from quantcore.requantization import QUANTIZE_RULES, requantize_delegated, requantize_multiplier
 
 # output dtypes by input dtype, as in TFLite kernels/quantize.cc (Prepare and Eval)
 QUANTIZE_OUTPUTS = {
@@ -142,6 +144,7 @@ def has_channel_scales(tensor: Tensor | None) -> bool:
     dtypes=("int8", "uint8", "int16", "int32"),
     max_version=6,
     page="quantize",
+    rules=QUANTIZE_RULES,
     multipliers=quantize_multipliers,
     xnnpack=quantize_delegated,
     quantization=QuantizationRule(version=quantize_version, int16x8_version=2),
@@ -152,7 +155,7 @@ def lower_quantize(node: Node) -> KernelCall:
     y.shape = x.shape
     if x.dtype not in QUANTIZE_OUTPUTS:
         raise node.refuse(f"input dtype is {x.dtype}; supported: {', '.join(QUANTIZE_OUTPUTS)}")
-    listed = ("QUANTIZE", node.rule_dtype) in node.profile.rules  # TFLite Micro has more pairs
+    listed = node.profile.default is None  # and has a rule: TFLite Micro has more pairs
     if y.dtype not in QUANTIZE_OUTPUTS[x.dtype] and not listed:
         known = ", ".join(QUANTIZE_OUTPUTS[x.dtype])
         raise node.refuse(f"{x.dtype} to {y.dtype} is not supported; {x.dtype} goes to {known}")
@@ -184,6 +187,14 @@ def lower_quantize(node: Node) -> KernelCall:
     dtypes=("int4", "int8", "uint8", "int16", "float16"),
     max_version=9,
     page="dequantize",
+    rules={
+        "optimized": {
+            "int8_to_float32, uint8_to_float32, int4_to_float32": Rule(form="terms", block=8),
+            "int16_to_float32, float16_to_float32": Rule(),
+        },
+        "xnnpack": {"int8_to_float32, uint8_to_float32": Rule()},
+        "tflm": {"int8_to_float32, uint8_to_float32, int16_to_float32": Rule(form="per_tensor")},
+    },
     xnnpack=dequantize_delegated,
     quantization=QuantizationRule(version=dequantize_version, int16x8_version=2),
 )

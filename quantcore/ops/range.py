@@ -9,9 +9,11 @@ import numpy as np
 
 from quantcore.kernels import movement
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int32", "int64")
@@ -36,6 +38,7 @@ def length(node: Node, start: Any, limit: Any, delta: Any) -> int:
     dtypes=DTYPES,
     max_version=2,
     page="tile",
+    rules={"optimized": {"float32, int32, int64": Rule()}},
     quantization=QuantizationRule(version=by_dtype(int64=2)),
 )
 def lower_range(node: Node) -> KernelCall:
@@ -57,7 +60,14 @@ def lower_range(node: Node) -> KernelCall:
     return movement.copy_call(size_bytes=0)
 
 
-@operator("RANK", dtypes=("int32",), max_version=1, page="tile", quantization=OWN_SCALE_INT8)
+@operator(
+    "RANK",
+    dtypes=("int32",),
+    max_version=1,
+    page="tile",
+    rules={"optimized": {"int32": Rule()}},
+    quantization=OWN_SCALE_INT8,
+)
 def lower_rank(node: Node) -> KernelCall:
     """Lower RANK: known as soon as the shape of the input is."""
     check_operands(node, 1)

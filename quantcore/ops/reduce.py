@@ -10,11 +10,13 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import reduce as kernels
 from quantcore.kernels._core import KernelCall, Requant
+from quantcore.numerics import SUMMED, Rule
 from quantcore.ops.delegate import delegable
 from quantcore.ops.movement import resolve_axis
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier, type_bounds
 from quantcore.ops.version_rules import by_dtype
 
@@ -217,6 +219,15 @@ def check_scales(node: Node) -> None:
     dtypes=DTYPES,
     max_version=3,
     page="mean",
+    rules={
+        "optimized": {
+            "float32": SUMMED,
+            "int8, uint8": Rule("ruy", "float32", form="image", block=16),
+            "int16, int32, int64": Rule(),
+        },
+        "xnnpack": {"float32": SUMMED, "int8, uint8": Rule(form="scaled")},
+        "tflm": {"float32, int8, int16": Rule()},
+    },
     multipliers=mean_multipliers,
     xnnpack=delegated,
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
@@ -244,6 +255,16 @@ def lower_mean(node: Node) -> KernelCall:
     dtypes=DTYPES,
     max_version=2,
     page="sum",
+    rules={
+        "reference": {"float32": Rule(form="whole"), "int8, int16": Rule(form="bytes")},
+        "optimized": {
+            "float32": Rule(form="first"),
+            "int8, uint8, int16": Rule(form="scaled_sum"),
+            "int32, int64": Rule(),
+        },
+        "xnnpack": {"float32": SUMMED, "int8, uint8": Rule(form="scaled")},
+        "tflm": {"float32, int8, int16": Rule()},
+    },
     multipliers=mean_multipliers,
     xnnpack=delegated,
     quantization=replace(OWN_SCALE, same_scale_int16="output", version=by_dtype(int8=2), int16x8_version=2),

@@ -8,10 +8,12 @@ import numpy as np
 
 from quantcore.kernels import reduce as kernels
 from quantcore.kernels._core import KernelCall, Requant
+from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.movement import same_parameters
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import OWN_SCALE, SAME_SCALE
 from quantcore.ops.reduce import QUANTIZED, check_scales, delegated, reduction_operands, starts_with_first
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier, type_bounds
 from quantcore.ops.version_rules import by_dtype
 
@@ -25,6 +27,12 @@ MAX_PRODUCT_SHIFT = 7
     dtypes=DTYPES,
     max_version=3,
     page="reduce_max",
+    rules={
+        "reference": {"float32": Rule(form="whole")},
+        "optimized": {"float32": Rule(form="first"), "int8, uint8, int16, int32, int64": Rule()},
+        "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule()},
+        "tflm": {"float32, int8": Rule()},
+    },
     xnnpack=delegated,
     quantization=replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
 )
@@ -56,6 +64,10 @@ def product_multipliers(node: Node) -> dict[str, np.ndarray]:
     dtypes=DTYPES,
     max_version=2,
     page="reduce_prod",
+    rules={
+        "reference": {"float32": Rule(form="whole")},
+        "optimized": {"float32, int8, uint8, int16, int32, int64": Rule(form="first")},
+    },
     multipliers=product_multipliers,
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
 )
@@ -98,7 +110,17 @@ def lower_product(node: Node) -> KernelCall:
     )
 
 
-@operator("REDUCE_ANY", "REDUCE_ALL", dtypes=("bool",), max_version=1, page="reduce_any")
+@operator(
+    "REDUCE_ANY",
+    "REDUCE_ALL",
+    dtypes=("bool",),
+    max_version=1,
+    page="reduce_any",
+    rules={
+        "REDUCE_ANY": {"optimized": {"bool": Rule()}},
+        "REDUCE_ALL": {"optimized": {"bool": Rule()}, "tflm": {"bool": Rule()}},
+    },
+)
 def lower_logical(node: Node) -> KernelCall:
     """Lower REDUCE_ANY or REDUCE_ALL."""
     _, axes = reduction_operands(node, ("bool",))

@@ -9,10 +9,12 @@ import numpy as np
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, int_values, row_major_strides
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 TILE_DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
@@ -34,6 +36,7 @@ def check_sizes(node: Node, sizes: list[int], what: str) -> None:
     dtypes=TILE_DTYPES,
     max_version=3,
     page="tile",
+    rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},
     quantization=replace(SAME_SCALE, version=by_dtype(int8=3, string=2), int16x8_version=3),
 )
 def lower_tile(node: Node) -> KernelCall:
@@ -58,6 +61,10 @@ def lower_tile(node: Node) -> KernelCall:
     dtypes=BROADCAST_TO_DTYPES,
     max_version=3,
     page="tile",
+    rules={
+        "optimized": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
+        "tflm": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
+    },
     quantization=replace(SAME_SCALE, version=by_dtype(default=2, int8=3, int16=3), int16x8_version=3),
 )
 def lower_broadcast_to(node: Node) -> KernelCall:
@@ -81,7 +88,13 @@ def lower_broadcast_to(node: Node) -> KernelCall:
     )
 
 
-@operator("BROADCAST_ARGS", dtypes=BROADCAST_ARGS_DTYPES, max_version=1, page="tile")
+@operator(
+    "BROADCAST_ARGS",
+    dtypes=BROADCAST_ARGS_DTYPES,
+    max_version=1,
+    page="tile",
+    rules={"optimized": {"int32, int64": Rule()}},
+)
 def lower_broadcast_args(node: Node) -> KernelCall:
     """Lower BROADCAST_ARGS: the shape that two shapes, known before running, broadcast to."""
     check_operands(node, 2)
@@ -102,6 +115,10 @@ def lower_broadcast_args(node: Node) -> KernelCall:
     dtypes=FILL_DTYPES,
     max_version=4,
     page="tile",
+    rules={
+        "optimized": {"float32, int8, int16, int32, int64, bool": Rule()},
+        "tflm": {"float32, int8, int32": Rule()},
+    },
     quantization=replace(
         SAME_SCALE,
         version=by_dtype(1, int8=3, int16=3, bool=2, string=2, float16=4),
@@ -121,7 +138,13 @@ def lower_fill(node: Node) -> KernelCall:
     return kernels.fill_call(count=y.count, element_bytes=element_bytes(node, y), input=1, output=2)
 
 
-@operator("ZEROS_LIKE", dtypes=ZEROS_LIKE_DTYPES, max_version=1, page="tile")
+@operator(
+    "ZEROS_LIKE",
+    dtypes=ZEROS_LIKE_DTYPES,
+    max_version=1,
+    page="tile",
+    rules={"optimized": {"float32, int32, int64": Rule()}, "tflm": {"float32, int32, int64": Rule()}},
+)
 def lower_zeros_like(node: Node) -> KernelCall:
     """Lower ZEROS_LIKE: known as soon as the shape of the input is."""
     check_operands(node, 1)

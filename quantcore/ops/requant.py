@@ -13,7 +13,7 @@ import numpy as np
 
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels._core import Requant
-from quantcore.ops.registry import Node, Operand
+from quantcore.ops.node import Node, Operand
 
 __all__ = [
     "FLOAT_BOUNDS",

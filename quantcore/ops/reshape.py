@@ -9,6 +9,7 @@ import numpy as np
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import (
     element_bytes,
     int_values,
@@ -17,8 +18,9 @@ from quantcore.ops.movement import (
     same_parameters,
     single_scales,
 )
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 
@@ -56,7 +58,14 @@ def wanted_shape(node: Node) -> list[int]:
     return [] if wanted == [0] else wanted  # files of the first converters write [0] for a scalar
 
 
-@operator("RESHAPE", dtypes=("any",), max_version=1, page="reshape", quantization=SAME_SCALE)
+@operator(
+    "RESHAPE",
+    dtypes=("any",),
+    max_version=1,
+    page="reshape",
+    rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
+    quantization=SAME_SCALE,
+)
 def lower_reshape(node: Node) -> KernelCall:
     """Lower RESHAPE; the new shape must be known before running."""
     return copy(node, resolve_shape(node, node.input(0).count, wanted_shape(node)))
@@ -67,6 +76,7 @@ def lower_reshape(node: Node) -> KernelCall:
     dtypes=("any",),
     max_version=2,
     page="reshape",
+    rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
     quantization=replace(SAME_SCALE, version=by_dtype(string=2)),
 )
 def lower_squeeze(node: Node) -> KernelCall:
@@ -81,7 +91,14 @@ def lower_squeeze(node: Node) -> KernelCall:
     return copy(node, tuple(size for d, size in enumerate(shape) if d not in axes))
 
 
-@operator("EXPAND_DIMS", dtypes=("any",), max_version=1, page="reshape", quantization=SAME_SCALE)
+@operator(
+    "EXPAND_DIMS",
+    dtypes=("any",),
+    max_version=1,
+    page="reshape",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
+    quantization=SAME_SCALE,
+)
 def lower_expand_dims(node: Node) -> KernelCall:
     """Lower EXPAND_DIMS: a dimension of size 1 at the axis that the second input gives."""
     x, y = node.input(0), node.output

@@ -9,11 +9,13 @@ from typing import Any
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import resize as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.delegate import delegable
 from quantcore.ops.movement import element_bytes, int_values
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
 
 BILINEAR_DTYPES = ("int8", "uint8", "int16", "float32")
@@ -80,6 +82,11 @@ def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     dtypes=BILINEAR_DTYPES,
     max_version=4,
     page="resize_bilinear",
+    rules={
+        "optimized": {"float32, uint8": Rule(form="weights"), "int8, int16": Rule()},
+        "xnnpack": {"float32": Rule(form="lerp"), "int8, uint8": Rule(form="fixed11")},
+        "tflm": {"float32, int8": Rule()},
+    },
     xnnpack=delegated,
     quantization=replace(SAME_SCALE, version=resize_version, int16x8_version=2),
 )
@@ -100,6 +107,7 @@ def lower_resize_bilinear(node: Node) -> KernelCall:
     dtypes=BILINEAR_DTYPES,
     max_version=4,
     page="resize_nearest_neighbor",
+    rules={"optimized": {"float32, int8, uint8, int16": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=replace(SAME_SCALE, version=resize_version, int16x8_version=2),
 )
 def lower_resize_nearest_neighbor(node: Node) -> KernelCall:

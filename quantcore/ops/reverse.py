@@ -10,10 +10,12 @@ import numpy as np
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, empty_call, int_values, resolve_axis, row_major_strides
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
@@ -25,6 +27,10 @@ SEQUENCE_DTYPES = ("float32", "uint8", "int16", "int32", "int64")
     dtypes=DTYPES,
     max_version=3,
     page="reverse_v2",
+    rules={
+        "optimized": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
+        "tflm": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
+    },
     quantization=replace(
         OWN_SCALE,
         same_scale_int16="output",
@@ -56,6 +62,7 @@ def lower_reverse(node: Node) -> KernelCall:
     dtypes=SEQUENCE_DTYPES,
     max_version=1,
     page="reverse_v2",
+    rules={"optimized": {"float32, uint8, int16, int32, int64": Rule()}},
     quantization=OWN_SCALE_INT8,
 )
 def lower_reverse_sequence(node: Node) -> KernelCall:

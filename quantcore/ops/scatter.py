@@ -11,10 +11,12 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import scatter as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.movement import MAX_RANK
+from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, int_values
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE, QuantizationRule
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
 
 SCATTER_DTYPES = ("float32", "int8", "uint8", "int32", "int64")
@@ -34,7 +36,14 @@ def update_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     return versions.get(dtype_of(inputs, 0), 2 if dtype_of(inputs, 2) == "int64" else 1)
 
 
-@operator("SCATTER_ND", dtypes=SCATTER_DTYPES, max_version=1, page="scatter_nd", quantization=SAME_SCALE)
+@operator(
+    "SCATTER_ND",
+    dtypes=SCATTER_DTYPES,
+    max_version=1,
+    page="scatter_nd",
+    rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}},
+    quantization=SAME_SCALE,
+)
 def lower_scatter_nd(node: Node) -> KernelCall:
     """Lower SCATTER_ND; the shape must be known before running, the indices may be data."""
     check_operands(node, 3)
@@ -66,6 +75,10 @@ def lower_scatter_nd(node: Node) -> KernelCall:
     dtypes=UPDATE_DTYPES,
     max_version=1,
     page="scatter_nd",
+    rules={
+        "optimized": {"float32, int8, int16, int32, int64, bool": Rule()},
+        "tflm": {"float32, int8, int16, int32": Rule()},
+    },
     quantization=QuantizationRule(version=update_version),
 )
 def lower_dynamic_update_slice(node: Node) -> KernelCall:

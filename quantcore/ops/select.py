@@ -13,10 +13,12 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import select as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
+from quantcore.numerics import Rule
 from quantcore.ops.elementwise import MAX_MICRO_RANK
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import JOINED, SAME_SCALE_INT8
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import rank_of
 
 MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
@@ -52,6 +54,10 @@ def select_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     dtypes=SELECTED,
     max_version=4,
     page="select",
+    rules={
+        "SELECT": {"optimized": {"any": Rule()}},
+        "SELECT_V2": {"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
+    },
     quantization={"SELECT": replace(JOINED, version=select_version), "SELECT_V2": SAME_SCALE_INT8},
 )
 def lower_select(node: Node) -> KernelCall:

@@ -6,11 +6,20 @@ import numpy as np
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 
 
-@operator("SHAPE", dtypes=("any",), max_version=1, page="shape", quantization=OWN_SCALE)
+@operator(
+    "SHAPE",
+    dtypes=("any",),
+    max_version=1,
+    page="shape",
+    rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
+    quantization=OWN_SCALE,
+)
 def lower_shape(node: Node) -> KernelCall:
     """Lower SHAPE: the value is known as soon as the shape of the input is; nothing runs."""
     x, y = node.input(0), node.output

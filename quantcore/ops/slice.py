@@ -8,6 +8,7 @@ from dataclasses import replace
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import (
     element_bytes,
     int_values,
@@ -16,8 +17,9 @@ from quantcore.ops.movement import (
     same_dtype,
     same_parameters_if_delegated,
 )
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of, rank_of
 
 
@@ -48,6 +50,7 @@ def transpose_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     dtypes=("any",),
     max_version=8,
     page="slice",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
     quantization=replace(SAME_SCALE, version=slice_version, int16x8_version=2),
 )
 def lower_slice(node: Node) -> KernelCall:
@@ -77,6 +80,7 @@ def lower_slice(node: Node) -> KernelCall:
     dtypes=("any",),
     max_version=8,
     page="transpose",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=replace(SAME_SCALE, version=transpose_version, int16x8_version=2),
 )
 def lower_transpose(node: Node) -> KernelCall:

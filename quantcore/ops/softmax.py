@@ -11,9 +11,11 @@ from quantcore.affine import quantize_multiplier
 from quantcore.kernels import _softmax as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import softmax_tables
+from quantcore.numerics import APPROXIMATE, Rule
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier
 from quantcore.ops.version_rules import by_dtype
 
@@ -93,6 +95,11 @@ def check_depth(node: Node, depth: int, limit: int) -> None:
     dtypes=("int8", "uint8", "int16", "float32"),
     max_version=3,
     page="softmax",
+    rules={
+        "optimized": {"float32": APPROXIMATE, "int8, uint8, int16": Rule(form="table")},
+        "xnnpack": {"float32": APPROXIMATE},
+        "tflm": {"float32, int8": Rule(), "int16": Rule(form="float32_tables")},
+    },
     multipliers=softmax_multipliers,
     xnnpack=delegated,
     quantization=replace(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.movement import (
     element_bytes,
     int_values,
@@ -15,8 +16,9 @@ from quantcore.ops.movement import (
     same_dtype,
     same_parameters,
 )
+from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import SAME_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 
@@ -49,6 +51,7 @@ def check_parts(node: Node, option: str) -> int:
     dtypes=("any",),
     max_version=5,
     page="split",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=replace(SAME_SCALE, version=by_dtype(1, int8=2, int32=3, int16=4), int16x8_version=2),
 )
 def lower_split(node: Node) -> KernelCall:
@@ -68,6 +71,7 @@ def lower_split(node: Node) -> KernelCall:
     dtypes=("any",),
     max_version=3,
     page="split",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=replace(SAME_SCALE, version=by_dtype(int8=2), int16x8_version=2),
 )
 def lower_split_v(node: Node) -> KernelCall:
@@ -87,6 +91,7 @@ def lower_split_v(node: Node) -> KernelCall:
     dtypes=("any",),
     max_version=6,
     page="split",
+    rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=replace(SAME_SCALE, version=by_dtype(int8=2, uint8=2, bool=3, int16=4)),
 )
 def lower_unpack(node: Node) -> KernelCall:

@@ -10,10 +10,12 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
 from quantcore.ops.elementwise import broadcast_operands, delegated_float
+from quantcore.ops.node import Node
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import type_bounds
 from quantcore.ops.version_rules import by_dtype
 
@@ -40,6 +42,11 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
     dtypes=DTYPES,
     max_version=2,
     page="squared_difference",
+    rules={
+        "optimized": {"float32, int8, int32": Rule()},
+        "xnnpack": {"float32": Rule(form="flushed")},
+        "tflm": {"float32, int8, int32": Rule()},
+    },
     multipliers=squared_difference_multipliers,
     xnnpack=delegated_float,
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2), int16x8_version=2),

@@ -8,10 +8,12 @@ import numpy as np
 
 from quantcore.kernels import _svdf as kernels
 from quantcore.kernels._core import KernelCall, Requant
+from quantcore.numerics import FLOAT32_QUOTIENT, Rule
 from quantcore.ops.convolution import may_contain_minimum
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands, check_variable, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, type_bounds
 from quantcore.ops.versions_with_weights import svdf_version
 
@@ -139,6 +141,11 @@ def check_bias(node: Node, dtype: str) -> None:
     dtypes=("int8", "float32", "hybrid"),
     max_version=4,
     page="svdf",
+    rules={
+        "reference": {"int8": FLOAT32_QUOTIENT},
+        "optimized": {"float32, hybrid": Rule(), "int8": FLOAT32_QUOTIENT},
+        "tflm": {"float32, hybrid": Rule(form="tflm"), "int8": Rule(product="float32", form="tflm")},
+    },
     macs=svdf_macs,
     multipliers=svdf_multipliers,
     quantization=replace(

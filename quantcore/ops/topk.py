@@ -9,9 +9,11 @@ import numpy as np
 
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.numerics import Rule
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE_INT8
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
@@ -22,6 +24,7 @@ DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
     dtypes=DTYPES,
     max_version=3,
     page="topk_v2",
+    rules={"optimized": {"float32, int8, uint8, int16, int32, int64": Rule()}},
     quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2, int16=3)),
 )
 def lower_topk(node: Node) -> KernelCall:

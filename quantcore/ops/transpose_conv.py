@@ -11,12 +11,14 @@ from quantcore.kernels import _transpose_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import conv_geometry
+from quantcore.numerics import FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
 from quantcore.ops.convolution import check_bias_scale, check_filter_scales, check_symmetric_filter
 from quantcore.ops.delegate import constant, delegable
 from quantcore.ops.movement import int_values
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import Node, Operand, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds, product_multiplier
 from quantcore.ops.versions_with_weights import transpose_conv_version
 
@@ -185,6 +187,21 @@ def check_implied_input(node: Node, shape: ConvShape) -> None:
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=5,
     page="transpose_conv",
+    rules={
+        "reference": {"uint8": FLOAT_PRODUCT},
+        "optimized": {
+            "float32": SUMMED,
+            "hybrid": Rule(),
+            "int8, int16": Rule("ruy", form="col2im", block=8),
+            "uint8": Rule("ruy", "float_product", form="col2im", block=16),
+        },
+        "xnnpack": {
+            "float32": SUMMED,
+            "hybrid": Rule(form="fma"),
+            "int8, uint8": Rule("float32", "float32", form="col2im", bounds="xnnpack"),
+        },
+        "tflm": {"float32, int8": Rule(), "int16": INT16_MULTIPLIER},
+    },
     macs=transpose_conv_macs,
     multipliers=transpose_conv_multipliers,
     xnnpack=delegated,

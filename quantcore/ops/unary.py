@@ -9,10 +9,12 @@ import numpy as np
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import on_arrays
+from quantcore.numerics import APPROXIMATE, FLOAT32_QUOTIENT, Rule
 from quantcore.ops.function_table import lower_table
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8, QuantizationRule
-from quantcore.ops.registry import Node, operator
+from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, quotient
 from quantcore.ops.version_rules import by_dtype
 
@@ -41,20 +43,51 @@ def float32_output(node: Node) -> bool:
     return node.output.dtype == "float32"
 
 
-@operator("SQUARE", "FLOOR", "CEIL", dtypes=("float32",), max_version=1, page="square")
+@operator(
+    "SQUARE",
+    "FLOOR",
+    "CEIL",
+    dtypes=("float32",),
+    max_version=1,
+    page="square",
+    rules={"optimized": {"float32": Rule()}, "tflm": {"float32": Rule()}},
+)
 def lower_float_only(node: Node) -> KernelCall:
     """Lower functions that are exact, or correctly rounded, on float32 alone."""
     return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
 
 
-@operator("ROUND", dtypes=("float32",), max_version=1, page="square", xnnpack=float32_output)
+@operator(
+    "ROUND",
+    dtypes=("float32",),
+    max_version=1,
+    page="square",
+    rules={
+        "optimized": {"float32": Rule()},
+        "xnnpack": {"float32": Rule(form="rint")},
+        "tflm": {"float32": Rule()},
+    },
+    xnnpack=float32_output,
+)
 def lower_round(node: Node) -> KernelCall:
     """Lower ROUND; form ``rint`` keeps the sign of what is rounded to zero."""
     function = "RINT" if node.rule.form == "rint" else "ROUND"
     return kernels.unary_call(function, unary_operands(node, ("float32",)), count=node.input(0).count)
 
 
-@operator("SIN", "COS", dtypes=("float32",), max_version=1, page="exp", xnnpack=float32_output)
+@operator(
+    "SIN",
+    "COS",
+    dtypes=("float32",),
+    max_version=1,
+    page="exp",
+    rules={
+        "optimized": {"float32": Rule()},
+        "xnnpack": {"float32": APPROXIMATE},
+        "tflm": {"float32": Rule()},
+    },
+    xnnpack=float32_output,
+)
 def lower_sin_cos(node: Node) -> KernelCall:
     """Lower SIN and COS."""
     return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
@@ -65,6 +98,7 @@ def lower_sin_cos(node: Node) -> KernelCall:
     dtypes=("float32", "int32"),
     max_version=2,
     page="abs",
+    rules={"optimized": {"float32, int32": Rule()}},
     quantization=QuantizationRule(version=by_dtype(int32=2)),
 )
 def lower_sign(node: Node) -> KernelCall:
@@ -72,7 +106,13 @@ def lower_sign(node: Node) -> KernelCall:
     return kernels.unary_call("SIGN", unary_operands(node, ("float32", "int32")), count=node.input(0).count)
 
 
-@operator("NEG", dtypes=("float32", "int8", "int16", "int32", "int64"), max_version=1, page="abs")
+@operator(
+    "NEG",
+    dtypes=("float32", "int8", "int16", "int32", "int64"),
+    max_version=1,
+    page="abs",
+    rules={"optimized": {"float32, int8, int16, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
+)
 def lower_neg(node: Node) -> KernelCall:
     """Lower NEG: stored values, whatever the scales."""
     dtype = unary_operands(node, ("float32", "int8", "int16", "int32", "int64"))
@@ -91,6 +131,11 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
     dtypes=("float32", "int8", "int16", "int32"),
     max_version=5,
     page="abs",
+    rules={
+        "reference": {"int8, int16": FLOAT32_QUOTIENT},
+        "optimized": {"float32, int32": Rule(), "int8, int16": FLOAT32_QUOTIENT},
+        "tflm": {"float32, int8, int16": Rule()},
+    },
     multipliers=abs_multipliers,
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2, uint8=2, int16=3, int32=5), int16x8_version=2),
 )
@@ -114,6 +159,11 @@ def lower_abs(node: Node) -> KernelCall:
     dtypes=("float32", *QUANTIZED),
     max_version=2,
     page="sqrt",
+    rules={
+        "optimized": {"float32, int8, int16": Rule()},
+        "xnnpack": {"float32": APPROXIMATE},
+        "tflm": {"float32": Rule()},
+    },
     xnnpack=float32_output,
     quantization=replace(OWN_SCALE_INT8, version=by_dtype(int8=2, int16=2)),
 )
@@ -152,6 +202,12 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
     dtypes=("float32", *QUANTIZED),
     max_version=3,
     page="rsqrt",
+    rules={
+        "reference": {"int8, int16": FLOAT32_QUOTIENT},
+        "optimized": {"float32": Rule(), "int8, int16": FLOAT32_QUOTIENT},
+        "xnnpack": {"float32": APPROXIMATE},
+        "tflm": {"float32, int8": Rule(), "int16": Rule(form="newton")},
+    },
     multipliers=rsqrt_multipliers,
     xnnpack=float32_output,
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
@@ -178,6 +234,11 @@ def lower_rsqrt(node: Node) -> KernelCall:
     dtypes=("float32", *QUANTIZED),
     max_version=2,
     page="exp",
+    rules={
+        "optimized": {"float32, int8, int16": Rule()},
+        "xnnpack": {"float32": APPROXIMATE},
+        "tflm": {"float32": Rule()},
+    },
     xnnpack=float32_output,
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
 )
@@ -195,6 +256,7 @@ def lower_exp(node: Node) -> KernelCall:
     dtypes=("float32", *QUANTIZED),
     max_version=2,
     page="exp",
+    rules={"optimized": {"float32, int8, int16": Rule()}, "tflm": {"float32": Rule()}},
     quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
 )
 def lower_log(node: Node) -> KernelCall:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from quantcore.errors import KernelError
 from quantcore.kernels.padding import conv_geometry
-from quantcore.ops.registry import Node
+from quantcore.ops.node import Node
 
 __all__ = ["Window", "window_geometry"]
 

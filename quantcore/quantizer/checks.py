@@ -5,8 +5,8 @@ from __future__ import annotations
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.registry import load_operators
 from quantcore.quantizer.settings import Settings
-from quantcore.runtime.lowering import load_operators
 
 __all__ = ["STATIC", "check_dataset", "check_float_model", "check_operators"]
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import replace
 
 from quantcore.graph import Operator, Subgraph
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 
 __all__ = ["push_down"]
 

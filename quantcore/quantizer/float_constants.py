@@ -7,7 +7,7 @@ import numpy as np
 from quantcore.errors import QuantizationError
 from quantcore.graph import Operator, Quantization, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 
 __all__ = ["FloatConstants", "Use"]
 

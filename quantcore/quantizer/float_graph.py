@@ -8,7 +8,7 @@ import numpy as np
 
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 
 __all__ = ["FloatGraph", "Use"]
 

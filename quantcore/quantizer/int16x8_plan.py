@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from quantcore.errors import QuantizationError
 from quantcore.graph import Operator
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.registry import load_operators
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.draft import Draft
 from quantcore.quantizer.settings import Settings
-from quantcore.runtime.lowering import load_operators
 
 __all__ = ["Step", "plan"]
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.registry import load_operators
 from quantcore.quantizer.draft import Draft
 from quantcore.quantizer.int16x8_plan import why_float
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.stored_weights import fold_dequantize
 from quantcore.quantizer.working_copy import working_copy
-from quantcore.runtime.lowering import load_operators
 
 __all__ = ["refuse_float", "refuse_int16", "without_form", "without_int16_form"]
 

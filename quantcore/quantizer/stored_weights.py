@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quantcore.graph import Operator, Subgraph
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 
 __all__ = ["fold_dequantize"]
 

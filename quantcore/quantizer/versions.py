@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from quantcore.graph import Model, Operator, Subgraph
+from quantcore.ops.registry import load_operators
 from quantcore.ops.runtime_versions import runtime_version
-from quantcore.runtime.lowering import load_operators
 
 __all__ = ["minimum_runtime", "set_versions"]
 

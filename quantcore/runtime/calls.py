@@ -15,7 +15,7 @@ import numpy as np
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.kernels.movement import copy_call
-from quantcore.ops.registry import Node, Operand
+from quantcore.ops.node import Node, Operand
 from quantcore.runtime.lowered import Lowered, Step
 
 __all__ = ["MAX_OPERATORS", "Calls"]

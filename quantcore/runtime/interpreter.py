@@ -13,7 +13,7 @@ from quantcore.errors import KernelError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model, Signature, Tensor
 from quantcore.numerics import Profile, get_profile
-from quantcore.ops.registry import UnknownValueError
+from quantcore.ops.node import UnknownValueError
 from quantcore.runtime._plan import Instance
 from quantcore.runtime.executable import Executable
 from quantcore.shape_arguments import fitting_value, governing_inputs

@@ -7,33 +7,20 @@ dequantization of float16 weights cost nothing at run time.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 
-import quantcore.ops
 from quantcore.errors import ModelFormatError, UnsupportedOperatorError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile
-from quantcore.ops.registry import OPERATORS, Definition, Node, Operand
+from quantcore.ops.registry import build_node, find_definition
 from quantcore.runtime.calls import Calls
 from quantcore.runtime.lowered import RUNNABLE_DTYPES, Lowered, Step, check_shape
 
-__all__ = ["build_node", "find_definition", "load_operators", "lower", "numpy_dtype", "operator_lowering"]
-
-@cache
-def load_operators() -> dict[str, Definition]:
-    """Import every module of ``quantcore.ops`` and return the registry.
-
-    Looking into the folder takes longer than most operators: once is enough.
-    """
-    for module in pkgutil.iter_modules(quantcore.ops.__path__):
-        importlib.import_module(f"quantcore.ops.{module.name}")
-    return OPERATORS
+__all__ = ["lower", "numpy_dtype", "operator_lowering"]
 
 
 def numpy_dtype(tensor: Tensor, index: int) -> np.dtype:
@@ -50,47 +37,6 @@ def numpy_dtype(tensor: Tensor, index: int) -> np.dtype:
             "which quantcore cannot hold at run time"
         )
     return np.dtype(tensor.dtype)
-
-
-def find_definition(op: Operator, index: int) -> Definition:
-    """Return the registry's definition of an operator.
-
-    Raises
-    ------
-    UnsupportedOperatorError
-        If the operator, or its version, is not implemented.
-    """
-    definition = load_operators().get(op.name)
-    if definition is None:
-        name = f"custom operator {op.custom_code!r}" if op.op == "CUSTOM" else f"operator {op.op}"
-        raise UnsupportedOperatorError(f"{name} is not implemented; see docs/operators.md", op.op, index)
-    if op.version > definition.max_version:
-        raise UnsupportedOperatorError(
-            f"version {op.version} is not implemented; implemented up to {definition.max_version}",
-            op.op,
-            index,
-        )
-    return definition
-
-
-def build_node(
-    subgraph: Subgraph,
-    index: int,
-    profile: Profile,
-    shapes: Mapping[int, tuple[int, ...]],
-    values: Mapping[int, np.ndarray],
-) -> Node:
-    """Return operator `index` with its operands; shapes default to those in the file."""
-    op = subgraph.operators[index]
-
-    def operand(t: int) -> Operand:
-        tensor = subgraph.tensors[t]
-        return Operand(tensor, t, shapes.get(t, tensor.shape), values.get(t))
-
-    inputs = [None if t < 0 else operand(t) for t in op.inputs]
-    outputs = [operand(t) for t in op.outputs if t >= 0]
-    intermediates = [subgraph.tensors[t] for t in op.intermediates if t >= 0]
-    return Node(op, index, inputs, outputs, profile, intermediates)
 
 
 def lower(
@@ -152,9 +98,7 @@ def operator_lowering(
     return lower_next
 
 
-def lower_operator(
-    subgraph: Subgraph, index: int, profile: Profile, lowered: Lowered, calls: Calls
-) -> None:
+def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lowered, calls: Calls) -> None:
     """Lower one operator and record its step, or its value where that is already known."""
     op = subgraph.operators[index]
     definition = find_definition(op, index)

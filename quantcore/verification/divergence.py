@@ -13,7 +13,7 @@ from quantcore.differences import difference
 from quantcore.errors import QuantcoreError
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES, Rule
-from quantcore.ops.registry import OPERATORS, Node
+from quantcore.ops.node import Node
 from quantcore.ops.requant import quantized_bounds
 from quantcore.runtime import Interpreter, run_operator
 from quantcore.runtime.state import initial_state
@@ -275,7 +275,7 @@ def _predict(a: Node, b: Node, rule_a: Rule | None, rule_b: Rule | None, y: np.n
     op = a.op.op
     if op not in SUMS or y.dtype.kind not in "iu" or rule_a is None or rule_b is None:
         return None
-    multipliers = OPERATORS[op].multipliers
+    multipliers = a.definition.multipliers if a.definition is not None else None
     if rule_a.form != rule_b.form or multipliers is None:
         return None
     if rule_a == rule_b:

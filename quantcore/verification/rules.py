@@ -9,8 +9,8 @@ import numpy as np
 from quantcore.errors import QuantcoreError
 from quantcore.graph import Model
 from quantcore.numerics import Rule, get_profile
-from quantcore.ops.registry import OPERATORS, Node
-from quantcore.runtime.lowering import build_node, load_operators
+from quantcore.ops.node import Node
+from quantcore.ops.registry import build_node, load_operators
 
 __all__ = ["INEXACT_FORMS", "ROUNDINGS", "find_page", "find_rule", "inexact", "make_node"]
 
@@ -30,7 +30,6 @@ def make_node(
     model: Model, subgraph_index: int, i: int, values: Mapping[int, np.ndarray], numerics: str
 ) -> Node:
     """Return operator `i` as its module sees it when its inputs are `values` (constants left out)."""
-    load_operators()
     subgraph = model.subgraphs[subgraph_index]
     op = subgraph.operators[i]
     used = {t: subgraph.tensors[t].data for t in (*op.inputs, *op.outputs) if t >= 0}
@@ -43,7 +42,7 @@ def make_node(
 def find_rule(node: Node) -> Rule | None:
     """Return the profile's rule for an operator; None where it has none, or the operator is unknown."""
     try:
-        return node.rule if node.outputs and node.op.name in OPERATORS else None
+        return node.rule if node.outputs and node.definition is not None else None
     except QuantcoreError:
         return None
 

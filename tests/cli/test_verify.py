@@ -16,7 +16,7 @@ from quantcore.oracle import Oracle
 from quantcore.verification.divergence import Divergence, describe_rules
 from quantcore.verification.rules import ROUNDINGS
 from tests.cli.conftest import CLASSES, Cli
-from tests.ops.harness import get_oracle
+from tests.ops.harness import get_oracle, set_rule
 
 pytestmark = pytest.mark.oracle
 
@@ -109,7 +109,7 @@ def test_all_profiles_as_json(cli: Cli, classifier: Path, shared: None) -> None:
 def test_a_profile_without_a_rule_is_named(
     cli: Cli, classifier: Path, shared: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(PROFILES["tflm"].rules, ("FULLY_CONNECTED", "int8"), raising=False)
+    set_rule(monkeypatch, "tflm", "FULLY_CONNECTED", "int8", None)
     result = cli("verify", classifier, "--numerics", "all", "--samples", "1")
     assert result.code == 2
     assert "tflm: not compared: 1 FULLY_CONNECTED:" in result.out
@@ -142,7 +142,7 @@ def test_a_recording_that_matches_is_an_answer_whatever_other_profiles_cannot_ru
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(PROFILES["tflm"].rules, ("FULLY_CONNECTED", "int8"), raising=False)
+    set_rule(monkeypatch, "tflm", "FULLY_CONNECTED", "int8", None)
     x = np.zeros((1, 2, 2), np.int8)
     np.savez(tmp_path / "device.npz", out0=qc.Interpreter(classifier).run(x), in0=x)
     result = cli("verify", classifier, "--recorded", tmp_path / "device.npz")

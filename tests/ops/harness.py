@@ -57,7 +57,8 @@ from quantcore.errors import OracleRefused, OracleUnavailable
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.flatbuffer.schema import options_table, options_union
 from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
-from quantcore.numerics import get_profile
+from quantcore.numerics import Rule, get_profile
+from quantcore.ops.registry import load_operators
 from quantcore.oracle import Oracle, find_package
 from quantcore.runtime import Interpreter
 
@@ -219,6 +220,18 @@ def get_oracle(numerics: str = "reference") -> Oracle:
         else:
             _oracles[numerics] = Oracle(profile.resolver, package=profile.package)
     return _oracles[numerics]
+
+
+def has_rule(numerics: str, op: str, dtype: str) -> bool:
+    """Whether a profile (a delegate's: its fallback) has a rule for outputs of `dtype`."""
+    return get_profile(numerics).rule(load_operators()[op].rules, dtype) is not None
+
+
+def set_rule(monkeypatch: pytest.MonkeyPatch, numerics: str, op: str, dtype: str, rule: Rule | None) -> None:
+    """Give an operator another rule; None takes away what it has."""
+    rules = load_operators()[op].rules
+    rows = {**rules.get(numerics, {}), dtype: rule}
+    monkeypatch.setitem(rules, numerics, {key: row for key, row in rows.items() if row is not None})
 
 
 def run_ours(model: Model, inputs: Sequence[np.ndarray], numerics: str = "reference") -> list[np.ndarray]:

@@ -10,7 +10,6 @@ import pytest
 
 from quantcore.errors import KernelError, UnsupportedOperatorError
 from quantcore.graph import Model, Tensor
-from quantcore.numerics import get_profile
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
     Op,
@@ -18,6 +17,7 @@ from tests.ops.harness import (
     check,
     const,
     graph_model,
+    has_rule,
     op_model,
     random_values,
     refusal,
@@ -71,12 +71,12 @@ def cases(value: Tensor) -> Iterator[tuple[str, list[Tensor | None], int, Mappin
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("numerics", PROFILES)
 def test_copies(numerics: str, dtype: str) -> None:
-    rng, profile = np.random.default_rng(0), get_profile(numerics)
+    rng = np.random.default_rng(0)
     parameters = QUANTIZED.get(dtype, (None, 0))
     tensors = {"x": tensor(SHAPE, dtype, *parameters)}
     ops: list[Op] = []
     for op, inputs, count, options in cases(const(random_values(rng, (), dtype), *parameters)):
-        if profile.rule(op, dtype) is None or (op, dtype) in NOT_IN_LITE:
+        if not has_rule(numerics, op, dtype) or (op, dtype) in NOT_IN_LITE:
             continue
         number = len(ops)
         names = ["x" if t is None else f"{number}.{k}" for k, t in enumerate(inputs)]
@@ -158,7 +158,7 @@ def test_scatter_nd(numerics: str) -> None:
 def test_dynamic_update_slice(numerics: str) -> None:
     rng, page = np.random.default_rng(3), run_page("scatter_nd")["dynamic_update_slice"]
     for dtype in ("float32", "int8", "int16", "int32", "int64", "bool"):
-        if get_profile(numerics).rule("DYNAMIC_UPDATE_SLICE", dtype) is None:
+        if not has_rule(numerics, "DYNAMIC_UPDATE_SLICE", dtype):
             continue
         for shape, part in (
             ((4, 5, 3), (2, 3, 3)),

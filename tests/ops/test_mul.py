@@ -10,7 +10,7 @@ import pytest
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.numerics import get_profile
 from quantcore.ops.mul import mul_multipliers
-from quantcore.runtime.lowering import build_node
+from quantcore.ops.registry import build_node
 from tests.ops.harness import assert_same_bits, check, covers, random_values, run_ours, run_page
 from tests.ops.test_add import ACTIVATIONS, BYTES, PROFILES, all_pairs, binary
 

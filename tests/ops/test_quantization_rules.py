@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 
 RULES: dict[str, QuantizationRule] = {name: d.quantization for name, d in load_operators().items()}
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from quantcore.errors import KernelError, UnsupportedOperatorError
 from quantcore.graph import Tensor
-from quantcore.numerics import get_profile
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
     Op,
@@ -20,6 +19,7 @@ from tests.ops.harness import (
     check,
     const,
     graph_model,
+    has_rule,
     op_model,
     random_values,
     refusal,
@@ -92,8 +92,7 @@ def version(op: str) -> int:
 @pytest.mark.parametrize("numerics", PROFILES)
 def test_every_operator(numerics: str, dtype: str) -> None:
     parameters = QUANTIZED.get(dtype, (None, 0))
-    profile = get_profile(numerics)
-    chosen = [c for c in cases() if dtype in c.dtypes and profile.rule(c.op, dtype) is not None]
+    chosen = [c for c in cases() if dtype in c.dtypes and has_rule(numerics, c.op, dtype)]
     tensors = {"x": tensor(SHAPE, dtype, *parameters)}
     ops = []
     for number, case in enumerate(chosen):
@@ -192,14 +191,13 @@ def test_one_hot(numerics: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("numerics", PROFILES)
 def test_values_that_follow_from_shapes(numerics: str) -> None:
-    profile = get_profile(numerics)
     page = run_page("tile")
     expected: dict[str, np.ndarray] = {}
     tensors = {"x": tensor((2, 3), "float32")}
     ops = []
 
     def add(op: str, dtype: str, inputs: list[Tensor | str], value: np.ndarray) -> None:
-        if profile.rule(op, dtype) is None:
+        if not has_rule(numerics, op, dtype):
             return
         number = len(ops)
         names = [t if isinstance(t, str) else f"{number}.{k}" for k, t in enumerate(inputs)]

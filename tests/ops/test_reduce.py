@@ -9,7 +9,7 @@ import pytest
 
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 from tests.ops.harness import (
     assert_same_bits,
     check,

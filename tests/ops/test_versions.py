@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quantcore.graph import Operator, Quantization, Tensor
-from quantcore.runtime.lowering import load_operators
+from quantcore.ops.registry import load_operators
 
 # dtype of data operands: int8 in one form; the version by that
 BY_DTYPE = """

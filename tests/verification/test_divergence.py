@@ -13,13 +13,22 @@ import quantcore as qc
 from quantcore.errors import KernelError, OracleUnavailable
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES, Rule
-from quantcore.ops.registry import OPERATORS
+from quantcore.ops.registry import load_operators
 from quantcore.oracle import Oracle, process
-from quantcore.runtime.lowering import load_operators
 from quantcore.samples import random_samples
 from quantcore.verification.divergence import Divergence, describe_rules
 from quantcore.verify import ProfilesResult, verify
-from tests.ops.harness import Op, bias_scale, const, get_oracle, graph_model, op_model, random_values, tensor
+from tests.ops.harness import (
+    Op,
+    bias_scale,
+    const,
+    get_oracle,
+    graph_model,
+    op_model,
+    random_values,
+    set_rule,
+    tensor,
+)
 
 pytestmark = pytest.mark.oracle
 
@@ -39,10 +48,11 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> None:
         "tflm": Rule(),
     }
     for name, rule in convolution.items():
-        monkeypatch.setitem(PROFILES[name].rules, ("CONV_2D", "int8"), rule)
+        set_rule(monkeypatch, name, "CONV_2D", "int8", rule)
         for op in ("RELU", "COS"):
-            monkeypatch.delitem(PROFILES[name].rules, (op, "int8"), raising=False)
-    monkeypatch.setitem(OPERATORS, "CONV_2D", replace(load_operators()["CONV_2D"], xnnpack=lambda node: True))
+            set_rule(monkeypatch, name, op, "int8", None)
+    operators = load_operators()
+    monkeypatch.setitem(operators, "CONV_2D", replace(operators["CONV_2D"], xnnpack=lambda node: True))
 
 
 def convolutions(*, relu: bool = False) -> Model:

@@ -9,13 +9,13 @@ import pytest
 
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
-from quantcore.numerics import APPROXIMATE, PROFILES, SUMMED, Rule
+from quantcore.numerics import APPROXIMATE, SUMMED, Rule
 from quantcore.oracle.rewrite import single_operator
 from quantcore.samples import random_samples
 from quantcore.verification.floats import APPROXIMATE_ULPS, allowances
 from quantcore.verification.result import Comparison
 from quantcore.verify import verify
-from tests.ops.harness import Op, assert_same_bits, const, get_oracle, graph_model, op_model, tensor
+from tests.ops.harness import Op, assert_same_bits, const, get_oracle, graph_model, op_model, set_rule, tensor
 
 
 def dense(weights: np.ndarray, activation: str = "NONE", batch: int = 2) -> Model:
@@ -35,9 +35,9 @@ def dense(weights: np.ndarray, activation: str = "NONE", batch: int = 2) -> Mode
 def summed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows for what these tests need, so that they do not depend on the tables."""
     for name in ("optimized", "xnnpack"):
-        monkeypatch.setitem(PROFILES[name].rules, ("FULLY_CONNECTED", "float32"), SUMMED)
-        monkeypatch.setitem(PROFILES[name].rules, ("CAST", "int32"), Rule())
-        monkeypatch.setitem(PROFILES[name].rules, ("EXP", "float32"), APPROXIMATE)
+        set_rule(monkeypatch, name, "FULLY_CONNECTED", "float32", SUMMED)
+        set_rule(monkeypatch, name, "CAST", "int32", Rule())
+        set_rule(monkeypatch, name, "EXP", "float32", APPROXIMATE)
 
 
 # The bound
