@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.0' 'numpy>=2.0'
 OUT ?= demo-output
+CORES = $(shell nproc)
 
 VECTOR_FOLDER_x86_64 := csrc/x86
 VECTOR_FOLDER := $(VECTOR_FOLDER_$(shell uname -m))
@@ -19,7 +20,10 @@ C_LINT_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Werror -fsyntax-only -I
 
 help:
 	@echo 'make demo       train two networks, convert them in six ways, prove our kernels equal to TensorFlow Lite'
-	@echo 'make test       run the tests (pytest arguments: make test PYTEST_ARGS="tests/cli -k inspect")'
+	@echo 'make test       run the tests, on all cores; arguments of pytest go into PYTEST_ARGS:'
+	@echo '                make test PYTEST_ARGS="tests/cli -k inspect"  some of them'
+	@echo "                make test PYTEST_ARGS=\"-m 'not slow'\"         without those that take seconds"
+	@echo '                make test PYTEST_ARGS="-n 0 --pdb"            in one process, for a debugger'
 	@echo 'make lint       compile the C code with all warnings as errors; ruff; mypy'
 	@echo 'make bench      measure against TensorFlow Lite and NumPy'
 	@echo 'make ext        build the C and Cython parts in place'
@@ -51,13 +55,13 @@ $(INSTALLED): pyproject.toml setup.py | $(BIN)/python
 	@touch $@
 
 ext: $(INSTALLED)
-	@flock .build.lock $(BIN)/python setup.py -q build_ext --inplace --parallel 2
+	@flock .build.lock $(BIN)/python setup.py -q build_ext --inplace
 
 demo: ext
 	@$(BIN)/quantcore demo --out $(OUT)
 
 test: ext
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 lint: lint-c lint-python
 
@@ -65,7 +69,7 @@ lint-c:
 	@for compiler in gcc clang; do \
 	  if command -v $$compiler >/dev/null; then \
 	    echo "$$compiler $(C_LINT_FLAGS)"; \
-	    for file in $(C_FILES); do $$compiler $(C_LINT_FLAGS) $$file || exit 1; done; \
+	    echo $(C_FILES) | xargs -n 1 -P $(CORES) $$compiler $(C_LINT_FLAGS) || exit 1; \
 	  else \
 	    echo "$$compiler is not installed: its warnings were not checked" >&2; \
 	  fi; \

@@ -14,6 +14,10 @@ from quantcore.oracle import find_package
 
 VARIABLE = "QUANTCORE_MODELS"
 
+# Fixtures that take seconds to make, each of which one process of `pytest -n` makes, and once
+EXPENSIVE = ("demo_output", "converted_dir", "converted", "saved", "dist")
+MEMORY_PER_PROCESS = 2.5 * 2**30  # of the tests, with the oracles' processes, which import TensorFlow
+
 # No test fails for being slow: how long an example takes depends on what else the machine does.
 settings.register_profile("quantcore", deadline=None)
 settings.load_profile("quantcore")
@@ -23,6 +27,22 @@ def model_paths() -> list[Path]:
     """Return the ``.tflite`` files in the folder that ``QUANTCORE_MODELS`` names, or none."""
     folder = os.environ.get(VARIABLE)
     return sorted(Path(folder).glob("*.tflite")) if folder else []
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` starts: one per core, as far as the memory goes."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(len(os.sched_getaffinity(0)), int(memory // MEMORY_PER_PROCESS)))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share an expensive fixture in one process."""
+    for item in items:
+        for name in EXPENSIVE:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ def test_no_document_installs_somebody_elses_package() -> None:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the source distribution and, from it, the wheel."""
     source = tmp_path_factory.mktemp("source") / "quantcore"
-    left_out = (".venv", ".git", "build", "*.so", "__pycache__", "demo-output", ".*_cache")
+    left_out = (".venv", ".git", "build", "*.so", "__pycache__", "demo-output", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*left_out))
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
