@@ -26,8 +26,8 @@ from quantcore.graph import Model
 from quantcore.images import find_data, prepare_images
 from quantcore.quantizer.bias_correction import correct_biases
 from quantcore.quantizer.equalization import equalize
-from quantcore.quantizer.quantize import Plan, apply
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 
 MODELS = ("mlperf_ic_float", "mlperf_kws_float", "mlperf_ad_float", "aeq_conv_fc_mnist_float",
           "support_mobilenet_v1_025_224_float")  # fmt: skip

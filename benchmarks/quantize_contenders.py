@@ -66,8 +66,8 @@ def quantcore_static(task: dict[str, Any]) -> Report:
     from quantcore.flatbuffer import read_model, write_model
     from quantcore.ops.registry import load_operators
     from quantcore.quantizer import int8  # noqa: F401 (imported before the clock runs)
-    from quantcore.quantizer.quantize import apply, plan
     from quantcore.quantizer.settings import Settings
+    from quantcore.quantizer.steps import apply, plan
 
     load_operators()  # imports the modules of all operators
     samples = samples_of(task)
@@ -122,8 +122,8 @@ def quantcore_dynamic(task: dict[str, Any]) -> Report:
     from quantcore.flatbuffer import read_model, write_model
     from quantcore.ops.registry import load_operators
     from quantcore.quantizer import dynamic  # noqa: F401 (as above)
-    from quantcore.quantizer.quantize import apply, plan
     from quantcore.quantizer.settings import Settings
+    from quantcore.quantizer.steps import apply, plan
 
     load_operators()
     report = Report()

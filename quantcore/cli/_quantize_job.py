@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantcore import __version__
+from quantcore.calibration.collect import RANGES
 from quantcore.cli._output_files import check_outputs
-from quantcore.quantizer.checks import STATIC
-from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.settings import MODES, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from quantcore.graph import Model
     from quantcore.quantizer.account import Account
     from quantcore.quantizer.explain import TensorAccount
-    from quantcore.quantizer.quantize import Plan
     from quantcore.quantizer.search import SearchResult
+    from quantcore.quantizer.steps import Plan
 
 __all__ = ["Asked", "Done", "quantize"]
-
-RANGES = ("clean", "converter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +146,8 @@ def quantize(asked: Asked) -> Done:
     """Do what is asked, and write the files."""
     from quantcore.flatbuffer.writer import model_parts
     from quantcore.quantizer.account import Account
-    from quantcore.quantizer.improve import corrected, equalized
-    from quantcore.quantizer.quantize import apply
+    from quantcore.quantizer.quantize import corrected, equalized
+    from quantcore.quantizer.steps import apply
 
     start = time.perf_counter()
     check_files(asked)
@@ -201,7 +199,7 @@ def refuse_idle(asked: Asked) -> None:
         "--ranges converter": asked.ranges == "converter",
         "--save-ranges": asked.save_ranges is not None,
     }
-    if asked.mode not in STATIC:
+    if not MODES[asked.mode].static:
         refuse_given(how, f"mode {asked.mode!r} does not calibrate")
     if asked.given_ranges:
         refuse_given(how, "--ranges gives ranges that are found already")
@@ -222,11 +220,10 @@ def refuse_given(options: dict[str, bool], why: str) -> None:
 def make_plan(asked: Asked) -> tuple[Plan, int]:
     """Read the model and check it against what is asked; return the plan, and the size of the float file."""
     from quantcore.flatbuffer import read_model
-    from quantcore.quantizer.checks import check_dataset
-    from quantcore.quantizer.improve import check_improvements
-    from quantcore.quantizer.quantize import plan
+    from quantcore.quantizer.checks import check_dataset, check_improvements
     from quantcore.quantizer.search import check_precision
     from quantcore.quantizer.source import tflite_source
+    from quantcore.quantizer.steps import plan
 
     settings = Settings(
         asked.mode, asked.io or "", asked.allow_float, not asked.per_tensor, not asked.per_tensor_dense
@@ -261,9 +258,9 @@ def draw(asked: Asked, planned: Plan) -> tuple[list[list[np.ndarray]], list[str]
 def measure(asked: Asked, planned: Plan, samples: list[list[np.ndarray]]) -> Ranges | None:
     """Return the ranges of activations, where the mode needs them."""
     from quantcore.cli._output import progress
-    from quantcore.quantizer.quantize import find_ranges, given_ranges
+    from quantcore.quantizer.steps import find_ranges, given_ranges
 
-    if not planned.static:
+    if not planned.settings.static:
         return None
     if asked.given_ranges:
         return given_ranges(planned, asked.ranges)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from quantcore.cli._verb import verb
-from quantcore.quantizer.settings import IO_DTYPES, MODES
+from quantcore.quantizer.settings import MODES
 
 EXAMPLES = """
 quantcore quantize float.tflite -o int8.tflite --data train.npz --samples 200
@@ -19,14 +19,15 @@ quantcore quantize float.tflite -o a.tflite --data x.npz --save-ranges ranges.js
 quantcore quantize float.tflite -o b.tflite --ranges ranges.json --recipe recipe.json
 """
 
-IO_CHOICES = sorted({dtype for dtypes in IO_DTYPES.values() for dtype in dtypes})
+IO_CHOICES = sorted({dtype for mode in MODES.values() for dtype in mode.io})
 COMPARED = 16  # samples on which --explain measures the error, unless --compare-samples says otherwise
 
 
 @verb(examples=EXAMPLES)
 @click.argument("model", type=click.Path())
 @click.option("-o", "--out", required=True, type=click.Path(), help="The quantized .tflite file to write.")
-@click.option("--mode", type=click.Choice(MODES), default="int8", help="What is quantized, and to what.")
+@click.option("--mode", type=click.Choice(list(MODES)), default="int8",
+              help="What is quantized, and to what.")  # fmt: skip
 @click.option("--io", type=click.Choice(IO_CHOICES),
               help="Dtype of inputs and outputs.  [default: that of the activations]")  # fmt: skip
 @click.option("--data", type=click.Path(), help="Representative samples: .npy, or .npz with all inputs.")

@@ -21,8 +21,8 @@ from quantcore.comparison.runs import OperatorRun, WholeRun
 from quantcore.graph import Model, Operator, Tensor
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.float_graph import FloatGraph
-from quantcore.quantizer.quantize import Plan, apply
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 
 __all__ = ["Corrected", "correct_biases"]
 

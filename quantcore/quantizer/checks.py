@@ -5,12 +5,11 @@ from __future__ import annotations
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.registry import load_operators
-from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.float_graph import rule_of
+from quantcore.quantizer.settings import STATIC, Settings
 
-__all__ = ["STATIC", "check_dataset", "check_float_model", "check_operators"]
+__all__ = ["check_dataset", "check_float_model", "check_improvements", "check_operators"]
 
-STATIC = ("int8", "int16x8")  # modes that need the ranges of activations
 FEW = 5  # how many of a long list an error names
 
 
@@ -52,14 +51,12 @@ def check_operators(model: Model) -> None:
     QuantizationError
         An operator lacks an operand, has weights or a bias of a wrong shape, or reads what is computed later.
     """
-    known = load_operators()
     for graph in model.subgraphs:
         producers = {t: i for i, op in enumerate(graph.operators) for t in op.outputs if t >= 0}
         for i, op in enumerate(graph.operators):
             late = [t for t in op.inputs if producers.get(t, -1) >= i]
             fault = f"it reads tensor {late[0]}, which is computed later" if late else ""
-            if op.name in known and not fault:
-                fault = operand_fault(graph, op, known[op.name].quantization)
+            fault = fault or operand_fault(graph, op, rule_of(op))
             if fault:
                 raise QuantizationError(f"{model.source}: operator {i} ({op.name}): {fault}")
 
@@ -92,7 +89,7 @@ def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool) -> No
     ------
     QuantizationError
     """
-    if settings.mode not in STATIC:
+    if not settings.static:
         if has_dataset or has_ranges:
             what = "representative dataset" if has_dataset else "ranges"
             raise QuantizationError(
@@ -105,6 +102,25 @@ def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool) -> No
         raise QuantizationError(
             f"mode {settings.mode!r} needs the ranges of activations; give a representative dataset (some "
             "samples of real inputs), or ranges that were saved"
+        )
+
+
+def check_improvements(settings: Settings, has_dataset: bool, has_ranges: bool) -> None:
+    """Refuse to improve what no data shows, or what the given ranges do not belong to.
+
+    Raises
+    ------
+    QuantizationError
+    """
+    if not settings.static:
+        raise QuantizationError(
+            f"mode {settings.mode!r} has no improvements: equalization, bias correction and the search "
+            "are for int8 and int16x8"
+        )
+    if has_ranges or not has_dataset:
+        raise QuantizationError(
+            "equalization, bias correction and the search look at the values of the model; give a "
+            "representative dataset, and no saved ranges"
         )
 
 

@@ -6,13 +6,14 @@ See docs/quantization/dynamic.md. Source: ``prepare_quantize_dynamic_range.cc`` 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Model, Operator, Subgraph
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.dequantize_order import push_down
-from quantcore.quantizer.dynamic_weights import quantize_weights_dynamic
-from quantcore.quantizer.float_constants import FloatConstants, Use
+from quantcore.quantizer.float_constants import FloatConstants, in_subgraphs
+from quantcore.quantizer.float_graph import Use, rule_of
+from quantcore.quantizer.parameters import quantize_weights_dynamic
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.working_copy import working_copy
 
@@ -22,14 +23,14 @@ __all__ = ["MIN_ELEMENTS", "quantize"]
 MIN_ELEMENTS = 1024
 
 
-def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
+def quantize(model: Model, ranges: Ranges, settings: Settings, account: Account) -> Model:
     """Return `model` with int8 weights.
 
     Parameters
     ----------
     model : Model
         A float model. It is not changed.
-    ranges : None
+    ranges : Ranges
         Not looked at: activations stay float32, or are quantized when the model runs.
     settings : Settings
         `per_channel` and `per_channel_dense` apply; `float_operators` of the main subgraph keep their
@@ -48,21 +49,17 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
         Weights hold NaN or infinity. (The converter aborts.)
     """
     draft = working_copy(model)
-    for s, graph in enumerate(draft.subgraphs):
-        main = s == 0
-        kept = settings.float_operators if main else frozenset()
-        _Weights(graph, kept, settings, account if main else Account()).quantize()
+    for constants, told in in_subgraphs(draft, settings, account):
+        _Weights(constants, settings, told).quantize()
     return draft
 
 
 class _Weights:
     """The weights of one subgraph."""
 
-    def __init__(self, graph: Subgraph, kept: frozenset[int], settings: Settings, account: Account) -> None:
-        self.graph = graph
-        self.constants = FloatConstants(graph, kept)
-        self.settings = settings
-        self.account = account
+    def __init__(self, constants: FloatConstants, settings: Settings, account: Account) -> None:
+        self.graph, self.constants = constants.graph, constants
+        self.settings, self.account = settings, account
         self.conversions: list[tuple[int, Operator]] = []  # and the constants that they are for
 
     def quantize(self) -> None:
@@ -76,7 +73,7 @@ class _Weights:
                 self.replace(t, axis, users)
         self.graph.operators[:0] = [conversion for _, conversion in self.conversions]
         for table, conversion in self.conversions:
-            for moved in push_down(self.graph, conversion):
+            for moved in _push_down(self.graph, conversion):
                 self.account.record(moved, "scale of the table", table)
 
     def is_quantized(self, t: int, use: Use) -> bool:
@@ -101,8 +98,8 @@ class _Weights:
     def axis(self, use: Use) -> int | None:
         """Return the axis of the channels for a use, None for one scale."""
         i, position = use
-        channels = self.settings.has_channels(self.graph.operators[i].op)
-        return self.constants.rules[i].dynamic_weights[position] if channels else None
+        axis = self.constants.rules[i].dynamic_weights[position]
+        return self.settings.channel_axis(self.graph.operators[i].op, axis)
 
     def replace(self, t: int, axis: int | None, uses: list[Use]) -> None:
         """Quantize constant `t` and give it to its users.
@@ -129,3 +126,52 @@ class _Weights:
         scales = "one scale" if axis is None else f"channels of axis {axis}"
         self.account.record(index, f"weights, {scales}", t)
         return index
+
+
+def _push_down(graph: Subgraph, conversion: Operator) -> list[int]:
+    """Move a DEQUANTIZE behind its user, as long as that can take the quantized tensor as well.
+
+    It can if it moves or compares data (one scale for operands and result), has one result, which is smaller
+    than its operand, and is the only user: there is less to convert then. Returns the quantized tensors that
+    are new. Source: ``optimize_op_order.cc`` in TensorFlow's converter.
+    """
+    added: list[int] = []
+    while True:
+        (source,), (result,) = conversion.inputs, conversion.outputs
+        user = _only_user(graph, result)
+        if user is None or not _shrinks(graph, user, result):
+            return added
+        (output,) = user.outputs
+        tensor = graph.tensors[output]
+        quantization = graph.tensors[source].quantization
+        dtype = graph.tensors[source].dtype
+        name = f"{tensor.name}_quantized"
+        graph.tensors.append(replace(tensor, name=name, dtype=dtype, quantization=quantization))
+        moved = len(graph.tensors) - 1
+        added.append(moved)
+        user.inputs = tuple(source if t == result else t for t in user.inputs)
+        user.outputs = (moved,)
+        conversion.inputs, conversion.outputs = (moved,), (output,)
+        graph.operators[:] = _moved_behind(graph.operators, conversion, user)
+
+
+def _only_user(graph: Subgraph, t: int) -> Operator | None:
+    users = [op for op in graph.operators for operand in op.inputs if operand == t]
+    return users[0] if len(users) == 1 and t not in graph.outputs else None
+
+
+def _shrinks(graph: Subgraph, op: Operator, operand: int) -> bool:
+    if not rule_of(op).same_scale or len(op.outputs) != 1:
+        return False
+    before, after = (math.prod(graph.tensors[t].shape) for t in (operand, op.outputs[0]))
+    return after < before
+
+
+def _moved_behind(operators: list[Operator], moving: Operator, other: Operator) -> list[Operator]:
+    found = []
+    for op in operators:
+        if op is not moving:
+            found.append(op)
+        if op is other:
+            found.append(moving)
+    return found

@@ -14,7 +14,7 @@ from quantcore.compare import compare, describe, match
 from quantcore.comparison.result import CompareResult, Row
 from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.quantizer.account import Account, Entry
-from quantcore.quantizer.quantize import Plan
+from quantcore.quantizer.steps import Plan
 
 __all__ = ["TensorAccount", "explain", "kept_float", "operator_dtypes"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Model, Operator, Subgraph
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.float_constants import FloatConstants
+from quantcore.quantizer.float_constants import FloatConstants, in_subgraphs
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.working_copy import working_copy
 
@@ -19,7 +19,7 @@ __all__ = ["quantize", "to_float16"]
 LARGEST = np.float32(65504)  # the largest float16
 
 
-def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
+def quantize(model: Model, ranges: Ranges, settings: Settings, account: Account) -> Model:
     """Return `model` with its float32 constants as float16.
 
     Every float32 constant that an operator uses is rounded to float16, whatever its size, in all subgraphs.
@@ -30,7 +30,7 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     ----------
     model : Model
         A float model. It is not changed.
-    ranges : None
+    ranges : Ranges
         Not looked at: nothing is calibrated.
     settings : Settings
         `float_operators` of the main subgraph keep their float32 constants.
@@ -43,17 +43,14 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
         A draft, which `quantcore.quantizer.finish` completes.
     """
     draft = working_copy(model)
-    for s, graph in enumerate(draft.subgraphs):
-        if s == 0:
-            store_constants(graph, settings.float_operators, account)
-        else:
-            store_constants(graph, frozenset(), Account())
+    for constants, told in in_subgraphs(draft, settings, account):
+        store_constants(constants, told)
     return draft
 
 
-def store_constants(graph: Subgraph, kept: frozenset[int], account: Account) -> None:
+def store_constants(constants: FloatConstants, account: Account) -> None:
     """Replace the float32 constants of a subgraph where operators use them, and dequantize them first."""
-    constants = FloatConstants(graph, kept)
+    graph = constants.graph
     conversions: dict[int, list[Operator]] = {}
     for t, uses in constants.uses.items():
         tensor = graph.tensors[t]

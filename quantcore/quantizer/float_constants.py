@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from quantcore.errors import QuantizationError
-from quantcore.graph import Operator, Quantization, Subgraph, Tensor
-from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.registry import load_operators
+from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
+from quantcore.quantizer.account import Account
+from quantcore.quantizer.float_graph import Use, rule_of
+from quantcore.quantizer.settings import Settings
 
-__all__ = ["FloatConstants", "Use"]
-
-# An operator and the position of one of its inputs
-Use = tuple[int, int]
-
-NO_RULE = QuantizationRule()
+__all__ = ["FloatConstants", "in_subgraphs"]
 
 
 class FloatConstants:
@@ -38,8 +36,7 @@ class FloatConstants:
 
     def __init__(self, graph: Subgraph, kept: frozenset[int]) -> None:
         self.graph = graph
-        known = load_operators()
-        self.rules = [known[op.name].quantization if op.name in known else NO_RULE for op in graph.operators]
+        self.rules = [rule_of(op) for op in graph.operators]
         uses: dict[int, list[Use]] = {}
         for i, op in enumerate(graph.operators):
             for position, t in enumerate(op.inputs):
@@ -99,6 +96,20 @@ class FloatConstants:
         i, position = use
         op = self.graph.operators[i]
         op.inputs = (*op.inputs[:position], index, *op.inputs[position + 1 :])
+
+
+def in_subgraphs(
+    model: Model, settings: Settings, account: Account
+) -> Iterator[tuple[FloatConstants, Account]]:
+    """Yield the constants of each subgraph, and the account to tell of them.
+
+    Settings and account name operators and tensors of the main subgraph; nobody asks for those of others.
+    """
+    for s, graph in enumerate(model.subgraphs):
+        if s == 0:
+            yield FloatConstants(graph, settings.float_operators), account
+        else:
+            yield FloatConstants(graph, frozenset()), Account()
 
 
 def _is_float_constant(tensor: Tensor) -> bool:

@@ -10,12 +10,23 @@ from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import load_operators
 
-__all__ = ["FloatGraph", "Use"]
+__all__ = ["FloatGraph", "Use", "has_floats", "rule_of"]
 
 # An operator and the position of one of its inputs
 Use = tuple[int, int]
 
-NO_RULE = QuantizationRule()
+STAYS_FLOAT = QuantizationRule(version=lambda op, inputs, outputs: op.version)
+
+
+def rule_of(op: Operator) -> QuantizationRule:
+    """Return how an operator is quantized; one that quantcore does not run stays as it is."""
+    definition = load_operators().get(op.name)
+    return STAYS_FLOAT if definition is None else definition.quantization
+
+
+def has_floats(op: Operator, graph: Subgraph) -> bool:
+    """Whether an operator reads or writes float32."""
+    return any(t >= 0 and graph.tensors[t].dtype == "float32" for t in (*op.inputs, *op.outputs))
 
 
 @dataclass(slots=True)
@@ -47,10 +58,9 @@ class FloatGraph:
     @classmethod
     def of(cls, model: Model, folded: frozenset[int] = frozenset()) -> FloatGraph:
         """Return the view of the main subgraph of `model`."""
-        graph, definitions = cls(model.subgraphs[0], folded=folded), load_operators()
+        graph = cls(model.subgraphs[0], folded=folded)
         for i, op in enumerate(graph.operators):
-            definition = definitions.get(op.name)
-            graph.rules.append(NO_RULE if definition is None else definition.quantization)
+            graph.rules.append(rule_of(op))
             for t in op.outputs:
                 graph.producers[t] = i
             for position, t in enumerate(op.inputs):

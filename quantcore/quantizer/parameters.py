@@ -2,13 +2,14 @@
 
 The parameters of activations are those of `quantcore.choose_qparams`. Every function here rounds where the
 converter rounds; ``docs/quantization/int8.md`` derives them. Sources: TensorFlow's MLIR quantizer
-(``quantization_utils.cc``, ``tfl_quantization_driver.cc``, with legacy float scales) for the mode int8, and
-``tools/optimize/quantization_utils.cc`` for the mode int16x8.
+(``quantization_utils.cc``, ``tfl_quantization_driver.cc``, with legacy float scales) for the mode int8;
+``tools/optimize/quantization_utils.cc`` for int16x8; ``quantization_utils.cc`` without legacy float scales,
+and MLIR's ``UniformSupport.h``, for dynamic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -19,13 +20,13 @@ from quantcore.qparams import QuantParams, affine_range, choose_qparams
 
 __all__ = [
     "bias_scales",
-    "channel_blocks",
     "constant_qparams",
     "guard_bias",
     "guard_weight_ranges",
     "quantize_bias",
     "quantize_constant",
     "quantize_weights",
+    "quantize_weights_dynamic",
     "quantize_weights_int16x8",
     "stored",
     "weight_qparams",
@@ -37,6 +38,9 @@ BLOCK_ELEMENTS = 1 << 16
 
 # Largest bias in steps of its scale, so that an accumulator that starts from it has room for the products
 BIAS_LIMIT = (2**31 - 1) // 2
+
+# In the mode dynamic, ranges up to this one are widened to it
+SMALLEST_RANGE = 1e-6
 
 
 def stored(params: QuantParams) -> Quantization:
@@ -109,6 +113,26 @@ def quantize_weights_int16x8(
     return _weight_codes(weights, inverse, axis), scales
 
 
+def quantize_weights_dynamic(weights: np.ndarray, axis: int | None) -> tuple[np.ndarray, Quantization]:
+    """Return int8 codes and parameters of weights (mode dynamic): ``round(w / scale)``.
+
+    ``scale = 2 max |w| / 254``, both in float64: unlike in the other modes, it is rounded to float32 only
+    where it is stored. ``max |w|`` is taken to be at least 5e-7.
+
+    Parameters
+    ----------
+    weights : ndarray of float32, finite
+    axis : int or None
+        Dimension of the channels; None: one scale.
+    """
+    largest = np.atleast_1d(weight_ranges(weights, axis)).astype(np.float64)
+    largest = np.where(2 * largest > SMALLEST_RANGE, largest, SMALLEST_RANGE / 2)
+    scales = 2 * largest / 254
+    codes = _codes(weights, scales, axis, lambda w, scale: _rounded(np.divide(w, scale, dtype=np.float64)))
+    zero_points = np.zeros(scales.size, np.int64)
+    return codes, Quantization(scales.astype(np.float32), zero_points, 0 if axis is None else axis)
+
+
 def constant_qparams(constant: np.ndarray) -> QuantParams:
     """Return the int8 parameters of a constant that is neither weights nor bias, from its own values.
 
@@ -127,13 +151,12 @@ def quantize_constant(constant: np.ndarray, params: QuantParams) -> np.ndarray:
 
     In float64, rounded after the zero point is added, unlike QUANTIZE.
     """
-    codes = np.empty(constant.shape, np.int8)
-    source, target = constant.reshape(-1), codes.reshape(-1)
-    for start in range(0, source.size, BLOCK_ELEMENTS):
-        block = slice(start, start + BLOCK_ELEMENTS)
-        steps = source[block].astype(np.float64) / np.float64(params.scale) + params.zero_point
-        target[block] = np.clip(round_half_away(steps), params.qmin, params.qmax)
-    return codes
+
+    def code(block: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        steps = round_half_away(block.astype(np.float64) / scale + params.zero_point)
+        return np.clip(steps, params.qmin, params.qmax, out=steps)
+
+    return _codes(constant, np.asarray(params.scale, np.float64), None, code)
 
 
 def bias_scales(input_scale: np.ndarray, weight_scales: np.ndarray) -> np.ndarray:
@@ -231,22 +254,50 @@ def _inverse(scales: np.ndarray) -> np.ndarray:
 
 def _weight_codes(weights: np.ndarray, inverse: np.ndarray, axis: int | None) -> np.ndarray:
     """Return ``clip(round(f32(w * inverse)), -127, 127)`` as int8."""
-    codes = np.empty(weights.shape, np.int8)
-    outer, channels, inner = (1, weights.size, 1) if axis is None else channel_view(weights.shape, axis)
-    source, target = (a.reshape(outer, channels, inner) for a in (weights, codes))
-    factors = np.broadcast_to(inverse, (channels,)).reshape(channels, 1)
-    for rows, columns in channel_blocks(outer, channels, inner):
-        steps = round_half_away(source[rows, columns] * factors[columns])
-        target[rows, columns] = np.clip(steps, -127, 127, out=steps)
+
+    def code(block: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        steps = round_half_away(block * factor)
+        return np.clip(steps, -127, 127, out=steps)
+
+    return _codes(weights, inverse, axis, code)
+
+
+def _rounded(steps: np.ndarray) -> np.ndarray:
+    """Return C's ``round`` of values of at most 127: NumPy's, which is faster, where no value is a tie."""
+    even: np.ndarray = np.rint(steps)
+    ties = np.abs(steps - even) == 0.5
+    return round_half_away(steps) if ties.any() else even
+
+
+def _codes(
+    values: np.ndarray,
+    factors: np.ndarray,
+    axis: int | None,
+    code: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Return int8 codes of values, piece by piece: ``code(piece, its factors)``.
+
+    Parameters
+    ----------
+    values : ndarray of float32
+    factors : ndarray, shape (channels,), or one value if `axis` is None
+    axis : int or None
+        Dimension of the channels.
+    code : callable
+    """
+    codes = np.empty(values.shape, np.int8)
+    outer, channels, inner = (values.size, 1, 1) if axis is None else channel_view(values.shape, axis)
+    source, target = (array.reshape(outer, channels, inner) for array in (values, codes))
+    columns_of = np.broadcast_to(factors, (channels,)).reshape(channels, 1)
+    for rows, columns in _blocks(outer, channels, inner):
+        target[rows, columns] = code(source[rows, columns], columns_of[columns])
     return codes
 
 
-def channel_blocks(
-    outer: int, channels: int, inner: int, elements: int = BLOCK_ELEMENTS
-) -> Iterator[tuple[slice, slice]]:
-    """Yield slices of the two first dimensions that cut an array into pieces of about `elements`."""
-    height = max(1, elements // max(1, channels * inner))
-    width = channels if channels * inner <= elements else max(1, elements // max(1, inner))
+def _blocks(outer: int, channels: int, inner: int) -> Iterator[tuple[slice, slice]]:
+    """Yield slices of the two first dimensions that cut an array into pieces of `BLOCK_ELEMENTS` or so."""
+    height = max(1, BLOCK_ELEMENTS // max(1, channels * inner))
+    width = channels if channels * inner <= BLOCK_ELEMENTS else max(1, BLOCK_ELEMENTS // max(1, inner))
     for row in range(0, outer, height):
         for column in range(0, channels, width):
             yield slice(row, row + height), slice(column, column + width)

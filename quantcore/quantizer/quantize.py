@@ -1,60 +1,33 @@
-"""`quantize_model`: from a float model to a quantized one, in three steps.
-
-`plan` checks everything that can be checked before data is looked at; `find_ranges` calibrates; `apply` runs
-the passes of the mode. The command line takes the same three steps.
-"""
+"""`quantize_model`: from a float model to a quantized one."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from importlib import import_module
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from quantcore.calibration import Ranges, collect_ranges
-from quantcore.calibration.dataset import read_samples
-from quantcore.calibration.intermediates import with_intermediates
-from quantcore.calibration.methods import Method
-from quantcore.errors import QuantizationError
+from quantcore.calibration.collect import RANGES
+from quantcore.calibration.dataset import Sample, read_samples
+from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.checks import STATIC, check_dataset, check_float_model, check_operators
-from quantcore.quantizer.finish import finish
-from quantcore.quantizer.recipe import RecipeSource, read_recipe
-from quantcore.quantizer.refusal import refuse_float, refuse_int16, without_form
+from quantcore.quantizer.bias_correction import correct_biases as corrected_model
+from quantcore.quantizer.checks import check_dataset, check_improvements
+from quantcore.quantizer.equalization import equalize as equalized_model
+from quantcore.quantizer.recipe import RecipeSource
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.source import FloatModel, load_float_model
+from quantcore.quantizer.steps import (
+    Advance,
+    Plan,
+    RangesSource,
+    apply,
+    check_ranges_source,
+    find_ranges,
+    given_ranges,
+    plan,
+)
 
-__all__ = ["RANGES", "Plan", "apply", "find_ranges", "plan", "quantize_model"]
-
-RANGES = ("clean", "converter")  # ways to calibrate; anything else is ranges that were found before
-Advance = Callable[[int], None]
-RangesSource = str | os.PathLike[str] | Ranges
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done, before data is looked at.
-
-    Attributes
-    ----------
-    model : Model
-        The float model.
-    settings : Settings
-    methods : dict of int to method
-        Calibration methods by tensor, where a recipe asks for another than the usual one.
-    """
-
-    model: Model
-    settings: Settings
-    methods: dict[int | str, Method] = field(default_factory=dict)
-
-    @property
-    def static(self) -> bool:
-        """Whether the mode needs the ranges of activations."""
-        return self.settings.mode in STATIC
+__all__ = ["corrected", "equalized", "quantize_model"]
 
 
 def quantize_model(
@@ -143,24 +116,22 @@ def quantize_model(
     >>> model = qc.quantize_model("float.tflite", images, io="int8")      # doctest: +SKIP
     >>> qc.save(model, "int8.tflite")                                     # doctest: +SKIP
     """
-    from quantcore.quantizer import improve  # here, since it takes the steps below
-
     settings = Settings(mode, io or "", allow_float, per_channel, per_channel_dense)
     found = ranges if isinstance(ranges, Ranges) or ranges not in RANGES else None
     if found is not None:
         check_ranges_source(found)
     if equalize or correct_biases:
-        improve.check_improvements(settings, representative_dataset is not None, found is not None)
+        check_improvements(settings, representative_dataset is not None, found is not None)
     check_dataset(settings, representative_dataset is not None, found is not None)
     planned = plan(load_float_model(float_model), settings, recipe)
     if equalize or correct_biases:
         representative_dataset = list(read_samples(planned.model, representative_dataset))
     if equalize:
-        planned, _ = improve.equalized(planned, representative_dataset)
+        planned, _ = equalized(planned, representative_dataset)
     measured = None
     if found is not None:
         measured = given_ranges(planned, found)
-    elif planned.static:
+    elif settings.static:
         measured = find_ranges(
             planned,
             representative_dataset,
@@ -171,102 +142,20 @@ def quantize_model(
             advance=advance,
         )
     if correct_biases:
-        planned, _ = improve.corrected(planned, measured, representative_dataset)
+        planned, _ = corrected(planned, measured, representative_dataset)
     return apply(planned, measured, account)
 
 
-def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -> Plan:
-    """Check a float model against what is asked, as far as no data is needed.
+def equalized(planned: Plan, samples: list[Sample]) -> tuple[Plan, int]:
+    """Return the plan for the equalized model, and how many pairs of layers were; before calibration.
 
-    Parameters
-    ----------
-    model : Model
-    settings : Settings
-        `float_operators` and `int16_operators` come on top of those that the recipe chooses.
-    recipe : Recipe, mapping or path, optional
-
-    Raises
-    ------
-    QuantizationError
-        The model is quantized already, the recipe does not fit it or its mode, operators would stay float, or
-        have no form in 16x8, and are to run in it.
+    Activations are equalized where weights have a scale per channel, otherwise weights.
     """
-    check_float_model(model, settings)
-    check_operators(model)
-    methods: dict[int | str, Method] = {}
-    if recipe is not None:
-        choices = read_recipe(recipe).choices(model)
-        methods = choices.methods
-        settings = replace(
-            settings,
-            float_operators=settings.float_operators | choices.float_operators,
-            int16_operators=settings.int16_operators | choices.int16_operators,
-        )
-    planned = Plan(model, settings, methods)
-    if planned.static:
-        planned = replace(planned, model=with_intermediates(model))
-    if methods and not planned.static:
-        raise QuantizationError(
-            f"the recipe chooses calibration methods; mode {settings.mode!r} does not calibrate"
-        )
-    if planned.static:
-        refuse_int16(model, settings)
-        refuse_float(model, settings, without_form(model, settings))
-    return planned
+    found = equalized_model(planned.model, samples if planned.settings.per_channel else None)
+    return replace(planned, model=found.model), len(found.pairs)
 
 
-def find_ranges(
-    planned: Plan,
-    dataset: Any,
-    *,
-    engine: str = "quantcore",
-    ranges: str = "clean",
-    method: str = "min_max",
-    num_threads: int | None = None,
-    advance: Advance | None = None,
-) -> Ranges:
-    """Calibrate the model of a plan; see `quantize_model`."""
-    return collect_ranges(
-        planned.model,
-        dataset,
-        engine=engine,
-        ranges=ranges,
-        method=method,
-        methods=planned.methods,
-        num_threads=num_threads,
-        advance=advance,
-    )
-
-
-def given_ranges(planned: Plan, source: RangesSource) -> Ranges:
-    """Return ranges that were found before, checked against the model of a plan."""
-    if planned.methods:
-        raise QuantizationError("the recipe chooses calibration methods, but the ranges are given")
-    check_ranges_source(source)
-    ranges = source if isinstance(source, Ranges) else Ranges.load(source)
-    ranges.check(planned.model)
-    return ranges
-
-
-def check_ranges_source(source: RangesSource) -> None:
-    """Refuse what is neither ranges nor a file; a misspelt way to calibrate, mostly."""
-    if not isinstance(source, Ranges) and not Path(source).exists():
-        known = ", ".join(RANGES)
-        raise QuantizationError(f"ranges is {os.fspath(source)!r}; expected {known}, or a file of ranges")
-
-
-def apply(planned: Plan, ranges: Ranges | None, account: Account | None = None) -> Model:
-    """Quantize the model of a plan.
-
-    Raises
-    ------
-    QuantizationError
-        A tensor has no usable range, operators would stay float, or have no form in 16x8 that they need.
-    """
-    refuse_int16(planned.model, planned.settings)
-    account = Account() if account is None else account
-    passes = import_module(f"quantcore.quantizer.{planned.settings.mode}")
-    draft = passes.quantize(planned.model, ranges, planned.settings, account)
-    if planned.static:
-        refuse_float(planned.model, planned.settings, account.kept_float)
-    return finish(draft, planned.settings, account)
+def corrected(planned: Plan, ranges: Ranges | None, samples: list[Sample]) -> tuple[Plan, int]:
+    """Return the plan for the model with corrected biases, and how many were; after calibration."""
+    found = corrected_model(planned.model, ranges, samples, planned.settings)
+    return replace(planned, model=found.model), len(found.shifts)

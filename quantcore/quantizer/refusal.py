@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from quantcore.errors import QuantizationError
-from quantcore.graph import Model, Operator, Subgraph
+from quantcore.graph import Model, Subgraph
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.registry import load_operators
-from quantcore.quantizer.draft import Draft
-from quantcore.quantizer.int16x8_plan import why_float
+from quantcore.quantizer.float_graph import has_floats, rule_of
+from quantcore.quantizer.int16x8.plan import why_float
 from quantcore.quantizer.settings import Settings
-from quantcore.quantizer.stored_weights import fold_dequantize
-from quantcore.quantizer.working_copy import working_copy
+from quantcore.quantizer.stored_weights import foldable
 
 __all__ = ["refuse_float", "refuse_int16", "without_form", "without_int16_form"]
 
@@ -26,7 +22,7 @@ def without_form(model: Model, settings: Settings) -> dict[int, str]:
     main = model.subgraphs[0]
     settled = settings.int16_operators
     if settings.mode == "int8":
-        settled |= fold_dequantize(working_copy(model).subgraphs[0])
+        settled |= foldable(main)
     return {
         index: f"{op.name} has no quantized form in mode {settings.mode}"
         for index, op in enumerate(main.operators)
@@ -39,13 +35,13 @@ def without_int16_form(model: Model) -> dict[int, str]:
 
     An operator without float operands is not meant.
     """
-    draft = Draft.of(model)
+    main = model.subgraphs[0]
     reasons = {}
-    for index, op in enumerate(draft.graph.operators):
-        if not has_floats(op, draft.graph):
+    for index, op in enumerate(main.operators):
+        if not has_floats(op, main):
             continue
-        reason = why_float(draft, op)
-        if not reason and any(t >= 0 and draft.tensors[t].is_quantized for t in op.inputs):
+        reason = why_float(op, main)
+        if not reason and any(t >= 0 and main.tensors[t].is_quantized for t in op.inputs):
             reason = "its weights are quantized already"
         if reason:
             reasons[index] = reason
@@ -113,22 +109,6 @@ def described(index: int, graph: Subgraph) -> str:
     op = graph.operators[index]
     names = [repr(graph.tensors[t].name) for t in op.outputs if t >= 0]
     return f"operator {index} ({', '.join([op.name, *names[:1]])})"
-
-
-def has_floats(op: Operator, graph: Subgraph) -> bool:
-    """Whether an operator reads or writes float32."""
-    return any(graph.tensors[t].dtype == "float32" for t in used(op))
-
-
-def used(op: Operator) -> Iterable[int]:
-    """Return the operands and results that are there."""
-    return (t for t in (*op.inputs, *op.outputs) if t >= 0)
-
-
-def rule_of(op: Operator) -> QuantizationRule:
-    """Return the rule of an operator; one that quantcore does not know stays float."""
-    known = load_operators()
-    return known[op.name].quantization if op.name in known else QuantizationRule()
 
 
 def takes(rule: QuantizationRule, mode: str) -> bool:

@@ -18,9 +18,10 @@ from quantcore.comparison.runs import WholeRun
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.quantize import Plan, apply
-from quantcore.quantizer.refusal import has_floats, without_int16_form
+from quantcore.quantizer.float_graph import has_floats
+from quantcore.quantizer.refusal import without_int16_form
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 
 __all__ = ["MEASURES", "PRECISIONS", "SearchResult", "check_precision", "search_operators"]
 

@@ -7,17 +7,35 @@ from dataclasses import dataclass, field
 
 from quantcore.errors import QuantizationError
 
-__all__ = ["IO_DTYPES", "MODES", "Settings"]
+__all__ = ["MODES", "STATIC", "Mode", "Settings"]
 
-MODES = ("int8", "int16x8", "dynamic", "float16")
 
-# dtypes that inputs and outputs can have in each mode; the first is the default
-IO_DTYPES: Mapping[str, tuple[str, ...]] = {
-    "int8": ("int8", "uint8", "float32"),
-    "int16x8": ("int16", "float32"),
-    "dynamic": ("float32",),
-    "float16": ("float32",),
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A way to quantize, whose passes are in the module of `quantcore.quantizer` of the same name.
+
+    Attributes
+    ----------
+    about : str
+        What it makes, in a few words.
+    io : tuple of str
+        Dtypes that inputs and outputs can have; the first is the default.
+    static : bool
+        Whether activations are quantized too, for which their ranges are needed.
+    """
+
+    about: str
+    io: tuple[str, ...] = ("float32",)
+    static: bool = False
+
+
+MODES: Mapping[str, Mode] = {
+    "int8": Mode("int8 weights and activations", ("int8", "uint8", "float32"), static=True),
+    "int16x8": Mode("int8 weights, int16 activations", ("int16", "float32"), static=True),
+    "dynamic": Mode("int8 weights, activations are float and quantized when it runs"),
+    "float16": Mode("float16 weights, float arithmetic"),
 }
+STATIC = tuple(name for name, mode in MODES.items() if mode.static)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +44,10 @@ class Settings:
 
     Attributes
     ----------
-    mode : {"int8", "int16x8", "dynamic", "float16"}
+    mode : str
+        One of `MODES`.
     io : str
-        Dtype of the model's inputs and outputs, one of ``IO_DTYPES[mode]``; empty: the first of them.
+        Dtype of the model's inputs and outputs, one of ``MODES[mode].io``; empty: the first of them.
     allow_float : bool
         Leave operators in float that have no quantized form, instead of refusing the model.
     per_channel : bool
@@ -49,18 +68,24 @@ class Settings:
     float_operators: frozenset[int] = field(default_factory=frozenset)
     int16_operators: frozenset[int] = field(default_factory=frozenset)
 
-    def has_channels(self, op: str) -> bool:
-        """Whether weights of the operator called `op` have a scale per channel, if TFLite has that."""
-        return self.per_channel and (self.per_channel_dense or op != "FULLY_CONNECTED")
+    @property
+    def static(self) -> bool:
+        """Whether the mode needs the ranges of activations."""
+        return MODES[self.mode].static
+
+    def channel_axis(self, op: str, axis: int | None) -> int | None:
+        """Return `axis`, where TFLite has the channels of weights of the operator called `op`, if each
+        channel is to have a scale; None: one scale for all."""
+        return axis if self.per_channel and (self.per_channel_dense or op != "FULLY_CONNECTED") else None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise QuantizationError(f"mode is {self.mode!r}; expected one of {', '.join(MODES)}")
         if not self.io:
-            object.__setattr__(self, "io", IO_DTYPES[self.mode][0])
-        if self.io not in IO_DTYPES[self.mode]:
+            object.__setattr__(self, "io", MODES[self.mode].io[0])
+        if self.io not in MODES[self.mode].io:
             raise QuantizationError(
-                f"io is {self.io!r}; mode {self.mode!r} has {', '.join(IO_DTYPES[self.mode])}"
+                f"io is {self.io!r}; mode {self.mode!r} has {', '.join(MODES[self.mode].io)}"
             )
         if self.int16_operators and self.mode != "int8":
             raise QuantizationError(

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from quantcore.graph import Operator, Subgraph
-from quantcore.ops.registry import load_operators
+from quantcore.quantizer.float_graph import rule_of
 
-__all__ = ["fold_dequantize"]
+__all__ = ["fold_dequantize", "foldable"]
+
+
+def foldable(graph: Subgraph) -> frozenset[int]:
+    """Return the DEQUANTIZE behind quantized weights that only operators read that take weights so."""
+    return frozenset(
+        i for i, op in enumerate(graph.operators) if op.op == "DEQUANTIZE" and _is_foldable(graph, op)
+    )
 
 
 def fold_dequantize(graph: Subgraph) -> frozenset[int]:
@@ -19,27 +26,19 @@ def fold_dequantize(graph: Subgraph) -> frozenset[int]:
     graph : Subgraph
         The operands of its operators are changed in place; its operators keep their places.
     """
-    return frozenset(
-        i for i, op in enumerate(graph.operators) if op.op == "DEQUANTIZE" and _is_folded(graph, op)
-    )
+    folded = foldable(graph)
+    stored = {graph.operators[i].outputs[0]: graph.operators[i].inputs[0] for i in folded}
+    for op in graph.operators:
+        op.inputs = tuple(stored.get(t, t) for t in op.inputs)
+    return folded
 
 
-def _is_folded(graph: Subgraph, op: Operator) -> bool:
+def _is_foldable(graph: Subgraph, op: Operator) -> bool:
     if len(op.inputs) != 1 or len(op.outputs) != 1 or op.inputs[0] < 0:
         return False  # a damaged model: then it is an operator without a quantized form
     (source,), (result,) = op.inputs, op.outputs
     tensor = graph.tensors[source]
     if tensor.data is None or not tensor.is_quantized or result in graph.outputs:
         return False
-    users = [user for user in graph.operators if result in user.inputs]
-    if not all(_takes_weights(user, result) for user in users):
-        return False
-    for user in users:
-        user.inputs = tuple(source if t == result else t for t in user.inputs)
-    return True
-
-
-def _takes_weights(op: Operator, t: int) -> bool:
-    definition = load_operators().get(op.name)
-    weights = definition.quantization.weights if definition is not None else {}
-    return all(position in weights for position, operand in enumerate(op.inputs) if operand == t)
+    uses = [(user, k) for user in graph.operators for k, t in enumerate(user.inputs) if t == result]
+    return all(k in rule_of(user).weights for user, k in uses)

@@ -1,4 +1,4 @@
-"""A copy of a model that the passes of the quantizer may change."""
+"""A copy of a model that the passes of the quantizer may change, and other inputs and outputs for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from quantcore.graph import Model, Operator, Subgraph
 
-__all__ = ["working_copy"]
+__all__ = ["redirect", "working_copy"]
 
 
 def working_copy(model: Model) -> Model:
@@ -33,3 +33,17 @@ def _copied_subgraph(graph: Subgraph) -> Subgraph:
 
 def _copied_operator(op: Operator) -> Operator:
     return replace(op, options=dict(op.options))
+
+
+def redirect(model: Model, kind: str, after: tuple[int, ...]) -> None:
+    """Replace the ``inputs`` or ``outputs`` of the main subgraph, also in its signatures.
+
+    Of a tensor that is an output several times, signatures name the last one.
+    """
+    graph = model.subgraphs[0]
+    new = dict(zip(getattr(graph, kind), after, strict=True))
+    setattr(graph, kind, after)
+    for signature in model.signatures:
+        if signature.subgraph_index == 0:
+            names = getattr(signature, kind)
+            names.update({name: new.get(t, t) for name, t in names.items()})

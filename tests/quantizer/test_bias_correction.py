@@ -14,8 +14,8 @@ from quantcore.comparison.measures import params_of
 from quantcore.graph import Model
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.bias_correction import correct_biases
-from quantcore.quantizer.quantize import Plan, apply
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from tests.ops.harness import Op, const, graph_model, tensor
 
 RNG = np.random.default_rng(0)

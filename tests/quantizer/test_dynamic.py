@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
+from quantcore.calibration import Ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.dynamic import quantize
-from quantcore.quantizer.dynamic_weights import quantize_weights_dynamic
 from quantcore.quantizer.finish import finish
+from quantcore.quantizer.parameters import quantize_weights_dynamic
 from quantcore.quantizer.settings import Settings
 from tests.quantizer.graphs import Graph, weights
 
@@ -22,7 +23,7 @@ DYNAMIC = Settings("dynamic")
 def quantized(model: Model, settings: Settings = DYNAMIC) -> Subgraph:
     """Return the main subgraph of the quantized model."""
     account = Account()
-    return finish(quantize(model, None, settings, account), settings, account).subgraphs[0]
+    return finish(quantize(model, Ranges(), settings, account), settings, account).subgraphs[0]
 
 
 def dense(rows: int, columns: int, value: np.ndarray | None = None) -> Model:
@@ -158,7 +159,7 @@ def test_called_subgraphs_are_quantized_too() -> None:
     model = dense(40, 40)
     model.subgraphs.append(dense(40, 40).subgraphs[0])
     account = Account()
-    finished = finish(quantize(model, None, DYNAMIC, account), DYNAMIC, account)
+    finished = finish(quantize(model, Ranges(), DYNAMIC, account), DYNAMIC, account)
     assert [constants(graph) for graph in finished.subgraphs] == [["int8"], ["int8"]]
 
 
@@ -202,7 +203,7 @@ def test_account() -> None:
     y = graph.add("FULLY_CONNECTED", (x, large, -1), 1, 40)
     model = graph.model(graph.add("FULLY_CONNECTED", (y, small, -1), 1, 4))
     account = Account()
-    finished = finish(quantize(model, None, DYNAMIC, account), DYNAMIC, account)
+    finished = finish(quantize(model, Ranges(), DYNAMIC, account), DYNAMIC, account)
     tensors = finished.subgraphs[0].tensors
     found = {tensors[t].name: (entry.rule, entry.source) for t, entry in account.tensors.items()}
     assert found == {
@@ -214,7 +215,7 @@ def test_account() -> None:
 def test_account_of_rows() -> None:
     account = Account()
     model = gather(1)
-    finished = finish(quantize(model, None, DYNAMIC, account), DYNAMIC, account)
+    finished = finish(quantize(model, Ranges(), DYNAMIC, account), DYNAMIC, account)
     assert [(entry.rule, entry.source) for entry in account.tensors.values()] == [
         ("weights, one scale", 1),
         ("scale of the table", 1),

@@ -9,8 +9,8 @@ import quantcore as qc
 from quantcore.calibration import collect_ranges
 from quantcore.graph import Model
 from quantcore.quantizer.equalization import LayerPair, equalize
-from quantcore.quantizer.quantize import Plan, apply
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from tests.quantizer.networks import images, unbalanced
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.explain import explain
-from quantcore.quantizer.quantize import apply, find_ranges, plan
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import apply, find_ranges, plan
 from tests.ops.harness import Op, graph_model, tensor
 
 

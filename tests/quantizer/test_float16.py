@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from quantcore.calibration import Ranges
 from quantcore.graph import Model, Subgraph
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.finish import finish
@@ -21,7 +22,7 @@ FLOAT16 = Settings("float16")
 def quantized(model: Model, settings: Settings = FLOAT16) -> Subgraph:
     """Return the main subgraph of the quantized model."""
     account = Account()
-    return finish(quantize(model, None, settings, account), settings, account).subgraphs[0]
+    return finish(quantize(model, Ranges(), settings, account), settings, account).subgraphs[0]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_state_persists() -> None:
         if tensor.dtype == "float32" and tensor.data is not None:
             tensor.data = to_float16(tensor.data).astype(np.float32)
     account = Account()
-    half = finish(quantize(lstm(), None, FLOAT16, account), FLOAT16, account)
+    half = finish(quantize(lstm(), Ranges(), FLOAT16, account), FLOAT16, account)
     found = []
     for model in (rounded, half):
         interpreter = Interpreter(model)
@@ -140,6 +141,6 @@ def test_state_persists() -> None:
 def test_called_subgraphs_too() -> None:
     model = network()
     model.subgraphs.append(network().subgraphs[0])
-    draft = quantize(model, None, FLOAT16, Account())
+    draft = quantize(model, Ranges(), FLOAT16, Account())
     assert [[op.op for op in g.operators].count("DEQUANTIZE") for g in draft.subgraphs] == [3, 3]
     assert len(model.subgraphs[0].operators) == 3

@@ -13,6 +13,7 @@ from quantcore.graph import Model, Tensor
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.int16x8 import quantize
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from tests.ops.harness import Op, const, graph_model, tensor
 
 SHAPE = (1, 2)
@@ -307,7 +308,7 @@ def test_missing_ranges(ends: dict[str, tuple[float, float]], reason: str) -> No
 def test_refusals() -> None:
     both = {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}
     with pytest.raises(QuantizationError, match="calibrate"):
-        quantize(dense(np.eye(2), [0, 0]), None, Settings("int16x8"), Account())
+        apply(Plan(dense(np.eye(2), [0, 0]), Settings("int16x8")), None)
     with pytest.raises(QuantizationError, match=r"constant \d+ \('w'\) holds NaN or infinity"):
         run(dense([[np.nan, 0], [0, 1]], [0, 0]), both)
     with pytest.raises(

@@ -15,9 +15,8 @@ from quantcore.errors import OracleRefused
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.finish import finish
-from quantcore.quantizer.int16x8 import quantize
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from quantcore.verification.agreement import compare_structure
 from tests.ops.harness import Op, const, get_oracle, graph_model, run_ours, tensor
 
@@ -139,8 +138,8 @@ def always_zero() -> Model:
 
 
 def quantized(model: Model, *, io: str, ranges: Ranges, **settings: Any) -> Model:
-    chosen, account = Settings("int16x8", io, **settings), Account()
-    return read_model(write_model(finish(quantize(model, ranges, chosen, account), chosen, account)))
+    chosen = Settings("int16x8", io, **settings)
+    return read_model(write_model(apply(Plan(model, chosen), ranges)))
 
 
 def calibrated(model: Model, samples: list[list[np.ndarray]]) -> Ranges:
@@ -210,7 +209,7 @@ def test_operators_without_a_form_for_int16() -> None:
     with pytest.raises(OracleRefused) as refusal:
         get_oracle().quantize(model, samples, mode="int16x8", io="float32", allow_float=False)
     account = Account()
-    quantize(model, ranges, Settings("int16x8", "float32"), account)
+    apply(Plan(model, Settings("int16x8", "float32", allow_float=True)), ranges, account)
     kept = [model.subgraphs[0].operators[i].op for i in account.kept_float]
     assert kept == re.findall(r"not yet supported for op: '(\w+)'", str(refusal.value))
 

@@ -12,6 +12,7 @@ from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.int8 import quantize
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 
 
 def model_of(
@@ -254,7 +255,7 @@ def test_weights_behind_dequantize() -> None:
 def test_without_ranges() -> None:
     model, _ = dense()
     with pytest.raises(QuantizationError, match="calibrate the model first"):
-        quantize(model, None, Settings("int8"), Account())
+        apply(Plan(model, Settings("int8")), None)
 
 
 def test_a_range_that_gives_no_scale_names_its_tensor() -> None:

@@ -14,10 +14,8 @@ import quantcore as qc
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model, Quantization
-from quantcore.quantizer.account import Account
-from quantcore.quantizer.finish import finish
-from quantcore.quantizer.int8 import quantize
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from quantcore.verification.agreement import compare_structure
 from tests.ops.harness import Op, const, get_oracle, graph_model, tensor
 
@@ -94,8 +92,7 @@ def agree(
             recorded(model, ranges), [], mode="int8", io=io, denylisted_nodes=nodes, **switches
         )
         settings = Settings("int8", io, allow_float=True, float_operators=kept, **switches)
-        account = Account()
-        ours = finish(quantize(model, ranges, settings, account), settings, account)
+        ours = apply(Plan(model, settings), ranges)
         found = compare_structure(read_model(write_model(ours)), read_model(theirs))
         assert found.agrees, (io, found.differences)
 
@@ -261,7 +258,7 @@ def test_a_pool_kept_float_stays_float() -> None:
         [Op("MAX_POOL_2D", ["x"], ["y"], {**POOL, "stride_w": 2, "stride_h": 2})], ["y"], y=(1, 2, 2, 4)
     )
     settings = Settings("int8", "int8", float_operators=frozenset({0}))
-    ours = quantize(model, ranges_of(model, 1), settings, Account())
+    ours = apply(Plan(model, settings), ranges_of(model, 1))
     assert [op.op for op in ours.subgraphs[0].operators] == ["DEQUANTIZE", "MAX_POOL_2D", "QUANTIZE"]
 
 

@@ -20,8 +20,7 @@ from quantcore.flatbuffer import write_model
 from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
 from quantcore.quantizer import source
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.checks import STATIC
-from quantcore.quantizer.settings import IO_DTYPES, MODES
+from quantcore.quantizer.settings import MODES, STATIC
 from tests.ops.harness import Op, graph_model, op_model, tensor
 from tests.quantizer.float_nets import float_net, samples_for
 
@@ -36,11 +35,11 @@ def input_dtypes(model: Model) -> set[str]:
 # What it makes ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mode", "io"), [(m, io) for m in IO_DTYPES for io in (None, *IO_DTYPES[m])])
+@pytest.mark.parametrize(("mode", "io"), [(m, io) for m in MODES for io in (None, *MODES[m].io)])
 def test_every_mode_and_io_runs(mode: str, io: str | None) -> None:
-    data = DATA if mode in ("int8", "int16x8") else None
+    data = DATA if mode in STATIC else None
     model = qc.quantize_model(float_net(), data, mode, io)
-    dtype = io or IO_DTYPES[mode][0]
+    dtype = io or MODES[mode].io[0]
     assert input_dtypes(model) == {dtype}
     main = model.subgraphs[0]
     x = DATA[:1]
@@ -175,10 +174,10 @@ def test_wrong_arguments(arguments: dict[str, Any], says: str) -> None:
         qc.quantize_model(float_net(), **arguments)
 
 
-@pytest.mark.parametrize("mode", list(IO_DTYPES))
+@pytest.mark.parametrize("mode", MODES)
 def test_a_quantized_model_is_refused(mode: str) -> None:
     quantized = qc.quantize_model(float_net(), DATA, io="float32")
-    data = DATA if mode in ("int8", "int16x8") else None
+    data = DATA if mode in STATIC else None
     with pytest.raises(QuantizationError, match=r"quantized already: tensor \d+ '\w.* \(int8\)"):
         qc.quantize_model(quantized, data, mode)
     halves = qc.quantize_model(float_net(), mode="float16")

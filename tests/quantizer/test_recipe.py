@@ -12,9 +12,9 @@ import pytest
 
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
-from quantcore.quantizer.quantize import plan
 from quantcore.quantizer.recipe import Choices, read_recipe
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import plan
 from tests.ops.harness import Op, graph_model, tensor
 
 AVERAGE = "moving_average:0.9"

@@ -13,10 +13,10 @@ from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model, Operator, Tensor
 from quantcore.oracle import Oracle
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.finish import finish
 from quantcore.quantizer.int8 import quantize
-from quantcore.quantizer.recurrent import int16_weight_params, quantize_int16_weights
+from quantcore.quantizer.int8.recurrent import int16_weight_params, quantize_int16_weights
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from quantcore.verification.agreement import compare_structure
 from tests.ops.harness import assert_same_bits, const, get_oracle, op_model, tensor
 from tests.ops.lstm_models import Lstm, build
@@ -71,7 +71,7 @@ def recorded(model: Model) -> Ranges:
 
 def ours(model: Model, ranges: Ranges, io: str = "int8", **settings: object) -> tuple[Model, Account]:
     chosen, account = Settings("int8", io, **settings), Account()  # type: ignore[arg-type]
-    return finish(quantize(model, ranges, chosen, account), chosen, account), account
+    return apply(Plan(model, chosen), ranges, account), account
 
 
 @pytest.mark.oracle

@@ -11,9 +11,9 @@ import quantcore as qc
 from quantcore.calibration import Ranges, collect_ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
-from quantcore.quantizer.quantize import Plan, apply
 from quantcore.quantizer.search import search_operators
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from tests.ops.harness import Op, const, graph_model, tensor
 
 X = np.random.default_rng(0).uniform(-1, 1, (12, 8)).astype(np.float32)

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantcore.graph import Operator
-from quantcore.quantizer.account import Account
-from quantcore.quantizer.draft import Draft
-from quantcore.quantizer.int16x8_constants import int16_codes, symmetric
-from quantcore.quantizer.int16x8_plan import Step
+from quantcore.quantizer.int16x8.constants import int16_codes, symmetric
+from quantcore.quantizer.int16x8.draft import Draft
+from quantcore.quantizer.int16x8.plan import Step
 
 __all__ = ["requantize_operands"]
 
 
-def requantize_operands(draft: Draft, steps: Sequence[Step], account: Account) -> None:
+def requantize_operands(draft: Draft, steps: Sequence[Step]) -> None:
     """Bring operands to the scale that their operator wants, from the last operator to the first.
 
     An operand with another scale is requantized before the operator; a constant that nothing else uses is
@@ -39,7 +38,7 @@ def requantize_operands(draft: Draft, steps: Sequence[Step], account: Account) -
             else:
                 added.append(requantized(draft, step, position, scale))
                 t = step.operand(position)
-            account.record(t, f"same scale as tensor {wanted}", wanted)
+            draft.account.record(t, f"same scale as tensor {wanted}", wanted)
         before[id(step.op)] = added[::-1]
     draft.graph.operators = [o for op in draft.graph.operators for o in (*before.get(id(op), ()), op)]
 

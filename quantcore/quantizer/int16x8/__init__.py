@@ -11,19 +11,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.ranges import Ranges
-from quantcore.errors import QuantizationError
 from quantcore.flatbuffer.schema import TABLES, options_table
 from quantcore.graph import Model, Quantization
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.draft import Draft
-from quantcore.quantizer.int16x8_constants import Constants
-from quantcore.quantizer.int16x8_ends import set_ends
-from quantcore.quantizer.int16x8_guard import set_weight_ranges
-from quantcore.quantizer.int16x8_operands import Operands
-from quantcore.quantizer.int16x8_plan import Step, plan
-from quantcore.quantizer.int16x8_same_scale import requantize_operands
+from quantcore.quantizer.int16x8.constants import Constants
+from quantcore.quantizer.int16x8.draft import Draft
+from quantcore.quantizer.int16x8.ends import set_ends
+from quantcore.quantizer.int16x8.guard import set_weight_ranges
+from quantcore.quantizer.int16x8.operands import Operands
+from quantcore.quantizer.int16x8.plan import Step, plan
+from quantcore.quantizer.int16x8.same_scale import requantize_operands
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["quantize"]
@@ -32,13 +30,13 @@ __all__ = ["quantize"]
 OPTIONS = {"pot_scale_int16": False, "quantized_bias_type": "INT64"}
 
 
-def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
+def quantize(model: Model, ranges: Ranges, settings: Settings, account: Account) -> Model:
     """Return `model` with int16 activations, int8 weights and int64 biases.
 
     Parameters
     ----------
     model : Model
-        A float model. It is not changed.
+        That of a `Plan`. It is not changed.
     ranges : Ranges
         The range of each float tensor that is computed; the graph's inputs are among them.
     settings : Settings
@@ -55,29 +53,27 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     Raises
     ------
     QuantizationError
-        No ranges, or none for a tensor that needs one; a model that is quantized already.
+        No range for a tensor that needs one; a model that is quantized already.
     """
-    if ranges is None:
-        raise QuantizationError("mode int16x8 needs ranges of the activations; calibrate the model first")
-    draft = Draft.of(with_intermediates(model))
+    draft = Draft.of(model, ranges, account)
     for op in draft.graph.operators:
         op.intermediates = ()  # an LSTM, which has no form for int16
-    steps = plan(draft, settings, account)
-    constants = Constants(draft, account)
-    set_weight_ranges(steps, ranges, constants)
-    record_ranges(draft, ranges)
-    operands = Operands(draft, ranges, constants, account)
+    steps = plan(draft, settings)
+    constants = Constants(draft)
+    set_weight_ranges(steps, constants)
+    record_ranges(draft)
+    operands = Operands(draft, constants)
     operands.run(steps, settings.io)
-    requantize_operands(draft, steps, account)
+    requantize_operands(draft, steps)
     quantize_biases(steps, constants)
     set_options(draft)
     set_ends(draft, operands, settings.io)
     return draft.model
 
 
-def record_ranges(draft: Draft, ranges: Ranges) -> None:
+def record_ranges(draft: Draft) -> None:
     """Note the range of each tensor in its quantization record, where the converter leaves it."""
-    for t, found in sorted(ranges.items()):
+    for t, found in sorted(draft.ranges.items()):
         low, high = (np.array([end], np.float32) for end in (found.rmin, found.rmax))
         draft.tensors[t].quantization = Quantization(
             np.empty(0, np.float32), np.empty(0, np.int64), 0, low, high

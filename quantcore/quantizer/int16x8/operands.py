@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Operator, Quantization
-from quantcore.quantizer.account import Account
-from quantcore.quantizer.draft import Draft
-from quantcore.quantizer.int16x8_constants import Constants, int16_scale, symmetric
-from quantcore.quantizer.int16x8_guard import range_of
-from quantcore.quantizer.int16x8_plan import Step
+from quantcore.quantizer.int16x8.constants import Constants, int16_scale, symmetric
+from quantcore.quantizer.int16x8.draft import Draft
+from quantcore.quantizer.int16x8.plan import Step
 
 __all__ = ["Operands"]
 
@@ -21,9 +18,7 @@ class Operands:
     """Quantizes what the operators read and write, in their order, and keeps the new list of operators."""
 
     draft: Draft
-    ranges: Ranges
     constants: Constants
-    account: Account
 
     def run(self, steps: Sequence[Step], io: str) -> None:
         """Quantize the operands and results of all steps; convert what float operators read and write."""
@@ -47,16 +42,16 @@ class Operands:
         read = {step.operand(p) for step in steps for p in step.activations}
         for t in self.draft.graph.inputs:
             tensor = self.draft.tensors[t]
-            wanted = t in read or (io == "int16" and t in self.ranges)
+            wanted = t in read or (io == "int16" and t in self.draft.ranges)
             if wanted and tensor.dtype == "float32" and not tensor.is_constant:
                 self.set_range(t)
 
     def set_range(self, t: int, new: int | None = None) -> None:
         """Quantize tensor `t`, or another one in its place, by the range of `t`."""
-        low, high = range_of(t, self.ranges, self.constants)
+        low, high = self.draft.range(t)
         target = t if new is None else new
         self.set(target, symmetric(int16_scale(low, high), ends=(low, high)))
-        self.account.record(target, "range of the tensor", t)
+        self.draft.account.record(target, "range of the tensor", t)
 
     def set(self, t: int, quantization: Quantization) -> None:
         self.draft.tensors[t].dtype = "int16"
@@ -109,9 +104,9 @@ class Operands:
                 given = self.draft.tensors[source].quantization
                 assert given is not None
                 self.set(t, replace(given))
-                self.account.record(t, f"same scale as tensor {source}", source)
+                self.draft.account.record(t, f"same scale as tensor {source}", source)
             elif "int16" in rule.fixed_output:
                 self.set(t, symmetric(rule.fixed_output["int16"][0]))
-                self.account.record(t, f"fixed output of {step.op.name}")
+                self.draft.account.record(t, f"fixed output of {step.op.name}")
             else:
                 self.set_range(t)

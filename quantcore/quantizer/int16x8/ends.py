@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from quantcore.graph import Operator, Tensor
-from quantcore.quantizer.draft import Draft
-from quantcore.quantizer.int16x8_operands import Operands
-from quantcore.quantizer.signatures import redirect
+from quantcore.quantizer.int16x8.draft import Draft
+from quantcore.quantizer.int16x8.operands import Operands
+from quantcore.quantizer.working_copy import redirect
 
 __all__ = ["set_ends"]
 

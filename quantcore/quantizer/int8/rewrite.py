@@ -8,11 +8,11 @@ from quantcore.graph import Operator, Quantization, Subgraph, Tensor
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Account, Entry
 from quantcore.quantizer.float_graph import Use
-from quantcore.quantizer.int8_decisions import Decisions
-from quantcore.quantizer.int8_propagation import Propagation, Slot
-from quantcore.quantizer.int8_values import ValuePlan, plan_value
+from quantcore.quantizer.int8.decisions import Decisions
+from quantcore.quantizer.int8.propagation import Propagation, Slot
+from quantcore.quantizer.int8.recurrent import quantize_int16_weights, state_entry, state_tensors
+from quantcore.quantizer.int8.values import ValuePlan, plan_value
 from quantcore.quantizer.parameters import quantize_bias, quantize_constant, quantize_weights, stored
-from quantcore.quantizer.recurrent import quantize_int16_weights, state_entry, state_tensors
 
 __all__ = ["Rewrite", "without_range"]
 

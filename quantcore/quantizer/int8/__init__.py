@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.ranges import Ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.qparams import QuantParams, choose_qparams
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.canonical import canonicalize
 from quantcore.quantizer.float_graph import FloatGraph
-from quantcore.quantizer.int8_decisions import Decisions
-from quantcore.quantizer.int8_propagation import propagate
-from quantcore.quantizer.int8_rewrite import Rewrite
-from quantcore.quantizer.int8_statistics import prune_statistics
-from quantcore.quantizer.mixed import free_scales, put_int16
-from quantcore.quantizer.recurrent import intermediate_params, joined_ranges, state_params
+from quantcore.quantizer.int8.canonical import canonicalize
+from quantcore.quantizer.int8.decisions import Decisions
+from quantcore.quantizer.int8.mixed import free_scales, put_int16
+from quantcore.quantizer.int8.propagation import propagate
+from quantcore.quantizer.int8.recurrent import intermediate_params, joined_ranges, state_params
+from quantcore.quantizer.int8.rewrite import Rewrite
+from quantcore.quantizer.int8.statistics import prune_statistics
 from quantcore.quantizer.settings import Settings
-from quantcore.quantizer.signatures import redirect
 from quantcore.quantizer.stored_weights import fold_dequantize
-from quantcore.quantizer.working_copy import working_copy
+from quantcore.quantizer.working_copy import redirect, working_copy
 
 __all__ = ["quantize"]
 
 
-def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: Account) -> Model:
+def quantize(model: Model, ranges: Ranges, settings: Settings, account: Account) -> Model:
     """Return the int8 form of a float model, as TFLite's converter makes it.
 
     ``docs/quantization/int8.md`` says by which rules. The model is not changed. The result is a draft, which
@@ -33,7 +31,7 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     Parameters
     ----------
     model : Model
-        Its main subgraph is quantized.
+        That of a `Plan`. Its main subgraph is quantized.
     ranges : Ranges
         A value without a range has the parameters that its neighbours give it, or stays float.
     settings : Settings
@@ -43,11 +41,9 @@ def quantize(model: Model, ranges: Ranges | None, settings: Settings, account: A
     Raises
     ------
     QuantizationError
-        No ranges, or one that gives no scale.
+        A range gives no scale.
     """
-    if ranges is None:
-        raise QuantizationError("the mode 'int8' needs the ranges of the tensors; calibrate the model first")
-    draft = working_copy(with_intermediates(model))
+    draft = working_copy(model)
     graph = FloatGraph.of(draft, fold_dequantize(draft.subgraphs[0]))
     free_scales(graph, ranges, settings.int16_operators)
     kept = prune_statistics(graph, ranges)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from quantcore.errors import QuantizationError
-from quantcore.graph import Operator
+from quantcore.graph import Operator, Subgraph
 from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.registry import load_operators
-from quantcore.quantizer.account import Account
-from quantcore.quantizer.draft import Draft
+from quantcore.quantizer.float_graph import has_floats, rule_of
+from quantcore.quantizer.int16x8.draft import Draft, float_value
 from quantcore.quantizer.settings import Settings
 
-__all__ = ["Step", "plan"]
+__all__ = ["Step", "plan", "why_float"]
 
 
 @dataclass(slots=True)
@@ -52,8 +51,8 @@ class Step:
         return QuantizationError(f"operator {self.index} ({self.op.name}): {message}")
 
 
-def plan(draft: Draft, settings: Settings, account: Account) -> list[Step]:
-    """Return a step for each operator of the main subgraph; tell `account` which stay float, and why.
+def plan(draft: Draft, settings: Settings) -> list[Step]:
+    """Return a step for each operator of the main subgraph; tell the account which stay float, and why.
 
     Raises
     ------
@@ -64,32 +63,26 @@ def plan(draft: Draft, settings: Settings, account: Account) -> list[Step]:
     for index, op in enumerate(draft.graph.operators):
         step = Step(op, index)
         steps.append(step)
-        if not touches_float(draft, op):
+        if not has_floats(op, draft.graph):
             continue
         chosen = index in settings.float_operators
-        reason = "it was asked to stay float" if chosen else why_float(draft, op)
+        reason = "it was asked to stay float" if chosen else why_float(op, draft.graph)
         if reason:
-            account.kept_float[index] = reason
+            draft.account.kept_float[index] = reason
         else:
             find_operands(draft, step, settings)
     return steps
 
 
-def touches_float(draft: Draft, op: Operator) -> bool:
-    """Whether an operand or a result is float32."""
-    return any(t >= 0 and draft.tensors[t].dtype == "float32" for t in (*op.inputs, *op.outputs))
-
-
-def why_float(draft: Draft, op: Operator) -> str:
-    """Return why an operator cannot be quantized; empty where it can."""
-    definition = load_operators().get(op.name)
-    if definition is None or not definition.quantization.int16:
+def why_float(op: Operator, graph: Subgraph) -> str:
+    """Return why an operator of a float model cannot be quantized; empty where it can."""
+    rule = rule_of(op)
+    if not rule.int16:
         return "not implemented for int16 activations"
-    rule = definition.quantization
     roles = dict.fromkeys(rule.weights, "weights") | ({rule.bias[0]: "bias"} if rule.bias else {})
     for position, role in roles.items():
         t = op.inputs[position] if position < len(op.inputs) else -1
-        if t >= 0 and draft.float_value(t) is None and not draft.tensors[t].is_quantized:
+        if t >= 0 and float_value(graph, t) is None and not graph.tensors[t].is_quantized:
             return f"its {role} {'is' if role == 'bias' else 'are'} computed at run time"
     return ""
 
@@ -101,10 +94,9 @@ def find_operands(draft: Draft, step: Step, settings: Settings) -> None:
         if t >= 0 and draft.tensors[t].is_quantized:
             tensor = draft.tensors[t]
             raise step.error(f"tensor {t} ({tensor.name!r}) is quantized already; expected a float model")
-    step.rule = rule = load_operators()[op.name].quantization
-    channels = settings.has_channels(op.op)
+    step.rule = rule = rule_of(op)
     step.weights = {
-        position: axis if channels else None
+        position: settings.channel_axis(op.op, axis)
         for position, axis in rule.weights.items()
         if step.operand(position) >= 0
     }

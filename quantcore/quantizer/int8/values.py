@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.qparams import QuantParams
-from quantcore.quantizer.int8_decisions import Decisions
-from quantcore.quantizer.int8_propagation import Requantize, Slot
+from quantcore.quantizer.int8.decisions import Decisions
+from quantcore.quantizer.int8.propagation import Requantize, Slot
 
 __all__ = ["ValuePlan", "plan_value"]
 

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from quantcore.errors import QuantizationError
 from quantcore.graph import Quantization
 from quantcore.kernels.knots import round_half_away
-from quantcore.quantizer.account import Account
-from quantcore.quantizer.draft import Draft
+from quantcore.quantizer.int16x8.draft import Draft
 from quantcore.quantizer.parameters import bias_scales, quantize_bias, quantize_weights_int16x8, weight_ranges
 
 __all__ = ["Constants", "int16_codes", "int16_scale", "symmetric"]
@@ -63,20 +61,8 @@ class Constants:
     """
 
     draft: Draft
-    account: Account
     ranges: dict[tuple[int, int | None], np.ndarray] = field(default_factory=dict)
     forms: dict[int, dict[Form, int]] = field(default_factory=dict)
-
-    def value(self, t: int) -> np.ndarray:
-        """Return the value of float constant `t`, which must be finite."""
-        value = self.draft.float_value(t)
-        assert value is not None
-        if not np.isfinite(value).all():
-            raise QuantizationError(
-                f"constant {t} ({self.draft.tensors[t].name!r}) holds NaN or infinity; "
-                "quantization needs finite values"
-            )
-        return value
 
     def as_float(self, t: int) -> int:
         """Return the tensor for a float operator: `t`, unless that has been quantized before."""
@@ -86,7 +72,7 @@ class Constants:
         """Return constant `t` as int8 weights, per channel along `axis`."""
         if ("int8", axis) in self.forms.get(t, {}):
             return self.forms[t]["int8", axis]
-        values = self.value(t)
+        values = self.draft.finite_value(t)
         span = self.ranges.get((t, axis))
         own = weight_ranges(values, axis)
         span = own if span is None else span
@@ -97,7 +83,7 @@ class Constants:
         )
         new = self._store(t, ("int8", axis), codes, symmetric(scales, axis, (low, high)))
         guarded = int(np.sum(span != own))
-        self.account.record(
+        self.draft.account.record(
             new, "range of the weights", t, **({"guarded_channels": guarded} if guarded else {})
         )
         return new
@@ -113,7 +99,7 @@ class Constants:
         positive : bool
             The kernel needs a scale above 0, even if all values are 0.
         """
-        values = self.value(t)
+        values = self.draft.finite_value(t)
         ends = np.min(values), np.max(values)
         scale = int16_scale(*ends)
         form: Form = ("int16",)
@@ -122,7 +108,7 @@ class Constants:
         new = self.forms.get(t, {}).get(form)
         if new is None:
             new = self._store(t, form, int16_codes(values, scale), symmetric(scale))
-            self.account.record(new, "range of the constant", t)
+            self.draft.account.record(new, "range of the constant", t)
         if keep_range:
             self.draft.tensors[new].quantization = symmetric(self.draft.scale(new), ends=ends)
         return new
@@ -136,7 +122,7 @@ class Constants:
         value = self.draft.float_value(t)
         assert value is not None
         new = self._store(t, form, int16_codes(value, scale), symmetric(scale))
-        self.account.record(new, f"same scale as tensor {other}", other)
+        self.draft.account.record(new, f"same scale as tensor {other}", other)
         return new
 
     def bias(self, t: int, input_scale: np.float32, weight_scales: np.ndarray) -> int:
@@ -144,14 +130,14 @@ class Constants:
 
         A bias of zeros means the same in any scale: all operators that have it share the first one's.
         """
-        scales = bias_scales(np.asarray(input_scale), weight_scales)
+        scales, value = bias_scales(np.asarray(input_scale), weight_scales), self.draft.finite_value(t)
         forms = self.forms.get(t, {})
-        alike = not self.value(t).any() and all(form[0] == "int64" for form in forms)
+        alike = not value.any() and all(form[0] == "int64" for form in forms)
         form: Form = ("int64", b"" if alike else scales.tobytes())
         if form in forms:
             return forms[form]
-        new = self._store(t, form, quantize_bias(self.value(t), scales, "int64"), symmetric(scales))
-        self.account.record(new, "scale of the input times scale of the weights", t)
+        new = self._store(t, form, quantize_bias(value, scales, "int64"), symmetric(scales))
+        self.draft.account.record(new, "scale of the input times scale of the weights", t)
         return new
 
     def _store(self, t: int, form: Form, data: np.ndarray, quantization: Quantization) -> int:

@@ -16,10 +16,10 @@ from quantcore.graph import Tensor
 from quantcore.ops.quantization_rule import DerivedBias
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Entry
-from quantcore.quantizer.constants import Constant, find_constants
 from quantcore.quantizer.float_graph import FloatGraph, Use
+from quantcore.quantizer.int8.constants import Constant, find_constants
+from quantcore.quantizer.int8.recurrent import int16_weight_params
 from quantcore.quantizer.parameters import bias_scales, constant_qparams, guard_bias, weight_qparams
-from quantcore.quantizer.recurrent import int16_weight_params
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["Propagation", "Requantize", "Slot", "propagate"]

@@ -75,5 +75,5 @@ def bias_positions(graph: FloatGraph, i: int) -> list[int]:
 
 def _axis(graph: FloatGraph, use: Use, settings: Settings) -> int | None:
     """Return the axis along which a use wants channels; None: one scale."""
-    channels = settings.has_channels(graph.operators[use[0]].op)
-    return graph.rules[use[0]].weights.get(use[1]) if channels else None
+    i, position = use
+    return settings.channel_axis(graph.operators[i].op, graph.rules[i].weights.get(position))

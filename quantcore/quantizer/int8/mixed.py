@@ -17,8 +17,8 @@ from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.quantizer import int16x8
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.float_graph import FloatGraph
-from quantcore.quantizer.int8_rewrite import Rewrite, without_range
-from quantcore.quantizer.int16x8_guard import SMALLEST
+from quantcore.quantizer.int8.rewrite import Rewrite, without_range
+from quantcore.quantizer.int16x8.draft import SMALLEST
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["free_scales", "put_int16"]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantcore.quantizer.constants import bias_positions
 from quantcore.quantizer.float_graph import FloatGraph, Use
-from quantcore.quantizer.int8_propagation import Propagation, Slot
-from quantcore.quantizer.recurrent import missing_intermediates, state_tensors
+from quantcore.quantizer.int8.constants import bias_positions
+from quantcore.quantizer.int8.propagation import Propagation, Slot
+from quantcore.quantizer.int8.recurrent import missing_intermediates, state_tensors
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["Decisions"]
