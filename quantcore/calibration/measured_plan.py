@@ -22,7 +22,6 @@ from quantcore.kernels.min_max import min_max_call
 from quantcore.ops.node import UnknownValueError
 from quantcore.runtime.executable import Executable
 from quantcore.runtime.lowered import Lowered, Step
-from quantcore.shape_arguments import governing_inputs
 
 if TYPE_CHECKING:
     from quantcore.numerics import Profile
@@ -73,26 +72,22 @@ class MeasuredPlan:
         self.values: dict[int, np.ndarray] = {}  # inputs that shapes follow from
         given = dict(zip(self.subgraph.inputs, sample, strict=True))
         shapes = {t: array.shape for t, array in given.items()}
-        while True:
-            try:
-                self.executable = Executable(
-                    model,
-                    MAIN,
-                    shapes,
-                    profile,
-                    input_values=self.values,
-                    preserve_all=keep,
-                    extend=self._measure,
-                )
-                break
-            except UnknownValueError as error:
-                missing = governing_inputs(self.subgraph, error.tensor) - self.values.keys()
-                if not missing:
-                    raise
-                self.values.update((t, given[t].copy()) for t in missing)
-            except QuantcoreError as error:
-                self._explain_shapes(shapes, error)
-                raise
+        try:
+            self.executable = Executable(
+                model,
+                MAIN,
+                shapes,
+                profile,
+                input_values=self.values,
+                value_of=lambda t: given[t].copy(),
+                preserve_all=keep,
+                extend=self._measure,
+            )
+        except UnknownValueError:
+            raise
+        except QuantcoreError as error:
+            self._explain_shapes(shapes, error)
+            raise
 
     @property
     def known(self) -> dict[int, np.ndarray]:
@@ -113,8 +108,6 @@ class MeasuredPlan:
 
     def _measure(self, lowered: Lowered) -> None:
         """Add to the steps those that measure: inputs first, each output behind the step that writes it."""
-        self.ends.clear()
-        self.counts.clear()
         variables = {t for t, tensor in enumerate(self.subgraph.tensors) if tensor.is_variable}
         steps = [step for t in self.subgraph.inputs for step in self._steps(lowered, [t])]
         for step in lowered.steps:

@@ -12,11 +12,13 @@ import numpy as np
 from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import Profile
+from quantcore.ops.node import UnknownValueError
 from quantcore.runtime._plan import Instance, Plan
 from quantcore.runtime.arena import Lifetime, place
 from quantcore.runtime.lowered import Lowered
 from quantcore.runtime.lowering import contiguous, lower, numpy_dtype, step_tensors
 from quantcore.runtime.state import initial_state
+from quantcore.shape_arguments import governing_inputs
 
 __all__ = ["Executable"]
 
@@ -31,7 +33,10 @@ class Executable:
     input_shapes : dict of int to tuple
     profile : Profile
     input_values : dict of int to ndarray, optional
-        Graph inputs that shapes follow from: the plan holds for these values only.
+        Graph inputs that shapes follow from: the plan holds for these values only. Those that turn out to be
+        needed are added, as `value_of` gives them.
+    value_of : callable, optional
+        From a graph input to the value that the plan is to be made for.
     preserve_all : bool
         Give every tensor memory of its own, so that all can be read after a run.
     extend : callable, optional
@@ -50,13 +55,23 @@ class Executable:
         input_shapes: Mapping[int, tuple[int, ...]],
         profile: Profile,
         *,
-        input_values: Mapping[int, np.ndarray] | None = None,
+        input_values: dict[int, np.ndarray] | None = None,
+        value_of: Callable[[int], np.ndarray] | None = None,
         preserve_all: bool = False,
         extend: Callable[[Lowered], None] | None = None,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all = preserve_all
-        self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, input_values)
+        values = {} if input_values is None else input_values
+        while True:
+            try:
+                self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, values)
+                break
+            except UnknownValueError as error:
+                missing = governing_inputs(self.subgraph, error.tensor) - values.keys()
+                if value_of is None or not missing:
+                    raise
+                values.update((t, value_of(t)) for t in missing)
         if extend is not None:
             extend(self.lowered)
         self.dtypes = {
@@ -126,6 +141,11 @@ class Executable:
         for t in self.variables:
             if t in self.offsets:
                 self.view(instance, t)[...] = initial_state(self.lowered.tensors[t])
+
+    def keeps(self, t: int) -> bool:
+        """Whether tensor `t` can be read after a run: nothing else has been written to its memory."""
+        lasting = (*self.subgraph.inputs, *self.subgraph.outputs, *self.variables)
+        return self.preserve_all or t in lasting or t in self.lowered.values
 
     def view(self, instance: Instance, t: int) -> np.ndarray:
         """Return tensor `t` as an array over the instance's memory, or its known value (read-only)."""

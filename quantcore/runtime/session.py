@@ -1,0 +1,239 @@
+"""A subgraph with its plan and memory, for the input shapes and values of the moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from quantcore.errors import KernelError
+from quantcore.graph import Model
+from quantcore.numerics import Profile
+from quantcore.runtime._plan import Instance
+from quantcore.runtime.arguments import Arguments
+from quantcore.runtime.details import tensor_details
+from quantcore.runtime.executable import Executable
+from quantcore.shape_arguments import fitting_value
+
+__all__ = ["Session"]
+
+
+class Session:
+    """A subgraph that is ready to run: planned anew when shapes, or values that shapes follow from, change.
+
+    Parameters
+    ----------
+    model : Model
+    subgraph_index : int
+    profile : Profile
+    preserve_all : bool
+        Keep every tensor readable after a run.
+
+    Attributes
+    ----------
+    lock : RLock
+        To be held by whoever calls a method.
+    arguments : Arguments
+    input_shapes : dict of int to tuple
+        Shapes that the inputs are to have; those of the plan, but for inputs that were resized since.
+    run_single : callable or None
+        The short way to run one sample, where there is one: `Instance.run_single`.
+    """
+
+    def __init__(self, model: Model, subgraph_index: int, profile: Profile, preserve_all: bool) -> None:
+        if not 0 <= subgraph_index < len(model.subgraphs):
+            raise KernelError(f"subgraph_index is {subgraph_index}; the model has {len(model.subgraphs)}")
+        self.model, self.subgraph_index, self.profile = model, subgraph_index, profile
+        self.subgraph = model.subgraphs[subgraph_index]
+        self.preserve_all = preserve_all
+        self.lock = threading.RLock()
+        self.arguments = Arguments(model, subgraph_index)
+        self.input_shapes = {t: self.subgraph.tensors[t].shape for t in self.subgraph.inputs}
+        # Inputs that shapes follow from: the plan is made for these values, and anew when they change.
+        self._input_values: dict[int, np.ndarray] = {}
+        self._executable = self._compile(preserve_all)
+        self._instances: list[Instance] = []  # the first one holds what `set` writes
+        self._allocated = self._resized = self._stale_values = False
+        self.run_single: Callable[[Any], np.ndarray | None] | None = None
+
+    # Arrays in, arrays out ---------------------------------------------------------------------
+
+    def run(self, x: Any, num_threads: int) -> list[np.ndarray]:
+        """Run any number of samples; see `Interpreter.run`."""
+        arrays = self._arrays(x)
+        count = self._sample_count(arrays)
+        self._take_values(arrays)
+        in_order = count < 2 or self._executable.variables
+        instances = self._get_instances(1 if in_order else min(num_threads, count))
+        return self._executable.run(arrays, count, instances)
+
+    def run_keeping_all(self, x: Any) -> tuple[Executable, Instance]:
+        """Run once in memory of its own, in which every tensor can be read afterwards."""
+        arrays = self._arrays(x)
+        if self._sample_count(arrays) != 1:
+            raise KernelError("run_all takes exactly one run; use resize_tensor_input for a larger batch")
+        self._take_values(arrays)
+        executable = self._compile(preserve_all=True)
+        instance = executable.new_instance()
+        for t, array in zip(self.subgraph.inputs, arrays, strict=True):
+            if t in executable.offsets:
+                executable.view(instance, t)[...] = array
+        instance.run()
+        return executable, instance
+
+    def _arrays(self, x: Any) -> list[np.ndarray]:
+        self._recompile()
+        return self.arguments.ordered(x, self._executable.input_dtypes)
+
+    def _sample_count(self, arrays: Sequence[np.ndarray]) -> int:
+        return self.arguments.sample_count(arrays, self._executable.input_shapes, self._input_values)
+
+    # Tensor by tensor ----------------------------------------------------------------------------
+
+    def allocate(self) -> None:
+        """Prepare memory for the current input shapes."""
+        self._get_instances(1)
+        self._allocated = True
+
+    def resize(self, t: int, tensor_size: Iterable[int], strict: bool = False) -> None:
+        """Change the shape of an input; `allocate` must follow."""
+        self.arguments.check_input(t)
+        shape = tuple(int(d) for d in tensor_size)
+        tensor = self.subgraph.tensors[t]
+        signature = tensor.shape_signature or tensor.shape
+        if strict and (
+            len(shape) != len(signature)
+            or any(s not in (-1, d) for s, d in zip(signature, shape, strict=True))
+        ):
+            raise KernelError(f"strict: input {t} has shape signature {signature}; got {shape}")
+        self.input_shapes[t] = shape
+        self._allocated = False
+        self._resized = True
+        self.run_single = None
+
+    def set(self, t: int, value: Any) -> None:
+        """Copy `value` into an input or state tensor."""
+        self._check_allocated("set_tensor")
+        if t not in self._executable.variables:
+            self.arguments.check_input(t)
+        array = np.asarray(value)
+        self.arguments.check_dtype(t, array, self._executable.dtypes[t])
+        shape = self._executable.lowered.shapes[t]
+        if array.shape != shape:
+            raise KernelError(
+                f"{self.arguments.describe(t)} has shape {shape}, got {array.shape}; "
+                "resize_tensor_input changes it"
+            )
+        if t in self._input_values:
+            self._set_value(t, array)
+        elif t in self._executable.offsets:
+            self._executable.view(self._instances[0], t)[...] = array
+
+    def invoke(self) -> None:
+        """Run once on what was set."""
+        self._check_allocated("invoke")
+        if self._stale_values:
+            self._replan()
+        self._instances[0].run()
+
+    def get(self, t: int) -> np.ndarray:
+        """Return a copy of a tensor."""
+        view = self.view(t, "get_tensor")
+        return self._input_values[t].copy() if t in self._input_values else view.copy()
+
+    def view(self, t: int, what: str) -> np.ndarray:
+        """Return a tensor in place; `what` names the method in messages."""
+        self._check_allocated(what)
+        if not 0 <= t < len(self.subgraph.tensors):
+            raise KernelError(f"no tensor {t}; the subgraph has {len(self.subgraph.tensors)}")
+        if not self._executable.keeps(t):
+            raise KernelError(
+                f"tensor {t} shares its memory with others; use run_all, or "
+                "experimental_preserve_all_tensors=True"
+            )
+        return self._executable.view(self._instances[0], t)
+
+    def reset(self) -> None:
+        """Set all state to its initial value."""
+        for instance in self._instances:
+            self._executable.reset(instance)
+
+    def details(self, t: int) -> dict[str, Any]:
+        """Return what ``tf.lite.Interpreter`` tells about a tensor; an input has the shape it is to have."""
+        tensor = self.subgraph.tensors[t]
+        planned = self._executable.lowered.shapes.get(t, tensor.shape)
+        return tensor_details(tensor, t, self.input_shapes.get(t, planned))
+
+    def _check_allocated(self, what: str) -> None:
+        if not self._allocated:
+            raise KernelError(f"{what}: call allocate_tensors() first")
+
+    # Planning ------------------------------------------------------------------------------------
+
+    def _compile(self, preserve_all: bool) -> Executable:
+        return Executable(
+            self.model,
+            self.subgraph_index,
+            self.input_shapes,
+            self.profile,
+            input_values=self._input_values,
+            value_of=self._provisional_value,
+            preserve_all=preserve_all,
+        )
+
+    def _provisional_value(self, t: int) -> np.ndarray:
+        """Return what stands for an input that shapes follow from until it is set."""
+        shape = self.input_shapes[t]
+        fitting = fitting_value(self.subgraph, t)
+        if fitting is not None and fitting.shape == shape:
+            return fitting
+        return np.zeros(shape, self.subgraph.tensors[t].dtype)
+
+    def _recompile(self) -> None:
+        """Plan anew if an input was resized since."""
+        if not self._resized:
+            return
+        for t, value in list(self._input_values.items()):
+            if value.shape != self.input_shapes[t]:
+                del self._input_values[t]
+        self._executable = self._compile(self.preserve_all)
+        self._instances = []
+        self._resized = self._stale_values = False
+
+    def _get_instances(self, count: int) -> list[Instance]:
+        """Return memory for `count` threads; the first is where tensors are set and read."""
+        self._recompile()
+        while len(self._instances) < count:
+            self._instances.append(self._executable.new_instance())
+            self.run_single = self._executable.single(self._instances[0])
+        return self._instances[:count]
+
+    def _set_value(self, t: int, value: np.ndarray) -> None:
+        """Note the value of an input that shapes follow from."""
+        if not np.array_equal(value, self._input_values[t]):
+            self._input_values[t] = value.copy()
+            self._stale_values = True
+
+    def _take_values(self, arrays: Sequence[np.ndarray]) -> None:
+        """Make the plan fit the inputs that shapes follow from."""
+        if not self._input_values:
+            return
+        for t, array in zip(self.subgraph.inputs, arrays, strict=True):
+            if t in self._input_values:
+                self._set_value(t, array)
+        if self._stale_values:
+            self._replan()
+
+    def _replan(self) -> None:
+        """Plan anew for changed values; inputs and state that have been set stay."""
+        before, executable = self._executable, self._compile(self.preserve_all)
+        instances = [executable.new_instance() for _ in self._instances]
+        for old, new in zip(self._instances, instances, strict=True):
+            for t in (*self.subgraph.inputs, *before.variables):
+                if t in before.offsets and t in executable.offsets:
+                    executable.view(new, t)[...] = before.view(old, t)
+        self._executable, self._instances = executable, instances
+        self._stale_values = False
+        self.run_single = executable.single(instances[0]) if instances else None
