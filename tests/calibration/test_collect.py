@@ -7,7 +7,6 @@ import pytest
 
 import quantcore as qc
 from quantcore.calibration import Percentile, collect_ranges
-from quantcore.calibration.engine_quantcore import PROFILE
 from quantcore.calibration.inplace import overwritten_inputs
 from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
@@ -15,6 +14,7 @@ from quantcore.calibration.methods import make_tracker, narrow
 from quantcore.calibration.observation import observed_tensors
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.numerics import CALIBRATION
 
 FLT_MIN = float(np.finfo(np.float32).tiny)
 
@@ -89,7 +89,7 @@ def test_real_models_are_measured_whole(model_path) -> None:
     (sample,) = qc.samples.random_samples(model, 0, 1, 1)
     tensors = observed_tensors(model.subgraphs[0])
     counted = {t: Percentile() for t in tensors if not model.subgraphs[0].tensors[t].is_variable}
-    memory = MeasuredMemory(MeasuredPlan(model, sample, tensors, counted, True, PROFILE))
+    memory = MeasuredMemory(MeasuredPlan(model, sample, tensors, counted, True, CALIBRATION))
     memory.run(0, sample)
     seen, states = memory.seen(), memory.counted()
     assert sorted(seen) == tensors
