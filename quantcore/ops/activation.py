@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -78,6 +77,8 @@ def relu_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     "RELU6",
     dtypes=DTYPES_WITH_INT16,
     max_version=3,
+    version=relu_version,
+    int16x8_version=2,
     page="relu",
     rules={
         "RELU": {
@@ -92,7 +93,7 @@ def relu_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
         },
     },
     multipliers=relu_multipliers,
-    quantization=replace(OWN_SCALE, version=relu_version, int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_relu_with_int16(node: Node) -> KernelCall:
     """Lower RELU and RELU6, which TFLite has for int16 too."""
@@ -151,6 +152,8 @@ def leaky_relu_delegated(node: Node) -> bool:
     "LEAKY_RELU",
     dtypes=DTYPES_WITH_INT16,
     max_version=2,
+    version=by_dtype(int16=2),
+    int16x8_version=2,
     page="leaky_relu",
     rules={
         "optimized": {"float32, int8, uint8, int16": Rule()},
@@ -159,7 +162,7 @@ def leaky_relu_delegated(node: Node) -> bool:
     },
     multipliers=leaky_relu_multipliers,
     xnnpack=leaky_relu_delegated,
-    quantization=replace(OWN_SCALE, version=by_dtype(int16=2), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_leaky_relu(node: Node) -> KernelCall:
     """Lower LEAKY_RELU."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -81,6 +80,8 @@ def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     "SUB",
     dtypes=DTYPES,
     max_version=5,
+    version=add_version,
+    int16x8_version=2,
     page="add",
     rules={
         "ADD": {
@@ -106,7 +107,7 @@ def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     },
     multipliers=add_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, version=add_version, int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_add(node: Node) -> KernelCall:
     """Lower ADD and SUB."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from quantcore.kernels import arg_extreme as kernels
 from quantcore.kernels._core import KernelCall
@@ -18,17 +17,16 @@ from quantcore.ops.version_rules import by_dtype
 KERNEL_DTYPE = {"int8": "int8", "uint8": "uint8", "int32": "int32", "float32": "float32", "bool": "uint8"}
 
 
-ARG_EXTREME = replace(OWN_SCALE_INT8, version=by_dtype(int8=2, bool=3))
-
-
 @operator(
     "ARG_MAX",
     "ARG_MIN",
     dtypes=tuple(KERNEL_DTYPE),
     max_version=3,
+    version=by_dtype(int8=2, bool=3),
+    int16x8_version={"ARG_MAX": 2},
     page="arg_max",
     rules={"optimized": {"int32, int64": Rule()}, "tflm": {"int32": Rule()}},
-    quantization={"ARG_MAX": replace(ARG_EXTREME, int16x8_version=2), "ARG_MIN": ARG_EXTREME},
+    quantization=OWN_SCALE_INT8,
 )
 def lower_arg_extreme(node: Node) -> KernelCall:
     """Lower ARG_MAX and ARG_MIN; the axis must be known before running."""

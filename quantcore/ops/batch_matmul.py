@@ -90,6 +90,8 @@ def delegated(node: Node) -> bool:
     "BATCH_MATMUL",
     dtypes=("int8", "int16", "float32", "hybrid"),
     max_version=4,
+    version=batch_matmul_version,
+    int16x8_version=2,
     page="batch_matmul",
     rules={
         "reference": {"int8, int16": FLOAT_PRODUCT},
@@ -104,13 +106,7 @@ def delegated(node: Node) -> bool:
     macs=matmul_macs,
     multipliers=matmul_multipliers,
     xnnpack=delegated,
-    quantization=replace(
-        OWN_SCALE,
-        dynamic_weights={1: None},
-        asymmetric_quantize_inputs=True,
-        version=batch_matmul_version,
-        int16x8_version=2,
-    ),
+    quantization=replace(OWN_SCALE, dynamic_weights={1: None}, asymmetric_quantize_inputs=True),
 )
 def lower_batch_matmul(node: Node) -> KernelCall:
     """Lower BATCH_MATMUL."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -66,9 +65,11 @@ def batch_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequen
     "SPACE_TO_DEPTH",
     dtypes=DTYPES,
     max_version=2,
+    version=by_dtype(int8=2),
+    int16x8_version=2,
     page="space_to_depth",
     rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}, "tflm": {"float32, int8": Rule()}},
-    quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2), int16x8_version=2),
+    quantization=SAME_SCALE_INT8,
 )
 def lower_space_to_depth(node: Node) -> KernelCall:
     """Lower SPACE_TO_DEPTH: the pixels of a block become channels, row by row."""
@@ -86,9 +87,11 @@ def lower_space_to_depth(node: Node) -> KernelCall:
     "DEPTH_TO_SPACE",
     dtypes=DTYPES,
     max_version=2,
+    version=by_dtype(int8=2),
+    int16x8_version=2,
     page="space_to_depth",
     rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}, "tflm": {"float32, int8": Rule()}},
-    quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2), int16x8_version=2),
+    quantization=SAME_SCALE_INT8,
 )
 def lower_depth_to_space(node: Node) -> KernelCall:
     """Lower DEPTH_TO_SPACE, the reverse of SPACE_TO_DEPTH."""
@@ -131,12 +134,14 @@ def read_blocks(node: Node) -> tuple[list[int], np.ndarray, int]:
     "SPACE_TO_BATCH_ND",
     dtypes=BATCH_DTYPES,
     max_version=4,
+    version=batch_version,
+    int16x8_version=2,
     page="space_to_batch_nd",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
         "tflm": {"float32, int8": Rule(form="zero")},
     },
-    quantization=replace(SAME_SCALE, version=batch_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_space_to_batch(node: Node) -> KernelCall:
     """Lower SPACE_TO_BATCH_ND; blocks and paddings must be known before running."""
@@ -168,12 +173,14 @@ def lower_space_to_batch(node: Node) -> KernelCall:
     "BATCH_TO_SPACE_ND",
     dtypes=BATCH_DTYPES,
     max_version=4,
+    version=batch_version,
+    int16x8_version=2,
     page="space_to_batch_nd",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
         "tflm": {"float32, int8": Rule()},
     },
-    quantization=replace(SAME_SCALE, version=batch_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_batch_to_space(node: Node) -> KernelCall:
     """Lower BATCH_TO_SPACE_ND; blocks and crops must be known before running."""

@@ -11,7 +11,6 @@ from quantcore.kernels.affine import dequantize_call
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_packed
-from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
 
@@ -37,12 +36,12 @@ def cast_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     "CAST",
     dtypes=("any",),
     max_version=8,
+    version=cast_version,
     page="cast",
     rules={
         "optimized": {"any": Rule()},
         "tflm": {MICRO_PAIRS: Rule(form="saturating")},
     },
-    quantization=QuantizationRule(version=cast_version),
 )
 def lower_cast(node: Node) -> KernelCall:
     """Lower CAST between booleans, integers and floats; quantization parameters are not looked at."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier
 from quantcore.ops.version_rules import by_dtype
@@ -67,21 +66,6 @@ def broadcast(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, st
     return a, b, dtype
 
 
-def comparison(**versions: int) -> QuantizationRule:
-    """Return the rule of a comparison whose version depends on the dtype alone."""
-    return replace(OWN_SCALE_INT8, version=by_dtype(int8=2, **versions), int16x8_version=2)
-
-
-COMPARISONS = {
-    "EQUAL": comparison(int16=5, string=3),
-    "NOT_EQUAL": replace(comparison(int16=4, string=3), int8=False),
-    "GREATER": comparison(),
-    "GREATER_EQUAL": comparison(int16=3),
-    "LESS": comparison(int16=3),
-    "LESS_EQUAL": comparison(),
-}
-
-
 @operator(
     "EQUAL",
     "NOT_EQUAL",
@@ -91,10 +75,19 @@ COMPARISONS = {
     "LESS_EQUAL",
     dtypes=("bool",),
     max_version=4,
+    version={
+        "EQUAL": by_dtype(int8=2, int16=5, string=3),
+        "NOT_EQUAL": by_dtype(int8=2, int16=4, string=3),
+        "GREATER": by_dtype(int8=2),
+        "GREATER_EQUAL": by_dtype(int8=2, int16=3),
+        "LESS": by_dtype(int8=2, int16=3),
+        "LESS_EQUAL": by_dtype(int8=2),
+    },
+    int16x8_version=2,
     page="comparison",
     rules={"optimized": {"bool": Rule()}, "tflm": {"bool": Rule(form="tflm")}},
     multipliers=comparison_multipliers,
-    quantization=COMPARISONS,
+    quantization=dict.fromkeys(("EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), OWN_SCALE_INT8),
 )
 def lower_comparison(node: Node) -> KernelCall:
     """Lower a comparison."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -46,9 +45,11 @@ def rescaling(node: Node, inputs: list[Operand], y: Operand) -> tuple[np.ndarray
     "CONCATENATION",
     dtypes=("any",),
     max_version=7,
+    version=by_dtype(int8=2, int16=3, uint32=4, int4=5),
+    int16x8_version=2,
     page="concatenation",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, int64, bool": Rule()}},
-    quantization=replace(JOINED, version=by_dtype(int8=2, int16=3, uint32=4, int4=5), int16x8_version=2),
+    quantization=JOINED,
 )
 def lower_concatenation(node: Node) -> KernelCall:
     """Lower CONCATENATION; only uint8 may rescale, as in TFLite."""

@@ -196,6 +196,8 @@ def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     "CONV_2D",
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=8,
+    version=conv_2d_version,
+    int16x8_version=3,
     page="conv_2d",
     rules={
         "reference": {
@@ -223,14 +225,7 @@ def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     multipliers=output_multipliers,
     xnnpack=delegated,
     variant=conv_variant,
-    quantization=replace(
-        OWN_SCALE,
-        weights={1: 0},
-        bias=(2, 0, 1),
-        dynamic_weights={1: 0},
-        version=conv_2d_version,
-        int16x8_version=3,
-    ),
+    quantization=replace(OWN_SCALE, weights={1: 0}, bias=(2, 0, 1), dynamic_weights={1: 0}),
 )
 def lower_conv_2d(node: Node) -> KernelCall:
     """Lower CONV_2D: one filter per output channel, of ``shape[0]`` of the filter."""

@@ -91,6 +91,8 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     "DEPTHWISE_CONV_2D",
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=7,
+    version=depthwise_conv_2d_version,
+    int16x8_version=3,
     page="depthwise_conv_2d",
     rules={
         "reference": {"uint8": FLOAT_PRODUCT, "int16": INT16_MULTIPLIER},
@@ -108,14 +110,7 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     macs=depthwise_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,
-    quantization=replace(
-        OWN_SCALE,
-        weights={1: 3},
-        bias=(2, 0, 1),
-        dynamic_weights={1: 3},
-        version=depthwise_conv_2d_version,
-        int16x8_version=3,
-    ),
+    quantization=replace(OWN_SCALE, weights={1: 3}, bias=(2, 0, 1), dynamic_weights={1: 3}),
 )
 def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     """Lower DEPTHWISE_CONV_2D; the depth multiplier follows from the shapes, as in TFLite."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from quantcore.ops.elementwise import (
 )
 from quantcore.ops.node import Node
 from quantcore.ops.operands import per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, quantized_bounds, quotient, type_bounds
 from quantcore.ops.version_rules import broadcasts_beyond, by_dtype
@@ -47,6 +46,7 @@ def div_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     "DIV",
     dtypes=(*QUANTIZED, "float32", "int32"),
     max_version=2,
+    version=div_version,
     page="div",
     rules={
         "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
@@ -56,7 +56,7 @@ def div_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     },
     multipliers=div_multipliers,
     xnnpack=delegated_float,
-    quantization=replace(OWN_SCALE_INT8, version=div_version),
+    quantization=OWN_SCALE_INT8,
 )
 def lower_div(node: Node) -> KernelCall:
     """Lower DIV."""
@@ -100,9 +100,9 @@ def lower_div(node: Node) -> KernelCall:
     "FLOOR_DIV",
     dtypes=FLOOR_DIV_DTYPES,
     max_version=3,
+    version=by_dtype(float32=2, int8=3, int16=3),
     page="floor_div",
     rules={"optimized": {"float32, int8, int16, int32": Rule()}, "tflm": {"float32": Rule()}},
-    quantization=QuantizationRule(version=by_dtype(float32=2, int8=3, int16=3)),
 )
 def lower_floor_div(node: Node) -> KernelCall:
     """Lower FLOOR_DIV: stored values, whatever the scales."""
@@ -114,9 +114,9 @@ def lower_floor_div(node: Node) -> KernelCall:
     "FLOOR_MOD",
     dtypes=FLOOR_MOD_DTYPES,
     max_version=2,
+    version=by_dtype(int8=2, int16=2),
     page="floor_div",
     rules={"optimized": {"float32, int8, int16, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
-    quantization=QuantizationRule(version=by_dtype(int8=2, int16=2)),
 )
 def lower_floor_mod(node: Node) -> KernelCall:
     """Lower FLOOR_MOD: stored values, whatever the scales."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -167,6 +166,8 @@ def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequ
     "MINIMUM",
     dtypes=SELECTED,
     max_version=4,
+    version=extreme_version,
+    int16x8_version=2,
     page="maximum",
     rules={
         "optimized": {"any": Rule()},
@@ -174,7 +175,7 @@ def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequ
         "tflm": {"float32, int8, int16, int32, int64": Rule()},
     },
     xnnpack=delegated_float,
-    quantization=replace(JOINED, version=extreme_version, int16x8_version=2),
+    quantization=JOINED,
 )
 def lower_selection(node: Node) -> KernelCall:
     """Lower MAXIMUM and MINIMUM. Stored values are compared: TFLite, too, ignores scales that differ."""

@@ -42,9 +42,10 @@ def check_table(node: Node) -> None:
     "EMBEDDING_LOOKUP",
     dtypes=("any", "hybrid"),
     max_version=4,
+    version=embedding_lookup_version,
     page="embedding_lookup",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
-    quantization=replace(OWN_SCALE_INT8, dynamic_weights={1: 0}, version=embedding_lookup_version),
+    quantization=replace(OWN_SCALE_INT8, dynamic_weights={1: 0}),
 )
 def lower_embedding_lookup(node: Node) -> KernelCall:
     """Lower EMBEDDING_LOOKUP: rows of a table by number, copied, or made float32 of int8 or int4."""

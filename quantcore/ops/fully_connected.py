@@ -227,6 +227,8 @@ def check_four_bits(node: Node) -> None:
     "FULLY_CONNECTED",
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=13,
+    version=fully_connected_version,
+    int16x8_version=4,
     page="fully_connected",
     rules={
         "reference": {"int8, uint8, int16": Rule("float64")},
@@ -248,13 +250,7 @@ def check_four_bits(node: Node) -> None:
     multipliers=fully_connected_multipliers,
     xnnpack=delegated,
     quantization=replace(
-        OWN_SCALE,
-        weights={1: 0},
-        bias=(2, 0, 1),
-        dynamic_weights={1: 0},
-        asymmetric_quantize_inputs=True,
-        version=fully_connected_version,
-        int16x8_version=4,
+        OWN_SCALE, weights={1: 0}, bias=(2, 0, 1), dynamic_weights={1: 0}, asymmetric_quantize_inputs=True
     ),
 )
 def lower_fully_connected(node: Node) -> KernelCall:

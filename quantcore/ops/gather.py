@@ -35,9 +35,11 @@ def gather_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     "GATHER",
     dtypes=("any",),
     max_version=8,
+    version=gather_version,
+    int16x8_version=2,
     page="gather",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
-    quantization=replace(SAME_SCALE, dynamic_weights={0: None}, version=gather_version, int16x8_version=2),
+    quantization=replace(SAME_SCALE, dynamic_weights={0: None}),
 )
 def lower_gather(node: Node) -> KernelCall:
     """Lower GATHER: slices of the input along an axis, by index; indices may be data."""

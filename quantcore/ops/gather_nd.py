@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -32,9 +31,11 @@ def gather_nd_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     "GATHER_ND",
     dtypes=("any",),
     max_version=6,
+    version=gather_nd_version,
+    int16x8_version=3,
     page="gather_nd",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
-    quantization=replace(SAME_SCALE, version=gather_nd_version, int16x8_version=3),
+    quantization=SAME_SCALE,
 )
 def lower_gather_nd(node: Node) -> KernelCall:
     """Lower GATHER_ND: slices of the input by tuples of indices; indices may be data."""

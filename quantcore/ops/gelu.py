@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import on_arrays
@@ -64,6 +62,8 @@ def gelu_delegated(node: Node) -> bool:
     "GELU",
     dtypes=GELU_DTYPES,
     max_version=2,
+    version=by_dtype(int8=2, uint8=2),
+    int16x8_version=2,
     page="gelu",
     rules={
         "reference": {"float32": APPROXIMATE},
@@ -71,7 +71,7 @@ def gelu_delegated(node: Node) -> bool:
         "xnnpack": {"float32": APPROXIMATE},
     },
     xnnpack=gelu_delegated,
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, uint8=2), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_gelu(node: Node) -> KernelCall:
     """Lower GELU: exact by erfc, or approximate by tanh, which is Eigen's on float32."""

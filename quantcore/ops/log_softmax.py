@@ -37,18 +37,15 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
     "LOG_SOFTMAX",
     dtypes=DTYPES,
     max_version=2,
+    version=by_dtype(int8=2),
+    int16x8_version=2,
     page="log_softmax",
     rules={
         "optimized": {"float32": APPROXIMATE, "int8, uint8": Rule(form="table")},
         "tflm": {"float32, int8": Rule()},
     },
     multipliers=log_softmax_multipliers,
-    quantization=replace(
-        OWN_SCALE_INT8,
-        fixed_output={"int8": (16 / 256, 127)},
-        version=by_dtype(int8=2),
-        int16x8_version=2,
-    ),
+    quantization=replace(OWN_SCALE_INT8, fixed_output={"int8": (16 / 256, 127)}),
 )
 def lower_log_softmax(node: Node) -> KernelCall:
     """Lower LOG_SOFTMAX over the last dimension."""

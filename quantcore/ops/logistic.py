@@ -109,6 +109,8 @@ def delegated(node: Node) -> bool:
     "LOGISTIC",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="logistic",
     rules={
         "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
@@ -116,12 +118,7 @@ def delegated(node: Node) -> bool:
         "tflm": {"float32, int16": Rule(), "int8": Rule(form="fixed31")},
     },
     xnnpack=delegated,
-    quantization=replace(
-        OWN_SCALE,
-        fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)},
-        version=by_dtype(int8=2, int16=3),
-        int16x8_version=2,
-    ),
+    quantization=replace(OWN_SCALE, fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}),
 )
 def lower_logistic(node: Node) -> KernelCall:
     """Lower LOGISTIC."""
@@ -132,6 +129,8 @@ def lower_logistic(node: Node) -> KernelCall:
     "TANH",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="tanh",
     rules={
         "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
@@ -139,12 +138,7 @@ def lower_logistic(node: Node) -> KernelCall:
         "tflm": {"float32, int16": Rule(), "int8": Rule(form="fixed31")},
     },
     xnnpack=delegated,
-    quantization=replace(
-        OWN_SCALE,
-        fixed_output={"int8": (1 / 128, 0), "int16": (1 / 32768, 0)},
-        version=by_dtype(int8=2, int16=3),
-        int16x8_version=2,
-    ),
+    quantization=replace(OWN_SCALE, fixed_output={"int8": (1 / 128, 0), "int16": (1 / 32768, 0)}),
 )
 def lower_tanh(node: Node) -> KernelCall:
     """Lower TANH."""

@@ -259,6 +259,8 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
     "UNIDIRECTIONAL_SEQUENCE_LSTM",
     dtypes=("int8", "int16", "float32", "hybrid"),
     max_version=4,
+    version=sequence_lstm_version,
+    int16x8_version=2,
     page="unidirectional_sequence_lstm",
     rules={
         "reference": {"int8": FLOAT32_QUOTIENT},
@@ -277,8 +279,6 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
         dynamic_weights=dict.fromkeys((*range(1, 12), 16)),
         dynamic_weights_together=True,
         asymmetric_quantize_inputs=True,
-        version=sequence_lstm_version,
-        int16x8_version=2,
     ),
 )
 def lower_lstm(node: Node) -> KernelCall:

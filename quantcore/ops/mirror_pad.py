@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from quantcore.kernels import rearrange as kernels
@@ -36,12 +34,14 @@ def mirrored(size: int, before: int, after: int, *, edge: bool) -> np.ndarray:
     "MIRROR_PAD",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="mirror_pad",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
         "tflm": {"float32, int8": Rule()},
     },
-    quantization=replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_mirror_pad(node: Node) -> KernelCall:
     """Lower MIRROR_PAD; the paddings must be known before running."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -69,6 +68,8 @@ def mul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     "MUL",
     dtypes=DTYPES,
     max_version=7,
+    version=mul_version,
+    int16x8_version=2,
     page="mul",
     rules={
         "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
@@ -83,7 +84,7 @@ def mul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     },
     multipliers=mul_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, version=mul_version, int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_mul(node: Node) -> KernelCall:
     """Lower MUL."""

@@ -13,6 +13,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.version_rules import VersionRule, first_version
 
 __all__ = [
     "CallSubgraph",
@@ -243,6 +244,10 @@ class Definition:
         Highest operator version whose semantics are implemented.
     page : str
         Name of the page in ``docs/numerics``, without ``.md``.
+    version : callable
+        The version that the converter writes, see `quantcore.ops.version_rules.VersionRule`.
+    int16x8_version : int
+        In the mode int16x8, the version is at least this one, also where the operator stays float.
     rules : dict of str to dict of str to Rule
         How each profile computes it, by profile and dtype of the output, see `quantcore.numerics.Rules`.
     macs : callable or None
@@ -266,6 +271,8 @@ class Definition:
     dtypes: tuple[str, ...]
     max_version: int
     page: str
+    version: VersionRule = first_version
+    int16x8_version: int = 1
     rules: dict[str, dict[str, Rule]] = field(default_factory=dict)
     macs: Callable[[Node], int] | None = None
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None

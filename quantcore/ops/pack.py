@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
@@ -19,9 +18,11 @@ from quantcore.ops.version_rules import by_dtype
     "PACK",
     dtypes=("any",),
     max_version=5,
+    version=by_dtype(int8=2, int16=3, uint32=4),
+    int16x8_version=2,
     page="pack",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, int64": Rule()}},
-    quantization=replace(JOINED, version=by_dtype(int8=2, int16=3, uint32=4), int16x8_version=2),
+    quantization=JOINED,
 )
 def lower_pack(node: Node) -> KernelCall:
     """Lower PACK: inputs of one shape, stacked along a new dimension."""

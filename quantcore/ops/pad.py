@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -77,9 +76,11 @@ def pad_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     "PADV2",
     dtypes=("any",),
     max_version=6,
+    version=pad_version,
+    int16x8_version=2,
     page="pad",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
-    quantization=replace(SAME_SCALE, version=pad_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_pad(node: Node) -> KernelCall:
     """Lower PAD and PADV2; the paddings, and the value of PADV2, must be known before running."""

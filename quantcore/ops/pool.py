@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from quantcore.kernels import pool as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import APPROXIMATE, SUMMED, Rule
@@ -64,13 +62,12 @@ def delegated(node: Node) -> bool:
     )
 
 
-POOL = replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2)
-
-
 @operator(
     "MAX_POOL_2D",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="max_pool_2d",
     rules={
         "optimized": {"float32, int8, uint8, int16": Rule()},
@@ -78,7 +75,7 @@ POOL = replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2)
         "tflm": {"float32, int8, int16": Rule()},
     },
     xnnpack=delegated,
-    quantization=POOL,
+    quantization=SAME_SCALE,
 )
 def lower_max_pool(node: Node) -> KernelCall:
     """Lower MAX_POOL_2D."""
@@ -94,6 +91,8 @@ def average_delegated(node: Node) -> bool:
     "AVERAGE_POOL_2D",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="average_pool_2d",
     rules={
         "optimized": {"float32, int8, uint8, int16": Rule()},
@@ -101,7 +100,7 @@ def average_delegated(node: Node) -> bool:
         "tflm": {"float32, int8, int16": Rule()},
     },
     xnnpack=average_delegated,
-    quantization=POOL,
+    quantization=SAME_SCALE,
 )
 def lower_average_pool(node: Node) -> KernelCall:
     """Lower AVERAGE_POOL_2D."""

@@ -1,10 +1,9 @@
 """How TensorFlow Lite's converter quantizes an operator, as data beside the operator's lowering.
 
-Operators of one kind share a constant, which ``dataclasses.replace`` completes: ``replace(SAME_SCALE,
-version=by_dtype(int8=2))``.
+Operators of one kind share a constant, which ``dataclasses.replace`` completes: ``replace(OWN_SCALE,
+weights={1: 0})``.
 
-Sources, as of TensorFlow 2.21: the traits in ``tfl_ops.td`` (int8, dynamic), ``operator_property.cc``
-(int16), ``op_version.cc`` (versions).
+Sources, as of TensorFlow 2.21: the traits in ``tfl_ops.td`` (int8, dynamic), ``operator_property.cc`` (int16).
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from quantcore.graph import Operator
-from quantcore.ops.version_rules import VersionRule, first_version
 
 __all__ = [
     "JOINED",
@@ -83,10 +81,6 @@ class QuantizationRule:
         The mode dynamic quantizes all of these weights or, where one of them is too small, none.
     asymmetric_quantize_inputs : bool
         The mode dynamic sets the option of this name.
-    version : callable
-        See `VersionRule`.
-    int16x8_version : int
-        In the mode int16x8, the version is at least this one, also where the operator stays float.
     """
 
     int8: bool = False
@@ -103,8 +97,6 @@ class QuantizationRule:
     dynamic_weights: Mapping[int, int | None] = field(default_factory=dict)
     dynamic_weights_together: bool = False
     asymmetric_quantize_inputs: bool = False
-    version: VersionRule = first_version
-    int16x8_version: int = 1
 
 
 # Every operand and result has parameters of its own; the first also as int16.

@@ -13,7 +13,6 @@ from quantcore.numerics import Rule
 from quantcore.ops.delegate import delegable
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_packed
-from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, type_bounds
 from quantcore.ops.version_rules import dtype_of, per_channel
@@ -143,11 +142,12 @@ def has_channel_scales(tensor: Tensor | None) -> bool:
     "QUANTIZE",
     dtypes=("int8", "uint8", "int16", "int32"),
     max_version=6,
+    version=quantize_version,
+    int16x8_version=2,
     page="quantize",
     rules=QUANTIZE_RULES,
     multipliers=quantize_multipliers,
     xnnpack=quantize_delegated,
-    quantization=QuantizationRule(version=quantize_version, int16x8_version=2),
 )
 def lower_quantize(node: Node) -> KernelCall:
     """Lower float32 to a quantized dtype, per tensor or per channel, or one quantized dtype to another."""
@@ -186,6 +186,8 @@ def lower_quantize(node: Node) -> KernelCall:
     "DEQUANTIZE",
     dtypes=("int4", "int8", "uint8", "int16", "float16"),
     max_version=9,
+    version=dequantize_version,
+    int16x8_version=2,
     page="dequantize",
     rules={
         "optimized": {
@@ -196,7 +198,6 @@ def lower_quantize(node: Node) -> KernelCall:
         "tflm": {"int8_to_float32, uint8_to_float32, int16_to_float32": Rule(form="per_tensor")},
     },
     xnnpack=dequantize_delegated,
-    quantization=QuantizationRule(version=dequantize_version, int16x8_version=2),
 )
 def lower_dequantize(node: Node) -> KernelCall:
     """Lower a quantized dtype (per tensor or per channel), or float16, to float32."""

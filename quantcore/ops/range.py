@@ -12,7 +12,7 @@ from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8, QuantizationRule
+from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
 
@@ -37,9 +37,9 @@ def length(node: Node, start: Any, limit: Any, delta: Any) -> int:
     "RANGE",
     dtypes=DTYPES,
     max_version=2,
+    version=by_dtype(int64=2),
     page="tile",
     rules={"optimized": {"float32, int32, int64": Rule()}},
-    quantization=QuantizationRule(version=by_dtype(int64=2)),
 )
 def lower_range(node: Node) -> KernelCall:
     """Lower RANGE; start, limit and delta must be known before running, and so is the output."""

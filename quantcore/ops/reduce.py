@@ -218,6 +218,8 @@ def check_scales(node: Node) -> None:
     "MEAN",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="mean",
     rules={
         "optimized": {
@@ -230,7 +232,7 @@ def check_scales(node: Node) -> None:
     },
     multipliers=mean_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_mean(node: Node) -> KernelCall:
     """Lower MEAN; the axes must be known before running."""
@@ -254,6 +256,8 @@ def lower_mean(node: Node) -> KernelCall:
     "SUM",
     dtypes=DTYPES,
     max_version=2,
+    version=by_dtype(int8=2),
+    int16x8_version=2,
     page="sum",
     rules={
         "reference": {"float32": Rule(form="whole"), "int8, int16": Rule(form="bytes")},
@@ -267,7 +271,7 @@ def lower_mean(node: Node) -> KernelCall:
     },
     multipliers=mean_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, same_scale_int16="output", version=by_dtype(int8=2), int16x8_version=2),
+    quantization=replace(OWN_SCALE, same_scale_int16="output"),
 )
 def lower_sum(node: Node) -> KernelCall:
     """Lower SUM; the axes must be known before running."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from quantcore.kernels import reduce as kernels
@@ -26,6 +24,8 @@ MAX_PRODUCT_SHIFT = 7
     "REDUCE_MIN",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="reduce_max",
     rules={
         "reference": {"float32": Rule(form="whole")},
@@ -34,7 +34,7 @@ MAX_PRODUCT_SHIFT = 7
         "tflm": {"float32, int8": Rule()},
     },
     xnnpack=delegated,
-    quantization=replace(SAME_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_extreme(node: Node) -> KernelCall:
     """Lower REDUCE_MAX or REDUCE_MIN, which compare values as stored."""
@@ -63,13 +63,15 @@ def product_multipliers(node: Node) -> dict[str, np.ndarray]:
     "REDUCE_PROD",
     dtypes=DTYPES,
     max_version=2,
+    version=by_dtype(int8=2, int16=2),
+    int16x8_version=2,
     page="reduce_prod",
     rules={
         "reference": {"float32": Rule(form="whole")},
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule(form="first")},
     },
     multipliers=product_multipliers,
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_product(node: Node) -> KernelCall:
     """Lower REDUCE_PROD; integers without scales wrap."""

@@ -22,6 +22,7 @@ from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rules, expand
 from quantcore.ops.node import Definition, Expand, Lower, Node, Operand
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.version_rules import VersionRule, first_version
 
 __all__ = ["build_node", "control_flow", "find_definition", "load_operators", "operator"]
 
@@ -33,6 +34,8 @@ def operator(
     dtypes: tuple[str, ...],
     max_version: int,
     page: str,
+    version: VersionRule | Mapping[str, VersionRule] = first_version,
+    int16x8_version: int | Mapping[str, int] = 1,
     rules: Rules | Mapping[str, Rules] | None = None,
     macs: Callable[[Node], int] | None = None,
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None,
@@ -42,8 +45,12 @@ def operator(
 ) -> Callable[[Lower], Lower]:
     """Register the decorated ``lower`` function for the operators called `names`; see `Definition`.
 
-    Where they differ in `rules` or `quantization`, these are given by name.
+    What only some of them have, or each has otherwise, is given by name.
     """
+
+    def of(name: str, given: Any, default: Any) -> Any:
+        by_name = isinstance(given, Mapping) and not given.keys().isdisjoint(names)
+        return (given.get(name) if by_name else given) or default
 
     def register(lower: Lower) -> Lower:
         for name in names:
@@ -53,21 +60,18 @@ def operator(
                 dtypes,
                 max_version,
                 page,
-                expand(_of(name, rules) or {}),
-                macs,
-                multipliers,
-                xnnpack,
+                version=of(name, version, first_version),
+                int16x8_version=of(name, int16x8_version, 1),
+                rules=expand(of(name, rules, {})),
+                macs=macs,
+                multipliers=multipliers,
+                xnnpack=xnnpack,
                 variant=variant,
-                quantization=_of(name, quantization) or QuantizationRule(),
+                quantization=of(name, quantization, QuantizationRule()),
             )
         return lower
 
     return register
-
-
-def _of(name: str, given: Any) -> Any:
-    """Return what is `given` for an operator: by name, or once for all."""
-    return given[name] if isinstance(given, Mapping) and name in given else given
 
 
 def control_flow(name: str, *, max_version: int, page: str) -> Callable[[Expand], Expand]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from quantcore.kernels import movement
@@ -35,9 +33,11 @@ def check_sizes(node: Node, sizes: list[int], what: str) -> None:
     "TILE",
     dtypes=TILE_DTYPES,
     max_version=3,
+    version=by_dtype(int8=3, string=2),
+    int16x8_version=3,
     page="tile",
     rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},
-    quantization=replace(SAME_SCALE, version=by_dtype(int8=3, string=2), int16x8_version=3),
+    quantization=SAME_SCALE,
 )
 def lower_tile(node: Node) -> KernelCall:
     """Lower TILE; the multiples must be known before running."""
@@ -60,12 +60,14 @@ def lower_tile(node: Node) -> KernelCall:
     "BROADCAST_TO",
     dtypes=BROADCAST_TO_DTYPES,
     max_version=3,
+    version=by_dtype(default=2, int8=3, int16=3),
+    int16x8_version=3,
     page="tile",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
         "tflm": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
     },
-    quantization=replace(SAME_SCALE, version=by_dtype(default=2, int8=3, int16=3), int16x8_version=3),
+    quantization=SAME_SCALE,
 )
 def lower_broadcast_to(node: Node) -> KernelCall:
     """Lower BROADCAST_TO; the new shape must be known before running."""
@@ -114,16 +116,14 @@ def lower_broadcast_args(node: Node) -> KernelCall:
     "FILL",
     dtypes=FILL_DTYPES,
     max_version=4,
+    version=by_dtype(1, int8=3, int16=3, bool=2, string=2, float16=4),
+    int16x8_version=3,
     page="tile",
     rules={
         "optimized": {"float32, int8, int16, int32, int64, bool": Rule()},
         "tflm": {"float32, int8, int32": Rule()},
     },
-    quantization=replace(
-        SAME_SCALE,
-        version=by_dtype(1, int8=3, int16=3, bool=2, string=2, float16=4),
-        int16x8_version=3,
-    ),
+    quantization=SAME_SCALE,
 )
 def lower_fill(node: Node) -> KernelCall:
     """Lower FILL; the shape must be known before running, the value need not be."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -75,9 +74,10 @@ def lower_reshape(node: Node) -> KernelCall:
     "SQUEEZE",
     dtypes=("any",),
     max_version=2,
+    version=by_dtype(string=2),
     page="reshape",
     rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
-    quantization=replace(SAME_SCALE, version=by_dtype(string=2)),
+    quantization=SAME_SCALE,
 )
 def lower_squeeze(node: Node) -> KernelCall:
     """Lower SQUEEZE: drop the listed dimensions of size 1, or all of them where none is listed."""

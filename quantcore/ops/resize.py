@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from quantcore.graph import Operator, Tensor
@@ -81,6 +80,8 @@ def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     "RESIZE_BILINEAR",
     dtypes=BILINEAR_DTYPES,
     max_version=4,
+    version=resize_version,
+    int16x8_version=2,
     page="resize_bilinear",
     rules={
         "optimized": {"float32, uint8": Rule(form="weights"), "int8, int16": Rule()},
@@ -88,7 +89,7 @@ def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
         "tflm": {"float32, int8": Rule()},
     },
     xnnpack=delegated,
-    quantization=replace(SAME_SCALE, version=resize_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_resize_bilinear(node: Node) -> KernelCall:
     """Lower RESIZE_BILINEAR by the form that the profile's rule names."""
@@ -106,9 +107,11 @@ def lower_resize_bilinear(node: Node) -> KernelCall:
     "RESIZE_NEAREST_NEIGHBOR",
     dtypes=BILINEAR_DTYPES,
     max_version=4,
+    version=resize_version,
+    int16x8_version=2,
     page="resize_nearest_neighbor",
     rules={"optimized": {"float32, int8, uint8, int16": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
-    quantization=replace(SAME_SCALE, version=resize_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_resize_nearest_neighbor(node: Node) -> KernelCall:
     """Lower RESIZE_NEAREST_NEIGHBOR."""

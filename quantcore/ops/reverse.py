@@ -26,17 +26,14 @@ SEQUENCE_DTYPES = ("float32", "uint8", "int16", "int32", "int64")
     "REVERSE_V2",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=3, bool=2),
+    int16x8_version=3,
     page="reverse_v2",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
         "tflm": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
     },
-    quantization=replace(
-        OWN_SCALE,
-        same_scale_int16="output",
-        version=by_dtype(int8=3, bool=2),
-        int16x8_version=3,
-    ),
+    quantization=replace(OWN_SCALE, same_scale_int16="output"),
 )
 def lower_reverse(node: Node) -> KernelCall:
     """Lower REVERSE_V2; the axes must be known before running."""

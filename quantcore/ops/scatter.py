@@ -15,7 +15,7 @@ from quantcore.numerics import Rule
 from quantcore.ops.movement import element_bytes, int_values
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import SAME_SCALE, QuantizationRule
+from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
 
@@ -74,12 +74,12 @@ def lower_scatter_nd(node: Node) -> KernelCall:
     "DYNAMIC_UPDATE_SLICE",
     dtypes=UPDATE_DTYPES,
     max_version=1,
+    version=update_version,
     page="scatter_nd",
     rules={
         "optimized": {"float32, int8, int16, int32, int64, bool": Rule()},
         "tflm": {"float32, int8, int16, int32": Rule()},
     },
-    quantization=QuantizationRule(version=update_version),
 )
 def lower_dynamic_update_slice(node: Node) -> KernelCall:
     """Lower DYNAMIC_UPDATE_SLICE; the indices may be data."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -53,12 +52,13 @@ def select_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     "SELECT_V2",
     dtypes=SELECTED,
     max_version=4,
+    version={"SELECT": select_version},
     page="select",
     rules={
         "SELECT": {"optimized": {"any": Rule()}},
         "SELECT_V2": {"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     },
-    quantization={"SELECT": replace(JOINED, version=select_version), "SELECT_V2": SAME_SCALE_INT8},
+    quantization={"SELECT": JOINED, "SELECT_V2": SAME_SCALE_INT8},
 )
 def lower_select(node: Node) -> KernelCall:
     """Lower SELECT, whose condition is of the inputs' shape or picks whole rows, and SELECT_V2."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
@@ -49,9 +48,11 @@ def transpose_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     "SLICE",
     dtypes=("any",),
     max_version=8,
+    version=slice_version,
+    int16x8_version=2,
     page="slice",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
-    quantization=replace(SAME_SCALE, version=slice_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_slice(node: Node) -> KernelCall:
     """Lower SLICE; begin and size must be known before running. A size of -1 reaches to the end."""
@@ -79,9 +80,11 @@ def lower_slice(node: Node) -> KernelCall:
     "TRANSPOSE",
     dtypes=("any",),
     max_version=8,
+    version=transpose_version,
+    int16x8_version=2,
     page="transpose",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
-    quantization=replace(SAME_SCALE, version=transpose_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_transpose(node: Node) -> KernelCall:
     """Lower TRANSPOSE; the permutation must be known before running."""

@@ -94,6 +94,8 @@ def check_depth(node: Node, depth: int, limit: int) -> None:
     "SOFTMAX",
     dtypes=("int8", "uint8", "int16", "float32"),
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="softmax",
     rules={
         "optimized": {"float32": APPROXIMATE, "int8, uint8, int16": Rule(form="table")},
@@ -102,12 +104,7 @@ def check_depth(node: Node, depth: int, limit: int) -> None:
     },
     multipliers=softmax_multipliers,
     xnnpack=delegated,
-    quantization=replace(
-        OWN_SCALE,
-        fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)},
-        version=by_dtype(int8=2, int16=3),
-        int16x8_version=2,
-    ),
+    quantization=replace(OWN_SCALE, fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}),
 )
 def lower_softmax(node: Node) -> KernelCall:
     """Lower SOFTMAX over the last dimension."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
@@ -50,9 +49,11 @@ def check_parts(node: Node, option: str) -> int:
     "SPLIT",
     dtypes=("any",),
     max_version=5,
+    version=by_dtype(1, int8=2, int32=3, int16=4),
+    int16x8_version=2,
     page="split",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
-    quantization=replace(SAME_SCALE, version=by_dtype(1, int8=2, int32=3, int16=4), int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_split(node: Node) -> KernelCall:
     """Lower SPLIT: parts of equal size. The axis comes first among the inputs."""
@@ -70,9 +71,11 @@ def lower_split(node: Node) -> KernelCall:
     "SPLIT_V",
     dtypes=("any",),
     max_version=3,
+    version=by_dtype(int8=2),
+    int16x8_version=2,
     page="split",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
-    quantization=replace(SAME_SCALE, version=by_dtype(int8=2), int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_split_v(node: Node) -> KernelCall:
     """Lower SPLIT_V: parts of given sizes, of which one may be -1 for what is left."""
@@ -90,9 +93,10 @@ def lower_split_v(node: Node) -> KernelCall:
     "UNPACK",
     dtypes=("any",),
     max_version=6,
+    version=by_dtype(int8=2, uint8=2, bool=3, int16=4),
     page="split",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
-    quantization=replace(SAME_SCALE, version=by_dtype(int8=2, uint8=2, bool=3, int16=4)),
+    quantization=SAME_SCALE,
 )
 def lower_unpack(node: Node) -> KernelCall:
     """Lower UNPACK: one output per element along an axis, which the outputs do not have."""

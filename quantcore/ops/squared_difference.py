@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -41,6 +40,8 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
     "SQUARED_DIFFERENCE",
     dtypes=DTYPES,
     max_version=2,
+    version=by_dtype(int8=2),
+    int16x8_version=2,
     page="squared_difference",
     rules={
         "optimized": {"float32, int8, int32": Rule()},
@@ -49,7 +50,7 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
     },
     multipliers=squared_difference_multipliers,
     xnnpack=delegated_float,
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_squared_difference(node: Node) -> KernelCall:
     """Lower SQUARED_DIFFERENCE."""

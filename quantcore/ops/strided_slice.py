@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
@@ -141,9 +141,11 @@ def strided_slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs
     "STRIDED_SLICE",
     dtypes=("any",),
     max_version=8,
+    version=strided_slice_version,
+    int16x8_version=2,
     page="strided_slice",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
-    quantization=replace(SAME_SCALE, version=strided_slice_version, int16x8_version=2),
+    quantization=SAME_SCALE,
 )
 def lower_strided_slice(node: Node) -> KernelCall:
     """Lower STRIDED_SLICE; begin, end and strides must be known before running."""

@@ -140,6 +140,8 @@ def check_bias(node: Node, dtype: str) -> None:
     "SVDF",
     dtypes=("int8", "float32", "hybrid"),
     max_version=4,
+    version=svdf_version,
+    int16x8_version=3,
     page="svdf",
     rules={
         "reference": {"int8": FLOAT32_QUOTIENT},
@@ -156,8 +158,6 @@ def check_bias(node: Node, dtype: str) -> None:
         state={4: "int16"},
         dynamic_weights={1: None, 2: None},
         asymmetric_quantize_inputs=True,
-        version=svdf_version,
-        int16x8_version=3,
     ),
 )
 def lower_svdf(node: Node) -> KernelCall:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -23,9 +22,10 @@ DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
     "TOPK_V2",
     dtypes=DTYPES,
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
     page="topk_v2",
     rules={"optimized": {"float32, int8, uint8, int16, int32, int64": Rule()}},
-    quantization=replace(SAME_SCALE_INT8, version=by_dtype(int8=2, int16=3)),
+    quantization=SAME_SCALE_INT8,
 )
 def lower_topk(node: Node) -> KernelCall:
     """Lower TOPK_V2; how many to take must be known before running."""

@@ -186,6 +186,8 @@ def check_implied_input(node: Node, shape: ConvShape) -> None:
     "TRANSPOSE_CONV",
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=5,
+    version=transpose_conv_version,
+    int16x8_version=3,
     page="transpose_conv",
     rules={
         "reference": {"uint8": FLOAT_PRODUCT},
@@ -205,14 +207,7 @@ def check_implied_input(node: Node, shape: ConvShape) -> None:
     macs=transpose_conv_macs,
     multipliers=transpose_conv_multipliers,
     xnnpack=delegated,
-    quantization=replace(
-        OWN_SCALE,
-        weights={1: 0},
-        bias=(3, 2, 1),
-        dynamic_weights={1: 0},
-        version=transpose_conv_version,
-        int16x8_version=3,
-    ),
+    quantization=replace(OWN_SCALE, weights={1: 0}, bias=(3, 2, 1), dynamic_weights={1: 0}),
 )
 def lower_transpose_conv(node: Node) -> KernelCall:
     """Lower TRANSPOSE_CONV; the output shape must be known before running."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from quantcore.kernels import unary as kernels
@@ -13,7 +11,7 @@ from quantcore.numerics import APPROXIMATE, FLOAT32_QUOTIENT, Rule
 from quantcore.ops.function_table import lower_table
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8, QuantizationRule
+from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, quotient
 from quantcore.ops.version_rules import by_dtype
@@ -97,9 +95,9 @@ def lower_sin_cos(node: Node) -> KernelCall:
     "SIGN",
     dtypes=("float32", "int32"),
     max_version=2,
+    version=by_dtype(int32=2),
     page="abs",
     rules={"optimized": {"float32, int32": Rule()}},
-    quantization=QuantizationRule(version=by_dtype(int32=2)),
 )
 def lower_sign(node: Node) -> KernelCall:
     """Lower SIGN."""
@@ -130,6 +128,8 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
     "ABS",
     dtypes=("float32", "int8", "int16", "int32"),
     max_version=5,
+    version=by_dtype(int8=2, uint8=2, int16=3, int32=5),
+    int16x8_version=2,
     page="abs",
     rules={
         "reference": {"int8, int16": FLOAT32_QUOTIENT},
@@ -137,7 +137,7 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
         "tflm": {"float32, int8, int16": Rule()},
     },
     multipliers=abs_multipliers,
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, uint8=2, int16=3, int32=5), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_abs(node: Node) -> KernelCall:
     """Lower ABS: with scales, or on stored values (float32, int32, int16 without a scale)."""
@@ -158,6 +158,7 @@ def lower_abs(node: Node) -> KernelCall:
     "SQRT",
     dtypes=("float32", *QUANTIZED),
     max_version=2,
+    version=by_dtype(int8=2, int16=2),
     page="sqrt",
     rules={
         "optimized": {"float32, int8, int16": Rule()},
@@ -165,7 +166,7 @@ def lower_abs(node: Node) -> KernelCall:
         "tflm": {"float32": Rule()},
     },
     xnnpack=float32_output,
-    quantization=replace(OWN_SCALE_INT8, version=by_dtype(int8=2, int16=2)),
+    quantization=OWN_SCALE_INT8,
 )
 def lower_sqrt(node: Node) -> KernelCall:
     """Lower SQRT."""
@@ -201,6 +202,8 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
     "RSQRT",
     dtypes=("float32", *QUANTIZED),
     max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
     page="rsqrt",
     rules={
         "reference": {"int8, int16": FLOAT32_QUOTIENT},
@@ -210,7 +213,7 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
     },
     multipliers=rsqrt_multipliers,
     xnnpack=float32_output,
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=3), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_rsqrt(node: Node) -> KernelCall:
     """Lower RSQRT; int16 by a table, or by the rule of int8 where the profile names form ``newton``."""
@@ -233,6 +236,8 @@ def lower_rsqrt(node: Node) -> KernelCall:
     "EXP",
     dtypes=("float32", *QUANTIZED),
     max_version=2,
+    version=by_dtype(int8=2, int16=2),
+    int16x8_version=2,
     page="exp",
     rules={
         "optimized": {"float32, int8, int16": Rule()},
@@ -240,7 +245,7 @@ def lower_rsqrt(node: Node) -> KernelCall:
         "tflm": {"float32": Rule()},
     },
     xnnpack=float32_output,
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_exp(node: Node) -> KernelCall:
     """Lower EXP."""
@@ -255,9 +260,11 @@ def lower_exp(node: Node) -> KernelCall:
     "LOG",
     dtypes=("float32", *QUANTIZED),
     max_version=2,
+    version=by_dtype(int8=2, int16=2),
+    int16x8_version=2,
     page="exp",
     rules={"optimized": {"float32, int8, int16": Rule()}, "tflm": {"float32": Rule()}},
-    quantization=replace(OWN_SCALE, version=by_dtype(int8=2, int16=2), int16x8_version=2),
+    quantization=OWN_SCALE,
 )
 def lower_log(node: Node) -> KernelCall:
     """Lower LOG; quantized, the logarithm of 0 and below is the least value of the output."""

@@ -15,11 +15,11 @@ __all__ = ["FloatGraph", "Use", "has_floats", "rule_of"]
 # An operator and the position of one of its inputs
 Use = tuple[int, int]
 
-STAYS_FLOAT = QuantizationRule(version=lambda op, inputs, outputs: op.version)
+STAYS_FLOAT = QuantizationRule()
 
 
 def rule_of(op: Operator) -> QuantizationRule:
-    """Return how an operator is quantized; one that quantcore does not run stays as it is."""
+    """Return how an operator is quantized; one that quantcore does not run stays float."""
     definition = load_operators().get(op.name)
     return STAYS_FLOAT if definition is None else definition.quantization
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from quantcore.graph import Model, Operator, Subgraph
+from quantcore.ops.registry import load_operators
 from quantcore.ops.runtime_versions import runtime_version
-from quantcore.quantizer.float_graph import rule_of
 
 __all__ = ["minimum_runtime", "set_versions"]
 
@@ -27,10 +27,11 @@ def set_versions(model: Model, mode: str) -> None:
 
 def needed_version(op: Operator, graph: Subgraph) -> int:
     """Return the lowest version that expresses an operator with its operands."""
-    if op.op == "CUSTOM":
+    definition = load_operators().get(op.name)
+    if definition is None or op.op == "CUSTOM":
         return op.version
     inputs = [graph.tensors[t] if t >= 0 else None for t in op.inputs]
-    return rule_of(op).version(op, inputs, [graph.tensors[t] for t in op.outputs])
+    return definition.version(op, inputs, [graph.tensors[t] for t in op.outputs])
 
 
 def int16x8_version(op: Operator, graph: Subgraph) -> int:
@@ -38,10 +39,12 @@ def int16x8_version(op: Operator, graph: Subgraph) -> int:
 
     It raises the version of QUANTIZE before it adds those that convert float inputs.
     """
+    definition = load_operators().get(op.name)
     (t, *_) = op.inputs or (-1,)
-    if op.op == "QUANTIZE" and t in graph.inputs and graph.tensors[t].dtype == "float32":
+    converts_input = op.op == "QUANTIZE" and t in graph.inputs and graph.tensors[t].dtype == "float32"
+    if definition is None or converts_input:
         return op.version
-    return max(op.version, rule_of(op).int16x8_version)
+    return max(op.version, definition.int16x8_version)
 
 
 def minimum_runtime(model: Model) -> str:
