@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from quantcore.errors import KernelError
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _batch_matmul as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.elementwise import broadcast_shape
@@ -19,7 +21,7 @@ from quantcore.ops.operands import check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, product_multiplier
-from quantcore.ops.versions_with_weights import batch_matmul_version
+from quantcore.ops.version_rules import dtype_of, is_hybrid
 
 # dtypes of both inputs and the output
 FORMS = {
@@ -84,6 +86,13 @@ def delegated(node: Node) -> bool:
     if a.dtype == "float32" and b.dtype == "int8":
         return b.tensor.data is not None and y.dtype == "float32"
     return len({a.dtype, b.dtype, y.dtype}) == 1 and all(delegable(o, ("float32", "int8")) for o in (a, b, y))
+
+
+def batch_matmul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of BATCH_MATMUL: 4 where inputs are quantized asymmetrically at run time."""
+    if is_hybrid(inputs, outputs) and op.options.get("asymmetric_quantize_inputs", False):
+        return 4
+    return {"int16": 3, "int8": 2}.get(dtype_of(inputs, 0), 1)
 
 
 @operator(

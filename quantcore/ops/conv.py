@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels._fully_connected import fully_connected_hybrid_call
@@ -33,7 +35,7 @@ from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant, open_float_bounds
-from quantcore.ops.versions_with_weights import conv_2d_version
+from quantcore.ops.version_rules import CONVOLUTION_VERSIONS, dtype_of, has_bias_type, is_hybrid, per_channel
 from quantcore.ops.windows import Window, window_geometry
 
 __all__ = ["conv_shape", "delegated_convolution", "lower_conv_2d"]
@@ -190,6 +192,18 @@ def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
             **common,
         )
     return kernels.conv_hybrid_call(shape, groups=groups, form="fma", **common)
+
+
+def conv_2d_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of CONV_2D: 6 for groups, 5 and 2 for hybrid with and without channels."""
+    x, weights = inputs[0], inputs[1]
+    if has_bias_type(op, inputs, outputs):
+        return 8
+    if x is not None and weights is not None and x.shape and x.shape[-1] != weights.shape[-1]:
+        return 6
+    if is_hybrid(inputs, outputs):
+        return 5 if per_channel(weights, 0) else 2
+    return CONVOLUTION_VERSIONS.get((dtype_of(inputs, 0), dtype_of(inputs, 1)), 1)
 
 
 @operator(

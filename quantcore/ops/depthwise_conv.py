@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import depthwise_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
@@ -26,7 +28,7 @@ from quantcore.ops.node import Node, Operand
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, make_requant
-from quantcore.ops.versions_with_weights import depthwise_conv_2d_version
+from quantcore.ops.version_rules import CONVOLUTION_VERSIONS, dtype_of, is_hybrid, per_channel
 
 __all__ = ["lower_depthwise_conv_2d"]
 
@@ -85,6 +87,16 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
         activation_max=high,
         form=node.rule.form or "reference",
     )
+
+
+def depthwise_conv_2d_version(
+    op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+) -> int:
+    """Return the version of DEPTHWISECONVOLUTION_VERSIONS: 2 for dilation in float32."""
+    if is_hybrid(inputs, outputs):
+        return 6 if per_channel(inputs[1], 3) else 4
+    dilated = any(op.options.get(f"dilation_{side}_factor", 1) != 1 for side in "wh")
+    return CONVOLUTION_VERSIONS.get((dtype_of(inputs, 0), dtype_of(inputs, 1)), 2 if dilated else 1)
 
 
 @operator(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import embedding_lookup as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -15,7 +17,7 @@ from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.versions_with_weights import embedding_lookup_version
+from quantcore.ops.version_rules import dtype_of, per_channel
 
 
 def check_table(node: Node) -> None:
@@ -36,6 +38,16 @@ def check_table(node: Node) -> None:
             )
         if node.profile.package == "tflite_micro":
             raise node.refuse("the table has a scale per row; TFLite Micro expects one scale")
+
+
+def embedding_lookup_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of EMBEDDING_LOOKUP: 4 for int4, or for a scale per row."""
+    table = inputs[1]
+    if dtype_of(inputs, 1) == "int4":
+        return 4
+    if table is not None and table.quantization is not None and table.quantization.per_channel:
+        return 4 if per_channel(table, 0) else 1
+    return 5 if dtype_of(inputs, 1) == "int2" else 1
 
 
 @operator(

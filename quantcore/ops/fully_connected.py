@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _fully_connected as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_STORE, SUMMED, Rule
@@ -26,7 +28,7 @@ from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds
-from quantcore.ops.versions_with_weights import fully_connected_version
+from quantcore.ops.version_rules import dtype_of, has_bias_type, is_hybrid, per_channel
 
 __all__ = ["lower_fully_connected"]
 
@@ -221,6 +223,30 @@ def check_four_bits(node: Node) -> None:
             f"the int4 filter has {w.scales.size} scales, the input dtype {node.input(0).dtype}; TFLite "
             "Micro expects one scale, and int8"
         )
+
+
+def fully_connected_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of FULLY_CONNECTED: 6 where there are two inputs, 5 for `keep_num_dims`."""
+    x, weights = dtype_of(inputs, 0), dtype_of(inputs, 1)
+    hybrid = is_hybrid(inputs, outputs)
+    if weights == "int2":
+        return 14
+    if (x, weights) == ("int16", "int4"):
+        return 13
+    if hybrid and per_channel(inputs[1], 0):
+        return 12
+    if has_bias_type(op, inputs, outputs):
+        return 11
+    if inputs[1] is not None and inputs[1].sparsity is not None:
+        return 8
+    if len(inputs) == 2:
+        return 6
+    if op.options.get("keep_num_dims", False):
+        return 5
+    if hybrid:
+        return 9 if op.options.get("asymmetric_quantize_inputs", False) else 3
+    shuffled = op.options.get("weights_format", "DEFAULT") != "DEFAULT"
+    return {("int8", "int8"): 4, ("int8", "int4"): 10}.get((x, weights), 2 if shuffled else 1)
 
 
 @operator(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _lstm as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lstm_shape import GateFactors, LstmScales
@@ -27,7 +28,7 @@ from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import checked_multiplier, type_bounds
-from quantcore.ops.versions_with_weights import sequence_lstm_version
+from quantcore.ops.version_rules import dtype_of, hybrid_version
 
 __all__ = ["lower_lstm"]
 
@@ -253,6 +254,15 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
         factor,
         guard,
     )
+
+
+def sequence_lstm_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of UNIDIRECTIONAL_SEQUENCE_LSTM: 3 and 2 for hybrid weights."""
+    if (dtype_of(inputs, 0), dtype_of(inputs, 2)) == ("int16", "int8"):
+        return 5
+    if op.options.get("diagonal_recurrent_tensors", False):
+        return 4
+    return hybrid_version(op, inputs, outputs, 2)
 
 
 @operator(

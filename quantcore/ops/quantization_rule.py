@@ -3,7 +3,8 @@
 Operators of one kind share a constant, which ``dataclasses.replace`` completes: ``replace(OWN_SCALE,
 weights={1: 0})``.
 
-Sources, as of TensorFlow 2.21: the traits in ``tfl_ops.td`` (int8, dynamic), ``operator_property.cc`` (int16).
+Sources, as of TensorFlow 2.21: the traits in ``tfl_ops.td`` (int8, dynamic) and ``operator_property.cc``
+(int16).
 """
 
 from __future__ import annotations

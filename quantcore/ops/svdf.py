@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _svdf as kernels
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
@@ -15,7 +17,7 @@ from quantcore.ops.operands import check_dtypes, check_operands, check_variable,
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, type_bounds
-from quantcore.ops.versions_with_weights import svdf_version
+from quantcore.ops.version_rules import dtype_of, hybrid_version
 
 __all__ = ["lower_svdf"]
 
@@ -134,6 +136,14 @@ def check_bias(node: Node, dtype: str) -> None:
     bias = node.optional_input(3)
     if bias is not None:
         check_dtypes(node, (dtype,), bias)
+
+
+def svdf_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of SVDF: 3 for int8, 4 and 2 for hybrid weights."""
+    if dtype_of(inputs, 0) == "int8":
+        return 3
+    version = hybrid_version(op, inputs, outputs, 1)
+    return 4 if version == 3 else version
 
 
 @operator(

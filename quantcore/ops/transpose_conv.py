@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from quantcore.errors import KernelError
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _transpose_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
@@ -20,7 +22,7 @@ from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds, product_multiplier
-from quantcore.ops.versions_with_weights import transpose_conv_version
+from quantcore.ops.version_rules import dtype_of
 
 # dtypes of input, filter and bias
 FORMS = {
@@ -180,6 +182,15 @@ def check_implied_input(node: Node, shape: ConvShape) -> None:
                 f"the input has {i} rows or columns, an output of {n} implies {implied}: the kernels of the "
                 f"profile {node.profile.name!r} do not handle it"
             )
+
+
+def transpose_conv_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """Return the version of TRANSPOSE_CONV: 4 with a fused activation, 3 with a bias, 2 for int8 weights."""
+    if op.options.get("fused_activation_function", "NONE") != "NONE":
+        return 4
+    if len(inputs) == 4 and inputs[3] is not None:
+        return 3
+    return 2 if dtype_of(inputs, 1) == "int8" else 1
 
 
 @operator(

@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from quantcore.graph import Operator, Tensor
 
 __all__ = [
+    "CONVOLUTION_VERSIONS",
     "VersionRule",
     "broadcasts_beyond",
     "by_dtype",
     "dtype_of",
     "first_version",
+    "has_bias_type",
+    "hybrid_version",
     "is_hybrid",
     "per_channel",
     "rank_of",
@@ -24,6 +27,9 @@ __all__ = [
 # ``version(op, inputs, outputs)``: the lowest operator version that expresses the operator with these
 # operands (None: an omitted input).
 VersionRule = Callable[[Operator, Sequence[Tensor | None], Sequence[Tensor]], int]
+
+# Of convolutions on integers, by the dtypes of activations and weights
+CONVOLUTION_VERSIONS = {("int8", "int8"): 3, ("int8", "int4"): 7}
 
 
 def first_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
@@ -71,3 +77,19 @@ def per_channel(tensor: Tensor | None, axis: int) -> bool:
     if tensor is None or tensor.quantization is None or len(tensor.shape) <= axis:
         return False
     return 0 < tensor.shape[axis] == tensor.quantization.scale.size
+
+
+def hybrid_version(
+    op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], weights: int
+) -> int:
+    """Return 3 where inputs of a hybrid operator are quantized asymmetrically, else 2; 1 if not hybrid."""
+    if not is_hybrid(inputs, outputs, weights):
+        return 1
+    return 3 if op.options.get("asymmetric_quantize_inputs", False) else 2
+
+
+def has_bias_type(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
+    """Whether an operator on int16 names the dtype of its bias."""
+    dtypes = dtype_of(inputs, 0), dtype_of(inputs, 1), outputs[0].dtype
+    named = op.options.get("quantized_bias_type", "FLOAT32") != "FLOAT32"
+    return named and dtypes == ("int16", "int8", "int16")

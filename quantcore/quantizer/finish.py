@@ -13,8 +13,9 @@ import numpy as np
 from quantcore.flatbuffer.constants import tensor_bytes
 from quantcore.graph import Metadata, Model, Operator, Signature, Subgraph
 from quantcore.quantizer.account import Account
+from quantcore.quantizer.runtime_versions import minimum_runtime
 from quantcore.quantizer.settings import Settings
-from quantcore.quantizer.versions import minimum_runtime, set_versions
+from quantcore.quantizer.versions import set_versions
 
 __all__ = ["finish"]
 

@@ -1,12 +1,11 @@
-"""Operator versions of a quantized model, and the TensorFlow Lite release that runs them."""
+"""Operator versions of a quantized model."""
 
 from __future__ import annotations
 
 from quantcore.graph import Model, Operator, Subgraph
 from quantcore.ops.registry import load_operators
-from quantcore.ops.runtime_versions import runtime_version
 
-__all__ = ["minimum_runtime", "set_versions"]
+__all__ = ["set_versions"]
 
 
 def set_versions(model: Model, mode: str) -> None:
@@ -45,13 +44,3 @@ def int16x8_version(op: Operator, graph: Subgraph) -> int:
     if definition is None or converts_input:
         return op.version
     return max(op.version, definition.int16x8_version)
-
-
-def minimum_runtime(model: Model) -> str:
-    """Return the first release of TensorFlow Lite that runs all operators in their versions, or ""."""
-    releases = {runtime_version(op.op, op.version) for _, _, op in model.operators()}
-    return max((release for release in releases if release is not None), key=_as_numbers, default="")
-
-
-def _as_numbers(release: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in release.split("."))

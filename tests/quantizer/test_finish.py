@@ -7,11 +7,11 @@ import pytest
 
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Metadata, Model, Operator, Quantization, Signature, Tensor
-from quantcore.ops.runtime_versions import runtime_version
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.finish import finish
+from quantcore.quantizer.runtime_versions import minimum_runtime, runtime_version
 from quantcore.quantizer.settings import Settings
-from quantcore.quantizer.versions import minimum_runtime, set_versions
+from quantcore.quantizer.versions import set_versions
 from tests.quantizer.graphs import Graph, weights
 
 INT8 = Settings("int8")

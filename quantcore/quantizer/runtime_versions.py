@@ -1,6 +1,6 @@
-"""The first TensorFlow Lite release that runs each version of each operator.
+"""The first TensorFlow Lite release that runs a model: each version of each operator.
 
-A line has an operator and the releases for its versions 1, 2, 3 ...; ``-``: there was never such a version.
+A line of the table has an operator and the releases for its versions 1, 2, 3 ...; ``-``: there was never such a version.
 Source: ``tools/versioning/runtime_version.cc`` of TensorFlow 2.21.
 """
 
@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["runtime_version"]
+from quantcore.graph import Model
+
+__all__ = ["minimum_runtime", "runtime_version"]
+
+
+def minimum_runtime(model: Model) -> str:
+    """Return the first release of TensorFlow Lite that runs all operators in their versions, or ""."""
+    releases = {runtime_version(op.op, op.version) for _, _, op in model.operators()}
+    return max((release for release in releases if release is not None), key=_as_numbers, default="")
+
+
+def _as_numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.split("."))
 
 
 def runtime_version(op: str, version: int) -> str | None:
