@@ -101,6 +101,11 @@ class Profile:
     fallback: str | None = None
     base: str | None = None
 
+    @property
+    def micro(self) -> bool:
+        """Whether the backend is TensorFlow Lite Micro."""
+        return self.package == "tflite_micro"
+
     def rule(self, rules: Rules, dtype: str, *, variant: str = "", delegated: bool = False) -> Rule | None:
         """Return which of an operator's `rules` holds for outputs of `dtype`; None where there is none.
 

@@ -42,6 +42,7 @@ def cast_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
         "optimized": {"any": Rule()},
         "tflm": {MICRO_PAIRS: Rule(form="saturating")},
     },
+    converts=True,
 )
 def lower_cast(node: Node) -> KernelCall:
     """Lower CAST between booleans, integers and floats; quantization parameters are not looked at."""

@@ -250,7 +250,7 @@ def lower_conv_2d(node: Node) -> KernelCall:
     shape = conv_shape(node, w.shape[0] if w.shape else 0)
     groups = conv_groups(node)
     bias = optional_bias(node, form, shape.output_channels)
-    if bias is None and (node.profile.name != "tflm" or x.dtype == "int16"):
+    if bias is None and (not node.profile.micro or x.dtype == "int16"):
         raise node.refuse("there is no bias; expected one")
     activation = node.options.get("fused_activation_function", "NONE")
     y.shape = (shape.batches, shape.output_height, shape.output_width, shape.output_channels)

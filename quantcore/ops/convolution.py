@@ -151,7 +151,7 @@ def check_int16(node: Node, bias: Operand | None) -> None:
         raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
     check_symmetric_filter(node)
     named = str(node.options.get("quantized_bias_type", "FLOAT32"))
-    if bias is not None and node.profile.name != "tflm" and (named == "INT32") != (bias.dtype == "int32"):
+    if bias is not None and not node.profile.micro and (named == "INT32") != (bias.dtype == "int32"):
         raise node.refuse(
             f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}; expected INT32 for "
             "int32 alone"

@@ -48,7 +48,7 @@ def check_profile_limits(node: Node, shape: ConvShape, bias: Operand | None) -> 
     """Refuse what the backend of a profile computes wrongly or crashes on, unlike the reference kernels."""
     if bias is None and node.profile.name in ("optimized", "xnnpack"):
         raise node.refuse("there is no bias; TFLite's optimized kernels crash without")
-    if not (node.delegated or node.profile.name == "tflm"):
+    if not (node.delegated or node.profile.micro):
         return
     multiplier = node.options.get("depth_multiplier", 0)
     if multiplier * shape.input_channels != shape.output_channels:

@@ -54,7 +54,7 @@ def broadcast_operands(
         y.shape = kernels.broadcast_shape(a.shape, b.shape)
     except KernelError as error:
         raise node.refuse(str(error)) from None
-    if node.profile.name == "tflm":
+    if node.profile.micro:
         max_rank = min(max_rank, MAX_MICRO_RANK)
     if a.shape != b.shape and len(y.shape) > max_rank:
         raise node.refuse(

@@ -36,7 +36,7 @@ def check_table(node: Node) -> None:
                 f"the table has {table.scales.size} scales along axis {quantization.quantized_dimension} and "
                 f"{table.shape[0]} rows; expected one scale, or one per row"
             )
-        if node.profile.package == "tflite_micro":
+        if node.profile.micro:
             raise node.refuse("the table has a scale per row; TFLite Micro expects one scale")
 
 
@@ -81,7 +81,7 @@ def lower_embedding_lookup(node: Node) -> KernelCall:
             f"the table is {table.dtype} and the output {y.dtype}; supported: one dtype, or int8 or int4 to "
             "float32"
         )
-    if table.dtype == "int4" and (table.value is None or node.profile.package == "tflite_micro"):
+    if table.dtype == "int4" and (table.value is None or node.profile.micro):
         raise node.refuse("the table is int4; expected a constant, and another profile than TFLite Micro's")
     check_table(node)
     return kernels.embedding_lookup_call(**size, four_bits=table.dtype == "int4", scale=table.scales)

@@ -218,7 +218,7 @@ def check_four_bits(node: Node) -> None:
     """Check a filter of 4 bits: constant, with zero points of 0, and a scale per unit only in TFLite."""
     w = node.input(1)
     check_packed_filter(node)
-    if node.profile.package == "tflite_micro" and (w.scales.size > 1 or node.input(0).dtype != "int8"):
+    if node.profile.micro and (w.scales.size > 1 or node.input(0).dtype != "int8"):
         raise node.refuse(
             f"the int4 filter has {w.scales.size} scales, the input dtype {node.input(0).dtype}; TFLite "
             "Micro expects one scale, and int8"

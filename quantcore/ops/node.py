@@ -42,10 +42,6 @@ class UnknownValueError(UnsupportedOperatorError):
         super().__init__(message, op, index)
 
 
-# Operators whose rule depends on the dtype of the input as well
-CONVERSIONS = ("CAST", "DEQUANTIZE", "QUANTIZE")
-
-
 @dataclass(slots=True)
 class Operand:
     """A tensor as an operator sees it while it is lowered.
@@ -160,7 +156,7 @@ class Node:
         rule = self.profile.rule(rules, self.rule_dtype, variant=variant, delegated=self.delegated)
         if rule is None:
             kind = "the hybrid form" if self.rule_dtype == "hybrid" else f"{self.output.dtype} outputs"
-            if self.op.op in CONVERSIONS:
+            if definition is not None and definition.converts:
                 kind = self.rule_dtype.replace("_", " ")
             raise self.refuse(f"the numerics profile {self.profile.name!r} has no confirmed rule for {kind}")
         return rule
@@ -180,7 +176,7 @@ class Node:
         Hybrid operators take float32 activations and int8 or int4 weights; conversions are listed by both
         dtypes.
         """
-        if self.op.op in CONVERSIONS:
+        if self.definition is not None and self.definition.converts:
             return f"{self.input(0).dtype}_to_{self.output.dtype}"
         dtypes = {operand.dtype for operand in self.inputs if operand is not None}
         weights = dtypes & {"int8", "int4"}
@@ -259,6 +255,8 @@ class Definition:
     expand : callable or None
         For an operator that calls subgraphs, in place of `lower`: ``expand(node, call)`` returns its outputs,
         where ``call(subgraph, inputs)`` writes out a subgraph and returns the outputs of that.
+    converts : bool
+        Rules are by the dtype of the input as well, ``int8_to_float32``.
     variant : callable or None
         ``variant(node)`` names what kind of the operator it is where a profile computes one dtype by several
         rules, such as ``grouped``; "" for the usual kind.
@@ -278,5 +276,6 @@ class Definition:
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None
     xnnpack: Callable[[Node], bool] | None = None
     expand: Expand | None = None
+    converts: bool = False
     variant: Callable[[Node], str] | None = None
     quantization: QuantizationRule = field(default_factory=QuantizationRule)

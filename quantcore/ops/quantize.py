@@ -146,6 +146,7 @@ def has_channel_scales(tensor: Tensor | None) -> bool:
     int16x8_version=2,
     page="quantize",
     rules=QUANTIZE_RULES,
+    converts=True,
     multipliers=quantize_multipliers,
     xnnpack=quantize_delegated,
 )
@@ -197,6 +198,7 @@ def lower_quantize(node: Node) -> KernelCall:
         "xnnpack": {"int8_to_float32, uint8_to_float32": Rule()},
         "tflm": {"int8_to_float32, uint8_to_float32, int16_to_float32": Rule(form="per_tensor")},
     },
+    converts=True,
     xnnpack=dequantize_delegated,
 )
 def lower_dequantize(node: Node) -> KernelCall:

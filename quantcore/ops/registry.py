@@ -40,6 +40,7 @@ def operator(
     macs: Callable[[Node], int] | None = None,
     multipliers: Callable[[Node], dict[str, np.ndarray]] | None = None,
     xnnpack: Callable[[Node], bool] | None = None,
+    converts: bool = False,
     variant: Callable[[Node], str] | None = None,
     quantization: QuantizationRule | Mapping[str, QuantizationRule] | None = None,
 ) -> Callable[[Lower], Lower]:
@@ -66,6 +67,7 @@ def operator(
                 macs=macs,
                 multipliers=multipliers,
                 xnnpack=xnnpack,
+                converts=converts,
                 variant=variant,
                 quantization=of(name, quantization, QuantizationRule()),
             )

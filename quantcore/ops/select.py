@@ -33,7 +33,7 @@ def set_broadcast_shape(node: Node, *inputs: Operand) -> None:
             shape = broadcast_shape(shape, operand.shape)
     except KernelError as error:
         raise node.refuse(str(error)) from None
-    max_rank = MAX_RANK if node.profile.name != "tflm" else MAX_MICRO_RANK
+    max_rank = MAX_RANK if not node.profile.micro else MAX_MICRO_RANK
     if len({o.shape for o in inputs}) > 1 and len(shape) > max_rank:
         listed = ", ".join(str(o.shape) for o in inputs)
         raise node.refuse(f"shapes {listed} broadcast over {len(shape)} dimensions; the limit is {max_rank}")

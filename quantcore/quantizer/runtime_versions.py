@@ -1,6 +1,7 @@
 """The first TensorFlow Lite release that runs a model: each version of each operator.
 
-A line of the table has an operator and the releases for its versions 1, 2, 3 ...; ``-``: there was never such a version.
+A line of the table has an operator and the releases for its versions 1, 2, 3 ...; ``-``: there was never such
+a version.
 Source: ``tools/versioning/runtime_version.cc`` of TensorFlow 2.21.
 """
 
