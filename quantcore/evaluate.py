@@ -14,11 +14,11 @@ import numpy as np
 
 from quantcore.errors import QuantcoreError
 from quantcore.graph import Model
-from quantcore.images import classifier_tensors, prepare_images
+from quantcore.images import classifier_tensors
 from quantcore.oracle import Oracle
 from quantcore.runtime import Interpreter
 
-__all__ = ["Evaluation", "evaluate", "predict", "predict_oracle", "score"]
+__all__ = ["Evaluation", "predict", "predict_oracle", "score"]
 
 CHUNK = 256  # images between two movements of the progress bar
 TOP = 5
@@ -52,48 +52,6 @@ class Evaluation:
     confusion: np.ndarray
     report: dict[str, Any]
     predictions: np.ndarray
-
-
-def evaluate(
-    model: Model,
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    numerics: str = "reference",
-    num_threads: int = 1,
-    pixel_range: tuple[float, float] | None = None,
-    advance: Advance | None = None,
-) -> tuple[Evaluation, list[str]]:
-    """Run a classifier over a data set.
-
-    Parameters
-    ----------
-    model : Model
-        One input; one output of shape (batch, classes).
-    images : ndarray, shape (samples, ...)
-        Integer pixels in 0..255, floats in the real values that the model expects, or integers in the
-        dtype of a quantized input.
-    labels : ndarray of int, shape (samples,), or one-hot, shape (samples, classes)
-    numerics : str
-    num_threads : int
-    pixel_range : (float, float), optional
-        Real values that pixels 0 and 255 stand for; default: what the model's quantization suggests.
-    advance : callable, optional
-        Called with the number of images that have been run since the last call.
-
-    Returns
-    -------
-    Evaluation, list of str
-        The second says what was assumed about the images.
-
-    Raises
-    ------
-    QuantcoreError
-        Shapes that do not fit the model or each other, labels out of range.
-    """
-    prepared = prepare_images(model, images, pixel_range)
-    scores = predict(model, prepared.images, numerics=numerics, num_threads=num_threads, advance=advance)
-    return score(scores, labels), prepared.assumptions
 
 
 def predict(
@@ -148,7 +106,12 @@ def score(scores: np.ndarray, labels: np.ndarray) -> Evaluation:
     ----------
     scores : ndarray, shape (samples, classes)
         Quantized scores may stay quantized: only their order matters.
-    labels : as for `evaluate`
+    labels : ndarray of int, shape (samples,), or one-hot, shape (samples, classes)
+
+    Raises
+    ------
+    QuantcoreError
+        Labels that do not fit the scores, or are out of range.
     """
     from sklearn.metrics import classification_report, confusion_matrix
 

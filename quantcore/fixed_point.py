@@ -16,6 +16,7 @@ import numpy as np
 
 from quantcore.errors import QuantizationError
 from quantcore.kernels import affine as kernels
+from quantcore.rounding import round_half_away
 
 __all__ = [
     "multiply_by_quantized_multiplier",
@@ -64,7 +65,7 @@ def quantize_multiplier(real_multiplier: Any) -> tuple[Any, Any]:
         bad = real[~np.isfinite(real)].flat[0]
         raise QuantizationError(f"the real multiplier is {bad}; expected a finite number")
     fraction, exponent = np.frexp(real)
-    multiplier = np.copysign(np.floor(np.abs(fraction) * 2.0**31 + 0.5), fraction).astype(np.int64)
+    multiplier = round_half_away(fraction * 2.0**31).astype(np.int64)
     carry = np.abs(multiplier) == 1 << 31
     multiplier = np.where(carry, multiplier // 2, multiplier)
     shift = np.where(carry, exponent + 1, exponent)

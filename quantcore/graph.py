@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from quantcore.qparams import QuantParams, integer_range
+
 __all__ = ["Metadata", "Model", "Operator", "Quantization", "Signature", "Subgraph", "Tensor"]
 
 
@@ -104,6 +106,32 @@ class Tensor:
     def is_quantized(self) -> bool:
         """Whether the tensor has scales."""
         return self.quantization is not None and self.quantization.scale.size > 0
+
+    @property
+    def params(self) -> QuantParams | None:
+        """The parameters as `quantcore.quantize` and `dequantize` take them; None where there are no scales.
+
+        Raises
+        ------
+        QuantizationError
+            Scales that are not positive, a dtype that is not quantized.
+        """
+        if self.quantization is None or not self.is_quantized:
+            return None
+        scale, zero_point = self.quantization.scale, self.quantization.zero_point
+        if self.quantization.per_channel:
+            return QuantParams(scale, zero_point, self.dtype, self.quantization.quantized_dimension)
+        return QuantParams(scale[0], int(zero_point[0]), self.dtype)
+
+    @property
+    def real_range(self) -> list[list[float]]:
+        """``[low, high]`` per scale: the real values of the dtype's smallest and largest integer."""
+        if self.quantization is None or not self.is_quantized or "int" not in self.dtype:
+            return []
+        zero_point = self.quantization.zero_point.astype(np.float64)
+        scale = self.quantization.scale.astype(np.float64)
+        ends = [(float(end) - zero_point) * scale for end in integer_range(self.dtype)]
+        return np.stack(np.broadcast_arrays(*ends), axis=-1).tolist() if zero_point.size else []
 
 
 @dataclass(slots=True)

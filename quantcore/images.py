@@ -15,17 +15,18 @@ import numpy as np
 from quantcore.affine import QuantParams, quantize
 from quantcore.errors import QuantcoreError, UnsupportedOperatorError
 from quantcore.graph import Model, Tensor
-from quantcore.inspection import real_range
 from quantcore.samples import expected_range
 
-__all__ = ["Prepared", "classifier_tensors", "find_data", "prepare_images"]
+__all__ = ["Prepared", "classifier_tensors", "find_array", "prepare_images"]
 
-IMAGE_KEYS = ("images", "x_test", "x", "X", "test_images", "data")
-LABEL_KEYS = ("labels", "y_test", "y", "Y", "test_labels", "target")
+USUAL_KEYS = {
+    "images": ("images", "x_test", "x", "X", "test_images", "data"),
+    "labels": ("labels", "y_test", "y", "Y", "test_labels", "target"),
+}
 PIXEL_MAX = 255.0
 
-# Real ranges in which pixels are usually fed: what to call them, and low and high.
-PIXEL_RANGES = (("0..1", 0.0, 1.0), ("-1..1", -1.0, 1.0), ("0..255", 0.0, 255.0))
+# Real values that pixels 0 and 255 usually stand for, by name.
+PIXEL_RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
 
 
 @dataclass(slots=True)
@@ -36,26 +37,30 @@ class Prepared:
     assumptions: list[str]
 
 
-def find_data(
-    arrays: Mapping[str, np.ndarray], images_key: str | None, labels_key: str | None, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and labels out of the arrays of an ``.npz`` file.
+def find_array(arrays: Mapping[str, np.ndarray], what: str, key: str | None, name: str) -> np.ndarray:
+    """Return the array called `key`; without one, the array that is called as `what` usually is.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        Those of an ``.npz`` file.
+    what : {"images", "labels"}
+    key : str or None
+    name : str
+        Name of the file.
 
     Raises
     ------
     QuantcoreError
-        A key is missing; the message lists the keys that were found.
+        There is none; the message lists the names that were found.
     """
-
-    def find(what: str, key: str | None, usual: tuple[str, ...]) -> np.ndarray:
-        for candidate in usual if key is None else (key,):
-            if candidate in arrays:
-                return arrays[candidate]
-        found = ", ".join(arrays) or "none"
-        wanted = f"no array {key!r}" if key is not None else f"no {what} (looked for {', '.join(usual)})"
-        raise QuantcoreError(f"{name}: {wanted}; found: {found}. Name one with --{what} KEY")
-
-    return find("images", images_key, IMAGE_KEYS), find("labels", labels_key, LABEL_KEYS)
+    usual = USUAL_KEYS[what]
+    for candidate in usual if key is None else (key,):
+        if candidate in arrays:
+            return arrays[candidate]
+    found = ", ".join(key or "one without a name" for key in arrays) or "none"
+    wanted = f"no array {key!r}" if key is not None else f"no {what} (looked for {', '.join(usual)})"
+    raise QuantcoreError(f"{name}: {wanted}; found: {found}. Name one with --{what} KEY")
 
 
 def classifier_tensors(model: Model) -> tuple[Tensor, Tensor]:
@@ -75,21 +80,36 @@ def classifier_tensors(model: Model) -> tuple[Tensor, Tensor]:
 def prepare_images(
     model: Model, images: np.ndarray, pixel_range: tuple[float, float] | None = None
 ) -> Prepared:
-    """Bring images to the shape, range and dtype of the model's input; see `evaluate`."""
+    """Bring images to the shape, range and dtype of the model's input.
+
+    Parameters
+    ----------
+    model : Model
+        One input; one output of shape (batch, classes).
+    images : ndarray, shape (samples, ...)
+        Integer pixels in 0..255, floats in the real values that the model expects, or integers in the
+        dtype of a quantized input.
+    pixel_range : (float, float), optional
+        Real values that pixels 0 and 255 stand for; default: what the model's quantization suggests.
+
+    Raises
+    ------
+    QuantcoreError
+        Shapes or dtypes that do not fit the model.
+    """
     x, _ = classifier_tensors(model)
     assumptions: list[str] = []
     shaped = fit_shape(images, x, assumptions)
-    quantized = x.quantization is not None and x.quantization.scale.size > 0
-    if x.dtype not in ("float32", "int8", "uint8", "int16") or (x.dtype != "float32" and not quantized):
+    if x.dtype not in ("float32", "int8", "uint8", "int16") or (x.dtype != "float32" and not x.is_quantized):
         raise UnsupportedOperatorError(
-            f"the input {x.name!r} has dtype {x.dtype}{'' if quantized else ' without a scale'}; "
+            f"the input {x.name!r} has dtype {x.dtype}{'' if x.is_quantized else ' without a scale'}; "
             "expected float32, or quantized int8, uint8 or int16"
         )
     if shaped.dtype == x.dtype and x.dtype in ("int8", "int16") and pixel_range is None:
         assumptions.append(f"images are {x.dtype} like the input: taken as quantized values")
         return Prepared(shaped, assumptions)
     real = real_values(shaped, model, pixel_range, assumptions)
-    if x.quantization is None or not quantized:
+    if x.quantization is None or not x.is_quantized:
         return Prepared(real, assumptions)
     scale, zero_point = float(x.quantization.scale[0]), int(x.quantization.zero_point[0])
     assumptions.append(f"quantized to {x.dtype}: round(x / {scale:.9g}) + {zero_point}")
@@ -129,7 +149,8 @@ def real_values(
             f"images are {images.dtype} in {low_pixel:g}..{high_pixel:g}; expected pixels in 0..255"
         )
     if pixel_range is None:
-        name, low, high, why = guess_range(model)
+        name, why = guess_range(model)
+        low, high = PIXEL_RANGES[name]
         assumptions.append(f"pixels 0..255 stand for {name} ({why})")
     else:
         low, high = pixel_range
@@ -141,16 +162,16 @@ def real_values(
     return unit if (low, high) == (0.0, 1.0) else unit * np.float32(high - low) + np.float32(low)
 
 
-def guess_range(model: Model) -> tuple[str, float, float, str]:
-    """Return name, low, high and the reason of the pixel range that the model's quantization suggests."""
+def guess_range(model: Model) -> tuple[str, str]:
+    """Return the name of the pixel range that the model's quantization suggests, and the reason."""
     subgraph = model.subgraphs[0]
-    t = subgraph.inputs[0]
-    x = subgraph.tensors[t]
-    if x.dtype != "float32" and x.quantization is not None:
-        low, high = real_range(x.dtype, x.quantization.scale, x.quantization.zero_point)[0]
-    elif (bounds := expected_range(subgraph, t)) is not None:
-        low, high = bounds
-    else:
-        return (*PIXEL_RANGES[0], "the usual choice; the model does not say")
-    nearest = min(PIXEL_RANGES, key=lambda r: (abs(r[1] - low) + abs(r[2] - high)) / (r[2] - r[1]))
-    return (*nearest, f"the model's input range is {low:.4g}..{high:.4g}")
+    bounds = expected_range(subgraph, subgraph.inputs[0])
+    if bounds is None:
+        return "0..1", "the usual choice; the model does not say"
+
+    def distance(name: str) -> float:
+        low, high = PIXEL_RANGES[name]
+        return (abs(low - bounds[0]) + abs(high - bounds[1])) / (high - low)
+
+    nearest = min(PIXEL_RANGES, key=distance)
+    return nearest, f"the model's input range is {bounds[0]:.4g}..{bounds[1]:.4g}"

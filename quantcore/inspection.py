@@ -21,8 +21,6 @@ from quantcore.ops.registry import build_node, find_definition
 
 __all__ = ["Inspection", "Multipliers", "OperatorInfo", "SubgraphInfo", "TensorInfo", "inspect_model"]
 
-INTEGER_RANGES = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1)}
-
 
 @dataclass(slots=True)
 class TensorInfo:
@@ -211,8 +209,7 @@ def unique_constants(model: Model) -> list[tuple[Tensor, np.ndarray]]:
 
 def is_weight(tensor: Tensor) -> bool:
     """Whether a constant holds parameters rather than shapes, axes and paddings."""
-    quantization = tensor.quantization
-    return "float" in tensor.dtype or (quantization is not None and quantization.scale.size > 0)
+    return "float" in tensor.dtype or tensor.is_quantized
 
 
 def element_count(tensor: Tensor) -> int:
@@ -236,7 +233,7 @@ def inspect_tensor(subgraph: Subgraph, index: int) -> TensorInfo:
         scale=scale.astype(np.float64).tolist(),
         zero_point=zero_point.tolist(),
         quantized_dimension=quantization.quantized_dimension if quantization and scale.size > 1 else None,
-        real_range=real_range(tensor.dtype, scale, zero_point),
+        real_range=tensor.real_range,
         value_range=value_range(tensor),
     )
 
@@ -258,25 +255,13 @@ def tensor_bytes(tensor: Tensor) -> int | None:
         return tensor.data.nbytes
     if any(d < 0 for d in tensor.shape_signature or tensor.shape):
         return None
-    if tensor.dtype in INTEGER_RANGES:
+    if "int" in tensor.dtype:
         bits = int(tensor.dtype.lstrip("uint"))
         return -(-element_count(tensor) * bits // 8)
     try:
         return element_count(tensor) * np.dtype(tensor.dtype).itemsize
     except TypeError:  # bfloat16, string, resource ...
         return None
-
-
-def real_range(dtype: str, scale: np.ndarray, zero_point: np.ndarray) -> list[list[float]]:
-    """Return ``[low, high]`` per scale: the real values of the dtype's smallest and largest integer."""
-    if scale.size == 0 or zero_point.size == 0 or "int" not in dtype:
-        return []
-    low, high = INTEGER_RANGES.get(dtype) or (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    zero = zero_point.astype(np.float64)
-    wide = scale.astype(np.float64)
-    both = np.broadcast_arrays((low - zero) * wide, (high - zero) * wide)
-    pairs: list[list[float]] = np.stack(both, axis=-1).tolist()
-    return pairs
 
 
 def value_range(tensor: Tensor) -> list[list[float]]:

@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 
 from quantcore.errors import QuantizationError
+from quantcore.rounding import round_half_away
 
-__all__ = ["DTYPES", "QuantParams", "affine_range", "choose_qparams"]
+__all__ = ["DTYPES", "QuantParams", "affine_range", "choose_qparams", "integer_range"]
+
+
+def integer_range(dtype: str) -> tuple[int, int]:
+    """Return the smallest and the largest value of an integer dtype, those below a byte included."""
+    values = 2 ** int(dtype.lstrip("uint"))
+    return (0, values - 1) if dtype.startswith("u") else (-values // 2, values // 2 - 1)
+
 
 # range of each quantized dtype; int4 values are held one per int8 element
-DTYPES = {
-    "int4": (-8, 7),
-    "int8": (-128, 127),
-    "uint8": (0, 255),
-    "int16": (-32768, 32767),
-    "int32": (-(2**31), 2**31 - 1),
-}
+DTYPES = {dtype: integer_range(dtype) for dtype in ("int4", "int8", "uint8", "int16", "int32")}
 
 
 def storage_name(dtype: str) -> str:
@@ -298,7 +300,7 @@ def affine_range(low: np.ndarray, high: np.ndarray, qmin: int, qmax: int) -> tup
         )
     zero_point = (qmin - low / scale.astype(np.float64)).astype(np.float32).astype(np.float64)
     zero_point = np.clip(zero_point, qmin, qmax)
-    return scale, np.copysign(np.floor(np.abs(zero_point) + 0.5), zero_point).astype(np.int64)
+    return scale, round_half_away(zero_point).astype(np.int64)
 
 
 def _choose_symmetric(low: np.ndarray, high: np.ndarray, qmax: int) -> tuple[np.ndarray, np.ndarray]:

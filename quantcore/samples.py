@@ -18,7 +18,6 @@ __all__ = ["SampleSource", "order_inputs", "random_samples", "split_samples"]
 
 SampleSource = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | str | os.PathLike[str]
 
-INTEGER_DTYPES = ("int8", "uint8", "int16", "int32")
 INDEX_LIMIT = 10  # integers without a scale are mostly indices; small ones are valid in most tables
 
 
@@ -142,12 +141,11 @@ def random_value(rng: np.random.Generator, subgraph: Subgraph, t: int, sample: i
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
     if dtype.kind in "iu":
-        quantized = tensor.quantization is not None and tensor.quantization.scale.size > 0
-        if not quantized and (fitting := fitting_value(subgraph, t)) is not None:
+        if not tensor.is_quantized and (fitting := fitting_value(subgraph, t)) is not None:
             return fitting
         info = np.iinfo(dtype)
         limit = index_limit(subgraph, t) or INDEX_LIMIT
-        low, high = (int(info.min), int(info.max)) if quantized else (0, limit - 1)
+        low, high = (int(info.min), int(info.max)) if tensor.is_quantized else (0, limit - 1)
         return rng.integers(low, high, shape, dtype=dtype, endpoint=True)
     bounds = expected_range(subgraph, t)
     if bounds is not None:
@@ -158,17 +156,14 @@ def random_value(rng: np.random.Generator, subgraph: Subgraph, t: int, sample: i
 
 
 def expected_range(subgraph: Subgraph, t: int) -> tuple[float, float] | None:
-    """Return the real range that the model expects of float tensor `t`, if it says so."""
-    for op in subgraph.operators:
-        if op.op == "QUANTIZE" and op.inputs[:1] == (t,):
-            output = subgraph.tensors[op.outputs[0]]
-            quantization = output.quantization
-            if quantization is None or quantization.scale.size == 0 or output.dtype not in INTEGER_DTYPES:
-                continue
-            info = np.iinfo(output.dtype)
-            scale, zero_point = float(quantization.scale[0]), int(quantization.zero_point[0])
-            return scale * (info.min - zero_point), scale * (info.max - zero_point)
-    recorded = subgraph.tensors[t].quantization
+    """Return the real range that the model expects of tensor `t`, if it says so."""
+    tensor = subgraph.tensors[t]
+    quantize = [op.outputs[0] for op in subgraph.operators if op.op == "QUANTIZE" and op.inputs[:1] == (t,)]
+    for stored in (tensor, *(subgraph.tensors[y] for y in quantize)):
+        if stored.real_range:
+            low, high = stored.real_range[0]
+            return low, high
+    recorded = tensor.quantization
     if recorded is not None and recorded.min is not None and recorded.max is not None and recorded.min.size:
         low, high = float(recorded.min[0]), float(recorded.max[0])
         return (low, high) if np.isfinite([low, high]).all() and low < high else None

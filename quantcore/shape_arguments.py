@@ -131,8 +131,7 @@ def governing_inputs(subgraph: Subgraph, t: int) -> set[int]:
 
 
 def _says_a_shape(tensor: Tensor) -> bool:
-    scaled = tensor.quantization is not None and tensor.quantization.scale.size > 0
-    plain = tensor.dtype in ("bool", "int32", "int64") and not scaled
+    plain = tensor.dtype in ("bool", "int32", "int64") and not tensor.is_quantized
     return plain and int(np.prod(tensor.shape)) <= MOST_VALUES
 
 

@@ -1,8 +1,8 @@
 """The ``quantcore`` command line: one module of this package per command.
 
 A module ``verb.py`` (or ``two_words.py`` for ``two-words``) holds a click command called ``command``,
-made by `quantcore.cli._verb.verb`; that is all it takes to add one. Modules whose name starts with an
-underscore are shared parts. A command imports what it works with inside its function, so that listing
+made by `quantcore.cli._command.verb`; that is all it takes to add one. Modules whose name starts with an
+underscore are parts of commands. A command imports what it works with inside its function, so that listing
 the commands, and those that look at a file only, start at once.
 """
 
@@ -15,8 +15,8 @@ import sys
 import click
 
 import quantcore
+from quantcore.cli._command import traceback_option
 from quantcore.cli._errors import INTERRUPTED, explain
-from quantcore.cli._verb import TRACEBACK_HELP
 
 __all__ = ["main", "run"]
 
@@ -43,9 +43,9 @@ class Commands(click.Group):
     "the answer is no (a mismatch); 2 could not be done.",
 )
 @click.version_option(quantcore.__version__, prog_name="quantcore")
-@click.option("--traceback", is_flag=True, help=TRACEBACK_HELP)
+@traceback_option
 @click.pass_context
-def commands(ctx: click.Context, traceback: bool) -> None:
+def commands(ctx: click.Context) -> None:
     """Quantize, look into, run, verify and compare TensorFlow Lite models, bit for bit."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

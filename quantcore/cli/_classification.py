@@ -19,8 +19,7 @@ CONFUSION = "confusion matrix (row: label, column: prediction)"
 def print_confusion(confusion: npt.ArrayLike, title: str = CONFUSION) -> None:
     """Print the confusion matrix; zeros are left out, what is off the diagonal stands out."""
     counts = np.asarray(confusion)
-    classes = [str(c) for c in range(len(counts))]
-    result = table("", *classes, title=title, right=("", *classes))
+    result = table(">", *(f">{c}" for c in range(len(counts))), title=title)
     for label, row in enumerate(counts.tolist()):
         cells = [
             Text(str(count) if count else ".", style="bold" if label == c else "red" if count else "dim")
@@ -33,7 +32,7 @@ def print_confusion(confusion: npt.ArrayLike, title: str = CONFUSION) -> None:
 def print_report(report: dict[str, Any]) -> None:
     """Print precision, recall, F1 and support per class, and their averages."""
     columns = ("precision", "recall", "f1-score", "support")
-    result = table("class", *columns, title="classification report", right=columns)
+    result = table("class", *(f">{column}" for column in columns), title="classification report")
     for name, measures in report.items():
         if isinstance(measures, dict):
             values = [f"{measures[column]:.4f}" for column in columns[:-1]]

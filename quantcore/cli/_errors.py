@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from quantcore.cli._text import printable
+from quantcore.cli._output import complain
 from quantcore.errors import QuantcoreError
 
 __all__ = ["FAILED", "INTERRUPTED", "explain"]
@@ -23,7 +23,7 @@ def explain(error: BaseException) -> int:
         # to write to; this silences the flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    print(f"quantcore: {printable(' '.join(message(error).split()))}", file=sys.stderr)
+    complain(" ".join(message(error).split()))
     return FAILED
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from quantcore.cli._tables import CleanTable, console, fields, print_table, table
-from quantcore.cli._text import printable
+from quantcore.cli._output import say
+from quantcore.cli._tables import CleanTable, console, print_fields, print_table, table
 from quantcore.inspection import Inspection, Multipliers, SubgraphInfo, TensorInfo
 
 __all__ = ["print_operator", "print_operators", "print_summary", "print_tensor", "print_tensors"]
@@ -38,7 +38,7 @@ def print_summary(found: Inspection) -> None:
     rows.append(("MACs", f"{found.macs:,}{reservation}"))
     if found.metadata:
         rows.append(("metadata", ", ".join(found.metadata)))
-    console().print(fields(rows))
+    print_fields(rows)
 
 
 def operator_counts(found: Inspection) -> list[str]:
@@ -57,8 +57,8 @@ def uncounted(found: Inspection) -> bool:
 
 def print_operators(subgraph: SubgraphInfo, several: bool) -> None:
     """Print the operators, then the multipliers of those that requantize, then what cannot be run."""
-    result = table("#", "operator", "inputs", "output", "MACs",
-                   title=heading("operators", subgraph, several), right=("#", "MACs"))  # fmt: skip
+    result = table(">#", "operator", "inputs", "output", ">MACs",
+                   title=heading("operators", subgraph, several))  # fmt: skip
     for operator in subgraph.operators:
         result.add_row(
             str(operator.index),
@@ -77,14 +77,13 @@ def print_operators(subgraph: SubgraphInfo, several: bool) -> None:
     if problems:
         print("\nnot run by quantcore")
     for (op, problem), indices in problems.items():
-        print(printable(f"  {op} (#{', '.join(indices)}): {problem}"))
+        say(f"  {op} (#{', '.join(indices)}): {problem}")
 
 
 def multipliers_table(subgraph: SubgraphInfo, several: bool) -> CleanTable:
     """Return one row per operator and role that requantizes."""
-    right = ("#", "real multiplier", "multiplier", "shift")
-    result = table("#", "operator", "real multiplier", "multiplier", "shift", "rounding",
-                   title=heading("multipliers", subgraph, several), right=right)  # fmt: skip
+    result = table(">#", "operator", ">real multiplier", ">multiplier", ">shift", "rounding",
+                   title=heading("multipliers", subgraph, several))  # fmt: skip
     for operator in subgraph.operators:
         for role, m in operator.multipliers.items():
             channels = len(m.real)
@@ -102,20 +101,20 @@ def multipliers_table(subgraph: SubgraphInfo, several: bool) -> CleanTable:
 def print_tensors(subgraph: SubgraphInfo, several: bool) -> None:
     """Print one row per tensor. On a narrow terminal, names are shortened first."""
     screen = console()
-    columns = ["#", "name", "role", "type", "scale", "zero", "real range"]
+    columns = [">#", "name", "role", "type", "scale", ">zero", "real range"]
     if screen.width < WIDE + NAME_WIDTH:
         columns.remove("role")
-    result = table(*columns, title=heading("tensors", subgraph, several), right=("#", "zero"))
+    result = table(*columns, title=heading("tensors", subgraph, several))
     room = max(NAME_WIDTH, screen.width - WIDE)
     for tensor in subgraph.tensors:
         low, high = [r[0] for r in tensor.real_range], [r[1] for r in tensor.real_range]
         cells = {
-            "#": str(tensor.index),
+            ">#": str(tensor.index),
             "name": tensor.name if len(tensor.name) <= room else tensor.name[: room - 3] + "...",
             "role": tensor.role,
             "type": short_form(tensor),
             "scale": span(tensor.scale),
-            "zero": span(tensor.zero_point),
+            ">zero": span(tensor.zero_point),
             # What an int32 could hold says nothing about a bias.
             "real range": f"[{min(low):.3g}, {max(high):.3g}]" if low and tensor.dtype != "int32" else "",
         }
@@ -143,15 +142,14 @@ def print_operator(subgraph: SubgraphInfo, index: int) -> None:
         rows.append(("MACs", f"{operator.macs:,}"))
     if operator.rounding is not None:
         rows.append(("rounding", operator.rounding))
-    console().print(fields(rows))
+    print_fields(rows)
     for role, multipliers in operator.multipliers.items():
         print_table(multiplier_table(role, multipliers))
 
 
 def multiplier_table(role: str, multipliers: Multipliers) -> CleanTable:
     """Return the multipliers channel by channel."""
-    result = table("channel", "real multiplier", "multiplier", "shift", title=f"multipliers: {role}",
-                   right=("channel", "real multiplier", "multiplier", "shift"))  # fmt: skip
+    result = table(">channel", ">real multiplier", ">multiplier", ">shift", title=f"multipliers: {role}")
     rows = zip(multipliers.real, multipliers.multiplier, multipliers.shift, strict=True)
     for channel, (real, multiplier, shift) in enumerate(rows):
         result.add_row(str(channel), f"{real:.17g}", str(multiplier), str(shift))
@@ -166,12 +164,11 @@ def print_tensor(tensor: TensorInfo) -> None:
         rows.append(("bytes", f"{tensor.bytes:,}"))
     if tensor.quantized_dimension is not None:
         rows.append(("quantized dimension", str(tensor.quantized_dimension)))
-    console().print(fields(rows))
+    print_fields(rows)
     count = max(len(tensor.scale), len(tensor.value_range))
     if count == 0:
         return
-    columns = ("channel", "scale", "zero point", "real range", "stored values")
-    result = table(*columns, right=("channel", "scale", "zero point"))
+    result = table(">channel", ">scale", ">zero point", "real range", "stored values")
     for c in range(count):
         result.add_row(
             str(c) if count > 1 else "",

@@ -1,4 +1,4 @@
-"""JSON for machines, progress bars for people."""
+"""What commands print beside tables: lines, JSON for machines, progress bars for people."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
-import numpy as np
+__all__ = ["complain", "print_json", "printable", "progress", "say", "step_progress", "write_json"]
 
-__all__ = ["print_json", "progress", "step_progress", "to_plain"]
+
+def printable(text: str) -> str:
+    """Return `text` with control characters escaped, so that a name in a file cannot steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str) -> None:
+    """Print a line, as it is: tables and `console` would break a long one."""
+    print(printable(text))
+
+
+def complain(text: str) -> None:
+    """Print a line on stderr."""
+    print(f"quantcore: {printable(text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -44,13 +59,20 @@ def step_progress(description: str) -> Iterator[Callable[[int, int, str], None]]
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as one JSON object; NumPy values become plain ones."""
-    json.dump(to_plain(value), sys.stdout, indent=2, allow_nan=False)
+    """Print `value` as one JSON object, as `write_json` does."""
+    write_json(value, sys.stdout)
     sys.stdout.write("\n")
+
+
+def write_json(value: Any, file: IO[str]) -> None:
+    """Write `value` to an open file as JSON; NumPy values become plain ones, NaN and infinities null."""
+    json.dump(to_plain(value), file, indent=2, allow_nan=False)
 
 
 def to_plain(value: Any) -> Any:
     """Return `value` with only types that JSON has; NaN and infinities, which it has not, become null."""
+    import numpy as np
+
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quantcore.cli._text import printable
+from quantcore.cli._output import printable
 
-__all__ = ["CleanTable", "console", "fields", "percent", "print_table", "table"]
+__all__ = ["CleanTable", "console", "percent", "print_fields", "print_table", "table"]
 
 PIPE_WIDTH = 500  # wide enough that a table in a pipe or a file is never cut
 GAP = 2  # columns of the screen between two columns of a table
@@ -42,8 +42,8 @@ class CleanTable(Table):
         super().add_row(*clean, **options)
 
 
-def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> CleanTable:
-    """Return an empty table; the columns named in `right` hold numbers."""
+def table(*columns: str, title: str | None = None) -> CleanTable:
+    """Return an empty table. A column whose heading is given as ``>heading`` is aligned to the right."""
     result = CleanTable(
         heading=title,
         box=box.SIMPLE_HEAD,
@@ -52,7 +52,8 @@ def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) 
         pad_edge=False,
     )
     for column in columns:
-        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        right = column.startswith(">")
+        result.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold")
     return result
 
 
@@ -90,14 +91,14 @@ def aligned(what: CleanTable, width: int) -> Text | None:
     return text.append(f"{head}\n", style="bold").append("\n".join(["─" * total, *body]))
 
 
-def fields(rows: Iterable[tuple[str, str]]) -> CleanTable:
-    """Return a table of names and values, without a heading."""
+def print_fields(rows: Iterable[tuple[str, str]]) -> None:
+    """Print names and values, a line each."""
     result = CleanTable(show_header=False, box=None, pad_edge=False)
     result.add_column(style="bold", no_wrap=True)
     result.add_column(overflow="fold")
     for name, value in rows:
         result.add_row(name, value)
-    return result
+    console().print(result)
 
 
 def percent(share: float) -> str:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import click
-
-from quantcore.cli._text import printable
+from quantcore.cli._output import say
+from quantcore.cli._tables import console, print_fields, print_table, table
+from quantcore.cli._verify_tables import explain, oracle_line, verdict
+from quantcore.verification.rules import ROUNDINGS
 
 if TYPE_CHECKING:
     from quantcore.verification.divergence import Divergence, Parting
@@ -20,35 +21,29 @@ __all__ = ["print_profiles", "recorded_verdict"]
 
 def print_profiles(result: ProfilesResult) -> None:
     """Print each profile against its oracle, where they part, and what a recording matches."""
-    from quantcore.cli._tables import console, fields
-
     rows = [("model", result.model), ("samples", str(result.samples))]
     rows += [("note", note) for note in result.notes]
-    console().print(fields(rows))
+    print_fields(rows)
     _print_oracles(result)
     for name, profile in result.profiles.items():
         for note in profile.notes:
-            click.echo(printable(f"{name}: {note}"))
+            say(f"{name}: {note}")
     _print_failures(result)
     _print_missing(result.operators)
     _print_partings("where the profiles part: each operator by all, on the same inputs", result.operators)
     _print_partings("end to end", result.end_to_end)
     console().print()
     for line in _summary(result):
-        click.echo(printable(line))
+        say(line)
     if result.recorded is not None:
         _print_recorded(result.recorded)
-        click.echo(printable(recorded_verdict(result)))
+        say(recorded_verdict(result))
 
 
 def _print_oracles(result: ProfilesResult) -> None:
-    from quantcore.cli._tables import print_table, table
-    from quantcore.cli.verify import verdict
-
     found = table("profile", "oracle", "result", title="each profile against its oracle")
     for name, profile in result.profiles.items():
-        oracle = profile.oracle
-        found.add_row(name, f"{oracle['name']} {oracle['version']}, {oracle['resolver']}", verdict(profile))
+        found.add_row(name, oracle_line(profile), verdict(profile))
     for name, reason in result.unavailable.items():
         found.add_row(name, "", f"not compared: {reason}")
     print_table(found)
@@ -56,14 +51,12 @@ def _print_oracles(result: ProfilesResult) -> None:
 
 def _print_failures(result: ProfilesResult) -> None:
     """Print what is wrong or could not be compared; reasons that repeat, once."""
-    from quantcore.cli.verify import explain
-
     for name, profile in result.profiles.items():
         for row in profile.rows:
             if row.status == "mismatch":
-                click.echo(printable(f"{name}: {explain(row)}"))
+                say(f"{name}: {explain(row)}")
         for reason, who in _by_reason(profile).items():
-            click.echo(printable(f"{name}: not compared: {who}: {reason}"))
+            say(f"{name}: not compared: {who}: {reason}")
 
 
 def _by_reason(profile: VerifyResult) -> dict[str, str]:
@@ -91,17 +84,15 @@ def _print_missing(rows: Iterable[Divergence]) -> None:
         for name in row.missing:
             found.setdefault(name, []).append(f"{row.index} {row.op} {row.dtype}")
     for name, who in found.items():
-        click.echo(printable(f"{name}: not run, so not compared with the other profiles: {_few(who)}"))
+        say(f"{name}: not run, so not compared with the other profiles: {_few(who)}")
 
 
 def _print_partings(title: str, rows: Sequence[Divergence]) -> None:
     """Print one line per pair of profiles (or groups of them that agree) and tensor."""
-    from quantcore.cli._tables import print_table, table
-
     end_to_end = all(row.index is None for row in rows)
-    last = ("arg-max",) if end_to_end else ("rate", "expected", "rules")
-    found = table("#", "operator", "dtype", "profiles", "elements", "differ", "max diff", *last, title=title,
-                  right=("#", "elements", "differ", "max diff", "rate", "expected"))  # fmt: skip
+    last = ("arg-max",) if end_to_end else (">rate", ">expected", "rules")
+    columns = (">#", "operator", "dtype", "profiles", ">elements", ">differ", ">max diff", *last)
+    found = table(*columns, title=title)
     for row in rows:
         for parting in row.partings:
             common = (
@@ -117,13 +108,11 @@ def _print_partings(title: str, rows: Sequence[Divergence]) -> None:
     if found.row_count:
         print_table(found)
     for line in _legend(rows):
-        click.echo(printable(line))
+        say(line)
 
 
 def _legend(rows: Sequence[Divergence]) -> list[str]:
     """Say in words what the rules are, and where they are derived."""
-    from quantcore.verification.rules import ROUNDINGS
-
     sides = [side for row in rows for parting in row.partings for side in parting.rules]
     parts = [part for side in sides for part in side.split(", ") if not part.startswith("product")]
     words = {word for part in parts for word in part.split()}
@@ -172,10 +161,7 @@ def _summary(result: ProfilesResult) -> list[str]:
 
 
 def _print_recorded(matches: Sequence[RecordedMatch]) -> None:
-    from quantcore.cli._tables import print_table, table
-
-    found = table("profile", "output", "elements", "differ", "max diff", "result", title="the recording",
-                  right=("elements", "differ", "max diff"))  # fmt: skip
+    found = table("profile", "output", ">elements", ">differ", ">max diff", "result", title="the recording")
     for match in matches:
         for row in match.outputs:
             result = "matches" if row.status == "exact" else "differs"

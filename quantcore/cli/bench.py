@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantcore.cli._text import printable
-from quantcore.cli._verb import numerics_option, verb
+from quantcore.cli._command import COUNT, numerics_option, verb
+from quantcore.cli._output import print_json, progress, say
 
 if TYPE_CHECKING:
     from quantcore.benchmark.speed import Speed
@@ -23,9 +23,9 @@ REASON_WIDTH = 150
 
 @verb(examples=EXAMPLES)
 @click.argument("models", type=click.Path(), nargs=-1, required=True)
-@click.option("--turns", type=click.IntRange(min=1), default=15, help="Turns of each contender.")
-@click.option("--batch", type=click.IntRange(min=1), default=1, help="Samples per call.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads of each contender.")
+@click.option("--turns", type=COUNT, default=15, help="Turns of each contender.")
+@click.option("--batch", type=COUNT, default=1, help="Samples per call.")
+@click.option("--threads", type=COUNT, default=1, help="Threads of each contender.")
 @click.option("--alone", is_flag=True, help="Measure quantcore only.")
 @numerics_option
 def command(
@@ -48,7 +48,6 @@ def command(
     from contextlib import ExitStack
 
     from quantcore.benchmark.speed import TimedTFLite, compare_speed
-    from quantcore.cli._output import print_json, progress
     from quantcore.flatbuffer import read_model
     from quantcore.oracle.client import RESOLVERS
     from quantcore.runtime import Interpreter
@@ -86,9 +85,9 @@ def print_speeds(speeds: list[Speed]) -> None:
 
     short = {"BUILTIN_REF": "reference", "BUILTIN_WITHOUT_DEFAULT_DELEGATES": "optimized", "AUTO": "XNNPACK"}
     resolvers = [r for r in RESOLVERS if any(r in (*speed.oracle, *speed.refused) for speed in speeds)]
-    columns = [f"x {short[resolver]}" for resolver in resolvers]
+    columns = [f">x {short[resolver]}" for resolver in resolvers]
     title = f"time per sample, {speeds[0].batch} per call; how many times faster than TensorFlow Lite"
-    result = table("model", "quantcore", *columns, title=title, right=("quantcore", *columns))
+    result = table("model", ">quantcore", *columns, title=title)
     for speed in speeds:
         ratios = [speed.ratio(resolver) for resolver in resolvers]
         cells = ["refused" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
@@ -96,5 +95,4 @@ def print_speeds(speeds: list[Speed]) -> None:
     print_table(result)
     for speed in speeds:
         for reason in dict.fromkeys(speed.refused.values()):
-            line = f"TensorFlow Lite refuses {Path(speed.model).name}: {shorten(reason, REASON_WIDTH)}"
-            click.echo(printable(line))
+            say(f"TensorFlow Lite refuses {Path(speed.model).name}: {shorten(reason, REASON_WIDTH)}")

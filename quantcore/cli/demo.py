@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from quantcore.cli._verb import verb
+from quantcore.cli._command import COUNT, seed_option, verb
+from quantcore.cli._output import print_json, step_progress, write_json
 
 if TYPE_CHECKING:
     from quantcore.demo.pipeline import Converted, DemoResult
@@ -28,9 +28,9 @@ DRAWN_MODE = "int8"  # whose predictions are drawn, and whose confusion matrix i
 @verb(examples=EXAMPLES)
 @click.option("--out", type=click.Path(path_type=Path), default="demo-output", help="Folder to write to.")
 @click.option("--mnist", type=click.Path(), help="Use MNIST, from this mnist.npz, instead of the 8x8 digits.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of training.  [default: 30; with MNIST 3]")
-@click.option("--seed", type=int, default=0, help="Seed of the training and of the held-out choice.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads of our interpreter.")
+@click.option("--epochs", type=COUNT, help="Epochs of training.  [default: 30; with MNIST 3]")
+@seed_option("the training and of the held-out choice")
+@click.option("--threads", type=COUNT, default=1, help="Threads of our interpreter.")
 def command(out: Path, mnist: str | None, epochs: int | None, seed: int, threads: int, as_json: bool) -> int:
     """Train, convert, run and verify two small networks.
 
@@ -41,7 +41,6 @@ def command(out: Path, mnist: str | None, epochs: int | None, seed: int, threads
     Writes the models, summary.json and predictions.png. Exit code 1 if a single bit differs. Needs the
     extras 'oracle' (TensorFlow) and 'plot' (matplotlib).
     """
-    from quantcore.cli._output import print_json, step_progress, to_plain
     from quantcore.demo.data import load_digits, load_mnist
     from quantcore.demo.picture import draw_predictions, require_matplotlib
     from quantcore.demo.pipeline import run_demo, step_count
@@ -62,7 +61,7 @@ def command(out: Path, mnist: str | None, epochs: int | None, seed: int, threads
         result = run_demo(data, out, epochs=epochs, seed=seed, threads=threads, step=step)
     draw_predictions(result, data, DRAWN_MODE, out / "predictions.png")
     with atomic_write(out / "summary.json", "w") as file:
-        json.dump(to_plain(result.to_json()), file, indent=2)
+        write_json(result.to_json(), file)
     if as_json:
         print_json(result.to_json())
     else:
@@ -80,7 +79,7 @@ def make_folder(path: Path) -> None:
 def print_result(result: DemoResult, out: Path) -> None:
     """Print the table, a confusion matrix per network, and the verdict."""
     from quantcore.cli._classification import print_confusion
-    from quantcore.cli._tables import console, fields, print_table, table
+    from quantcore.cli._tables import console, print_fields, print_table, table
     from quantcore.demo.pipeline import MODES
 
     oracle = result.oracle
@@ -90,11 +89,9 @@ def print_result(result: DemoResult, out: Path) -> None:
     ]
     for network, accuracy in result.keras_accuracy.items():
         rows.append((f"{network}, in Keras", f"accuracy {accuracy:.2%}"))
-    console().print(fields(rows))
-    numbers = ("bytes", "ratio", "ours", "TFLite", "exact")
-    listing = table("network", "mode", "bytes", "ratio", "input", "output", "ours", "TFLite", "exact",
-                    title="accuracy of ours and of TensorFlow Lite; operators that are bit-exact",
-                    right=numbers)  # fmt: skip
+    print_fields(rows)
+    columns = ("network", "mode", ">bytes", ">ratio", "input", "output", ">ours", ">TFLite", ">exact")
+    listing = table(*columns, title="accuracy of ours and of TensorFlow Lite; operators that are bit-exact")
     for model in result.models:
         listing.add_row(
             model.network,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantcore.cli._verb import model_argument, numerics_option, verb
+from quantcore.cli._command import COUNT, LibraryChoice, model_argument, numerics_option, verb
+from quantcore.cli._output import print_json, progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +30,9 @@ MANY_CLASSES = 20  # beyond, a confusion matrix does not fit on a screen
 @click.option("--data", type=click.Path(), required=True, help="An .npz file of images and labels.")
 @click.option("--images", "images_key", help="Name of the images in it.  [default: images, x_test, x ...]")
 @click.option("--labels", "labels_key", help="Name of the labels in it.  [default: labels, y_test, y ...]")
-@click.option("--pixels", default="auto", type=click.Choice(["auto", "0..1", "-1..1", "0..255"]),
+@click.option("--pixels", default="auto", type=LibraryChoice("quantcore.images", "PIXEL_RANGES", ("auto",)),
               help="Real values that pixels 0..255 stand for.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads that share the images.")
+@click.option("--threads", type=COUNT, default=1, help="Threads that share the images.")
 @click.option("--oracle", "with_oracle", is_flag=True, help="Run TensorFlow Lite too, and compare.")
 @numerics_option
 def command(
@@ -53,15 +54,16 @@ def command(
     Prints the accuracy, the top-5 accuracy beyond five classes, the confusion matrix and the
     classification report of scikit-learn. With --oracle, exit code 1 if any score differs.
     """
-    from quantcore.cli._output import print_json, progress
     from quantcore.evaluate import predict, score
     from quantcore.files import read_arrays
     from quantcore.flatbuffer import read_model
-    from quantcore.images import find_data, prepare_images
+    from quantcore.images import PIXEL_RANGES, find_array, prepare_images
 
     loaded = read_model(model)
-    images, labels = find_data(read_arrays(data), images_key, labels_key, data)
-    prepared = prepare_images(loaded, images, parse_range(pixels))
+    arrays = read_arrays(data)
+    images = find_array(arrays, "images", images_key, data)
+    labels = find_array(arrays, "labels", labels_key, data)
+    prepared = prepare_images(loaded, images, PIXEL_RANGES.get(pixels))
     with progress("evaluating", len(images)) as advance:
         scores = predict(loaded, prepared.images, numerics=numerics, num_threads=threads, advance=advance)
     found = score(scores, labels)
@@ -73,19 +75,10 @@ def command(
     return 1 if compared is not None and compared["differing_scores"] else 0
 
 
-def parse_range(text: str) -> tuple[float, float] | None:
-    """Return the range that ``--pixels`` names; None for ``auto``."""
-    if text == "auto":
-        return None
-    low, high = text.split("..")
-    return float(low), float(high)
-
-
 def compare_with_oracle(
     model: Model, prepared: Prepared, scores: np.ndarray, labels: np.ndarray, numerics: str
 ) -> dict[str, Any]:
     """Run TensorFlow Lite on the same inputs; return its accuracy and what differs."""
-    from quantcore.cli._output import progress
     from quantcore.differences import differing
     from quantcore.evaluate import predict_oracle, score
     from quantcore.numerics import get_profile
@@ -135,7 +128,7 @@ def print_tables(
 ) -> None:
     """Print the measures for people."""
     from quantcore.cli._classification import print_confusion, print_report
-    from quantcore.cli._tables import console, fields
+    from quantcore.cli._tables import print_fields
 
     rows = [("model", model), ("data", f"{data}: {found.samples} images, {found.classes} classes")]
     rows += [("assumed", assumption) for assumption in prepared.assumptions]
@@ -146,7 +139,7 @@ def print_tables(
         rows.append(("oracle", f"{compared['oracle']}: accuracy {compared['accuracy']:.4%}"))
         differing = f"{compared['differing_scores']:,} of {compared['scores']:,}"
         rows.append(("differing scores", f"{differing}, {compared['differing_predictions']} predictions"))
-    console().print(fields(rows))
+    print_fields(rows)
     if found.classes <= MANY_CLASSES:
         print_confusion(found.confusion)
         print_report(found.report)

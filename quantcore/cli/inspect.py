@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantcore.cli._verb import model_argument, numerics_option, verb
+from quantcore.cli._command import model_argument, numerics_option, verb
+from quantcore.cli._output import print_json
 
 if TYPE_CHECKING:
     from quantcore.inspection import Inspection
@@ -45,7 +46,6 @@ def command(
     operator that quantcore cannot run does not keep the rest from being shown.
     """
     from quantcore.cli import _inspect_tables as tables
-    from quantcore.cli._output import print_json
     from quantcore.flatbuffer import read_model
     from quantcore.inspection import inspect_model
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from quantcore.cli._verb import verb
+from quantcore.cli._command import COUNT, LibraryChoice, seed_option, verb
+from quantcore.cli._data import images_option
+from quantcore.cli._output import print_json
 from quantcore.quantizer.settings import MODES
 
 EXAMPLES = """
@@ -20,23 +22,23 @@ quantcore quantize float.tflite -o b.tflite --ranges ranges.json --recipe recipe
 """
 
 IO_CHOICES = sorted({dtype for mode in MODES.values() for dtype in mode.io})
+SEARCH = "quantcore.quantizer.search"
 COMPARED = 16  # samples on which --explain measures the error, unless --compare-samples says otherwise
 
 
 @verb(examples=EXAMPLES)
 @click.argument("model", type=click.Path())
 @click.option("-o", "--out", required=True, type=click.Path(), help="The quantized .tflite file to write.")
-@click.option("--mode", type=click.Choice(list(MODES)), default="int8",
-              help="What is quantized, and to what.")  # fmt: skip
+@click.option("--mode", type=click.Choice(MODES), default="int8", help="What is quantized, and to what.")
 @click.option("--io", type=click.Choice(IO_CHOICES),
               help="Dtype of inputs and outputs.  [default: that of the activations]")  # fmt: skip
 @click.option("--data", type=click.Path(), help="Representative samples: .npy, or .npz with all inputs.")
-@click.option("--images", "images_key", metavar="KEY", help="Name of the images in the .npz file.")
-@click.option("--samples", type=click.IntRange(min=1), help="Calibrate on so many samples, at most.")
-@click.option("--random-samples", type=click.IntRange(min=1), metavar="N",
+@images_option
+@click.option("--samples", type=COUNT, help="Calibrate on so many samples, at most.")
+@click.option("--random-samples", type=COUNT, metavar="N",
               help="Calibrate on N random samples. To try things out: the result is NOT usable.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random samples.")
-@click.option("--engine", type=click.Choice(["quantcore", "tflite"]), default="quantcore",
+@seed_option("the random samples")
+@click.option("--engine", type=LibraryChoice("quantcore.calibration.collect", "ENGINES"), default="quantcore",
               help="Who runs the float model: quantcore, or TensorFlow as its converter does.")  # fmt: skip
 @click.option("--ranges", default="clean", metavar="clean|converter|FILE",
               help="Each tensor's own range; as the converter records it; or saved ones.")  # fmt: skip
@@ -50,14 +52,14 @@ COMPARED = 16  # samples on which --explain measures the error, unless --compare
 @click.option("--correct-biases", is_flag=True, help="Take back in biases what rounding weights shifts.")
 @click.option("--search", type=float, metavar="TARGET",
               help="Leave the fewest operators in float that reach TARGET; else exit code 1.")  # fmt: skip
-@click.option("--search-precision", type=click.Choice(["float", "int16x8"]), default="float",
+@click.option("--search-precision", type=LibraryChoice(SEARCH, "PRECISIONS"), default="float",
               help="Leave them in float; or, in mode int8, in 16x8: int16 activations.")  # fmt: skip
-@click.option("--search-measure", type=click.Choice(["sqnr", "accuracy"]), default="sqnr",
+@click.option("--search-measure", type=LibraryChoice(SEARCH, "MEASURES"), default="sqnr",
               help="TARGET in dB; or as a share of predictions equal to the float model's.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the calibration.  [default: all]")
+@click.option("--threads", type=COUNT, help="Threads of the calibration.  [default: all]")
 @click.option("--explain", is_flag=True, help="Say of each tensor where its numbers come from.")
 @click.option("--report", type=click.Path(), metavar="FILE", help="Write that as JSON.  [default: OUT.json]")
-@click.option("--compare-samples", type=click.IntRange(min=1), default=COMPARED,
+@click.option("--compare-samples", type=COUNT, default=COMPARED,
               help="Samples on which --explain and --report measure the error.")  # fmt: skip
 def command(as_json: bool, **options: Any) -> None:
     """Quantize a float model as TensorFlow Lite's converter does.
@@ -79,9 +81,9 @@ def command(as_json: bool, **options: Any) -> None:
     --equalize, --correct-biases and --search go beyond the converter; docs/quantization/improving.md says
     what they gain.
     """
-    from quantcore.cli._output import print_json
-    from quantcore.cli._quantize_job import Asked, quantize
-    from quantcore.cli._quantize_tables import print_result
+    from quantcore.cli._quantize_job import quantize
+    from quantcore.cli._quantize_options import Asked
+    from quantcore.cli._quantize_result import print_result
 
     done = quantize(Asked(**options))
     if as_json:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantcore.cli._verb import model_argument, numerics_option, verb
+from quantcore.cli._command import COUNT, input_option, model_argument, numerics_option, seed_option, verb
+from quantcore.cli._output import print_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,12 +27,12 @@ FEW = 8  # values shown of each tensor
 
 @verb(examples=EXAMPLES)
 @model_argument
-@click.option("--input", "input_path", type=click.Path(), help="Samples: .npy, or .npz with all inputs.")
-@click.option("--samples", type=click.IntRange(min=1), default=1, help="How many random samples.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random samples.")
+@input_option
+@click.option("--samples", type=COUNT, default=1, help="How many random samples.")
+@seed_option("the random samples")
 @click.option("--out", type=click.Path(), help="Write the results to this .npz file.")
 @click.option("--all", "everything", is_flag=True, help="All tensors of one sample, not only the outputs.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads that share the samples.")
+@click.option("--threads", type=COUNT, default=1, help="Threads that share the samples.")
 @numerics_option
 def command(
     model: str,
@@ -102,8 +103,6 @@ def unique_names(model: Model, tensors: Iterable[int]) -> dict[int, str]:
 
 def print_as_json(about: dict[str, Any], tensors: dict[int, np.ndarray], names: dict[int, str]) -> None:
     """Print one object, with the values unless they went to a file."""
-    from quantcore.cli._output import print_json
-
     rows: list[dict[str, Any]] = []
     for t, array in tensors.items():
         row = {"index": t, "name": names[t], "dtype": array.dtype.name, "shape": array.shape}
@@ -113,10 +112,10 @@ def print_as_json(about: dict[str, Any], tensors: dict[int, np.ndarray], names: 
 
 def print_as_table(about: dict[str, Any], tensors: dict[int, np.ndarray], names: dict[int, str]) -> None:
     """Print the beginning of each tensor."""
-    from quantcore.cli._tables import console, fields, print_table, table
+    from quantcore.cli._tables import print_fields, print_table, table
 
-    console().print(fields((name, str(value)) for name, value in about.items() if value is not None))
-    result = table("#", "name", "type", "min", "max", "values", right=("#", "min", "max"))
+    print_fields((name, str(value)) for name, value in about.items() if value is not None)
+    result = table(">#", "name", "type", ">min", ">max", "values")
     for t, array in tensors.items():
         flat = array.reshape(-1)
         values = " ".join(f"{value:.6g}" for value in flat[:FEW].tolist())

@@ -7,7 +7,7 @@ bits in any order and however the samples were split.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -199,14 +199,11 @@ def measure(expected: np.ndarray, values: np.ndarray, params: QuantParams | None
 
 def params_of(tensor: Tensor) -> QuantParams | None:
     """Return the parameters of a quantized tensor; None where it has none, or is not of a quantized dtype."""
-    quantization = tensor.quantization
-    if quantization is None or quantization.scale.size == 0 or tensor.dtype not in DTYPES:
+    if tensor.quantization is None or tensor.dtype not in DTYPES:
         return None
     # A channel of zeros has the scale 0 in the mode int16x8: its codes are zeros, whatever the scale.
-    scales = np.maximum(quantization.scale, np.finfo(np.float32).tiny)
-    if not quantization.per_channel:
-        return QuantParams(scales[0], int(quantization.zero_point[0]), tensor.dtype)
-    return QuantParams(scales, quantization.zero_point, tensor.dtype, quantization.quantized_dimension)
+    scale = np.maximum(tensor.quantization.scale, np.finfo(np.float32).tiny)
+    return replace(tensor, quantization=replace(tensor.quantization, scale=scale)).params
 
 
 def real_values(array: np.ndarray, params: QuantParams | None) -> Any:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from quantcore.kernels.unary import unary_call
+from quantcore.rounding import round_half_away
 
-__all__ = ["Function", "knots", "on_arrays", "round_half_away", "softmax_tables"]
+__all__ = ["Function", "knots", "on_arrays", "softmax_tables"]
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -27,16 +28,6 @@ def on_arrays(function: str) -> Function:
         return y
 
     return apply
-
-
-def round_half_away(x: np.ndarray) -> np.ndarray:
-    """Return C's ``round``; a NaN stays.
-
-    Not one half is added but the number before it: a sum just below a whole number would be rounded to that.
-    """
-    below_half = np.nextafter(x.dtype.type(0.5), x.dtype.type(0))
-    rounded: np.ndarray = np.trunc(x + np.copysign(below_half, x))
-    return rounded
 
 
 def knots(function: Function, low: np.floating, high: np.floating, output_scale: np.floating) -> np.ndarray:

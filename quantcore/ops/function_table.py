@@ -9,10 +9,11 @@ import numpy as np
 
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.interpolate import interpolate_call
-from quantcore.kernels.knots import Function, knots, round_half_away
+from quantcore.kernels.knots import Function, knots
 from quantcore.kernels.lookup import lookup_call
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.requant import type_bounds
+from quantcore.rounding import round_half_away
 
 __all__ = ["Function", "byte_table", "knot_table", "lower_table"]
 

@@ -14,6 +14,7 @@ import numpy as np
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels._core import Requant
 from quantcore.ops.node import Node, Operand
+from quantcore.rounding import round_half_away
 
 __all__ = [
     "FLOAT_BOUNDS",
@@ -92,7 +93,7 @@ def quantized_bounds(node: Node, activation: str, output: Operand) -> tuple[int,
             )
         if node.rule.bounds == "xnnpack":
             return int(np.rint(np.float32(quotient) + np.float32(output.zero_point)))
-        return output.zero_point + int(np.copysign(np.floor(abs(quotient) + 0.5), quotient))
+        return output.zero_point + int(round_half_away(np.float64(quotient)))
 
     low, high = float_bounds(node, activation)
     qlow = qmin if low == -_FLOAT_MAX else max(qmin, quantized(low))

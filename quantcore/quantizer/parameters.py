@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from quantcore.graph import Quantization
-from quantcore.kernels.knots import round_half_away
 from quantcore.layout import channel_view
 from quantcore.qparams import QuantParams, affine_range, choose_qparams
+from quantcore.rounding import round_half_away
 
 __all__ = [
     "bias_scales",

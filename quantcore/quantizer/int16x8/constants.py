@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from quantcore.graph import Quantization
-from quantcore.kernels.knots import round_half_away
 from quantcore.quantizer.int16x8.draft import Draft
 from quantcore.quantizer.parameters import bias_scales, quantize_bias, quantize_weights_int16x8, weight_ranges
+from quantcore.rounding import round_half_away
 
 __all__ = ["Constants", "int16_codes", "int16_scale", "symmetric"]
 

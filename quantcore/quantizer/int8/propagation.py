@@ -241,7 +241,7 @@ class Propagation:
         """Return the parameters of an operand, which may be quantized in the float model already."""
         if use in self.operands:
             return self.operands[use].params
-        return stored_params(self.graph.tensor(self.graph.operand(use)))
+        return self.graph.tensor(self.graph.operand(use)).params
 
     def widen_weights(self, use: Use, slot: Slot, scales: np.ndarray, guarded: np.ndarray) -> None:
         """Give the weights at `use` other scales, in a copy of their own where they are shared."""
@@ -297,17 +297,6 @@ def propagate(
     state.stack += [("operator", i) for i, r in enumerate(graph.rules) if r.int8 or r.same_scale]
     state.run()
     return state
-
-
-def stored_params(tensor: Tensor) -> QuantParams | None:
-    """Return the parameters that a tensor of the float model has already."""
-    quantization = tensor.quantization
-    if quantization is None or quantization.scale.size == 0:
-        return None
-    axis = quantization.quantized_dimension if quantization.per_channel else None
-    scale = quantization.scale if axis is not None else quantization.scale[0]
-    zero_point = quantization.zero_point if axis is not None else int(quantization.zero_point[0])
-    return QuantParams(scale, zero_point, tensor.dtype, axis)
 
 
 def _values(graph: FloatGraph) -> Iterator[int]:

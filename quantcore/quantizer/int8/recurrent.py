@@ -15,12 +15,12 @@ import numpy as np
 from quantcore.calibration.intermediates import HIDDEN
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Operator
-from quantcore.kernels.knots import round_half_away
 from quantcore.ops.lstm_quantization import PROJECTION, has_input
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.qparams import QuantParams, choose_qparams
 from quantcore.quantizer.account import Entry
 from quantcore.quantizer.float_graph import FloatGraph
+from quantcore.rounding import round_half_away
 
 __all__ = [
     "int16_weight_params",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantcore.kernels.knots import round_half_away
+from quantcore.rounding import round_half_away
 
 
 def test_round_half_away() -> None:

@@ -1,27 +1,88 @@
-"""What ``quantcore quantize`` prints for people."""
+"""What ``quantcore quantize`` did: as JSON for machines and reports, as tables for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from quantcore.cli._tables import console, fields, percent, print_table, table
+from quantcore import __version__
+from quantcore.cli._quantize_options import Asked
+from quantcore.cli._tables import console, percent, print_fields, print_table, table
+from quantcore.quantizer.explain import TensorAccount, kept_float, operator_dtypes
 
 if TYPE_CHECKING:
-    from quantcore.cli._quantize_job import Done
-    from quantcore.quantizer.explain import TensorAccount
+    from quantcore.calibration import Ranges
+    from quantcore.graph import Model
+    from quantcore.quantizer.account import Account
+    from quantcore.quantizer.steps import Plan
 
-__all__ = ["print_result"]
+__all__ = ["Done", "print_result"]
 
 # Of a tensor's name: converters join those of all layers that went into it
 NAME_WIDTH, NARROW_NAME_WIDTH, WIDE = 48, 16, 150
 FEW = 20  # operators that stayed float, listed
 
 
+@dataclass(slots=True)
+class Done:
+    """What was done. `to_json` is what ``--json`` prints and what the report holds."""
+
+    asked: Asked
+    planned: Plan
+    model: Model
+    ranges: Ranges | None
+    account: Account
+    float_bytes: int
+    bytes: int
+    samples: int
+    notes: list[str]
+    seconds: float
+    rows: list[TensorAccount] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict for `print_json`."""
+        asked, settings = self.asked, self.planned.settings
+        about: dict[str, Any] = {
+            "quantcore": __version__,
+            "model": asked.model,
+            "out": asked.out,
+            "mode": settings.mode,
+            "io": settings.io,
+            "per_channel": settings.per_channel,
+            "per_channel_dense": settings.per_channel_dense,
+            "recipe": asked.recipe,
+            "equalize": asked.equalize,
+            "correct_biases": asked.correct_biases,
+            "float_operators": sorted(settings.float_operators),
+            "int16_operators": sorted(settings.int16_operators),
+            "calibration": self.calibration(),
+            "bytes": {"float": self.float_bytes, "quantized": self.bytes},
+            "ratio": self.bytes / self.float_bytes,
+            "seconds": self.seconds,
+            "operators": operator_dtypes(self.model),
+            "kept_float": kept_float(self.planned.model, self.account),
+            "notes": self.notes,
+        }
+        if self.rows is not None:
+            about["compared_samples"] = min(self.samples, asked.compare_samples)
+            about["tensors"] = [asdict(row) for row in self.rows]
+        return about
+
+    def calibration(self) -> dict[str, Any] | None:
+        """Return where the ranges come from; None where the mode needs none."""
+        asked = self.asked
+        if self.ranges is None:
+            return None
+        if asked.given_ranges:
+            return {"ranges": asked.ranges}
+        data = asked.data or f"random, seed {asked.seed}"
+        how = {"engine": asked.engine, "ranges": asked.ranges, "method": asked.method}
+        return {"data": data, "samples": self.samples, **how}
+
+
 def print_result(done: Done) -> None:
     """Print what was made, of what, and what is worth knowing about it."""
-    from quantcore.quantizer.explain import kept_float, operator_dtypes
-
     settings, found = done.planned.settings, done.calibration()
     rows = [
         ("model", f"{done.asked.model}: {done.float_bytes:,} bytes"),
@@ -36,11 +97,11 @@ def print_result(done: Done) -> None:
     rows += [("note", note) for note in done.notes]
     if done.asked.report_path is not None:
         rows.append(("account", str(done.asked.report_path)))
-    console().print(fields(rows))
+    print_fields(rows)
     kept = kept_float(done.planned.model, done.account)
     if kept:
         title = f"operators that stay float: {len(kept)}"
-        listing = table("#", "operator", "output", "why", title=title, right=("#",))
+        listing = table(">#", "operator", "output", "why", title=title)
         for one in kept[:FEW]:
             listing.add_row(str(one["index"]), one["op"], one["output"] or "", one["reason"])
         print_table(listing)
@@ -59,9 +120,8 @@ def calibration(found: dict[str, object]) -> str:
 def print_rows(rows: Sequence[TensorAccount]) -> None:
     """Print where the numbers of each tensor come from."""
     screen = console()
-    right = ("#", "zero", "clipped", "SQNR")
-    result = table("#", "tensor", "dtype", "range", "scale", "zero", "clipped", "SQNR", "rule",
-                   title="where each number came from (SQNR in dB, end to end)", right=right)  # fmt: skip
+    result = table(">#", "tensor", "dtype", "range", "scale", ">zero", ">clipped", ">SQNR", "rule",
+                   title="where each number came from (SQNR in dB, end to end)")  # fmt: skip
     room = NAME_WIDTH if screen.width >= WIDE else NARROW_NAME_WIDTH
     for row in rows:
         rule = row.rule if row.source is None else f"{row.rule} ({short(row.source, room)})"

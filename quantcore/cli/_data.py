@@ -5,12 +5,18 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     import numpy as np
 
     from quantcore.graph import Model
 
-__all__ = ["read_data"]
+__all__ = ["images_option", "read_data"]
+
+images_option = click.option(
+    "--images", "images_key", metavar="KEY", help="Name of the images in the .npz file."
+)
 
 
 def read_data(
@@ -31,6 +37,7 @@ def read_data(
     from quantcore.calibration.dataset import read_samples
     from quantcore.errors import QuantcoreError
     from quantcore.files import read_arrays
+    from quantcore.images import find_array, prepare_images
 
     arrays = read_arrays(path)
     main = model.subgraphs[0]
@@ -43,27 +50,13 @@ def read_data(
         )
     if len(main.inputs) != 1 or (images_key is None and set(arrays) <= names):
         return list(islice(read_samples(model, arrays), limit)), []
-    images, assumptions = find_images(model, arrays, images_key, path)
+    if images_key is None and len(arrays) == 1:
+        (images,) = arrays.values()
+    else:
+        images = find_array(arrays, "images", images_key, path)
+    tensor = main.tensors[main.inputs[0]]
+    assumptions: list[str] = []
+    if images.dtype.name != tensor.dtype or images.shape[1:] != tensor.shape[1:]:
+        prepared = prepare_images(model, images)
+        images, assumptions = prepared.images, prepared.assumptions
     return list(islice(read_samples(model, images[:limit]), limit)), assumptions
-
-
-def find_images(
-    model: Model, arrays: dict[str, np.ndarray], key: str | None, path: str
-) -> tuple[np.ndarray, list[str]]:
-    """Return the array that holds the samples of a model with one input, as that takes them."""
-    from quantcore.errors import QuantcoreError
-    from quantcore.images import IMAGE_KEYS, prepare_images
-
-    usual = [name for name in IMAGE_KEYS if name in arrays]
-    if key is None:
-        key = usual[0] if usual else next(iter(arrays)) if len(arrays) == 1 else None
-    if key not in arrays:
-        found = ", ".join(arrays) if any(arrays) else "one without a name" if arrays else "none"
-        asked = f"no array {key!r}" if key else "no array called as the input of the model or as images are"
-        raise QuantcoreError(f"{path}: {asked}; found: {found}. Name one with --images KEY")
-    images = arrays[key]
-    tensor = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
-    if images.dtype.name == tensor.dtype and images.shape[1:] == tensor.shape[1:]:
-        return images, []
-    prepared = prepare_images(model, images)
-    return prepared.images, prepared.assumptions
