@@ -35,7 +35,7 @@ def quantize(asked: Asked) -> Done:
     """Do what is asked, and write the files."""
     start = time.perf_counter()
     check(asked)
-    planned, size = make_plan(asked)
+    planned, float_bytes, converted = make_plan(asked)
     samples, notes = draw(asked, planned)
     if asked.equalize:
         planned, count = equalized(planned, samples)
@@ -57,16 +57,30 @@ def quantize(asked: Asked) -> Done:
     model = apply(improved, ranges, account)
     seconds = time.perf_counter() - start
     parts = model_parts(model)
-    written = sum(len(part) for part in parts)
-    done = Done(asked, planned, model, ranges, account, size, written, len(samples), notes, seconds)
+    done = Done(
+        asked,
+        planned,
+        model,
+        ranges,
+        account,
+        converted,
+        float_bytes,
+        bytes=sum(len(part) for part in parts),
+        samples=len(samples),
+        notes=notes,
+        seconds=seconds,
+    )
     if asked.explained:
         done.rows = compare(done, samples)
     write(done, parts)
     return done
 
 
-def make_plan(asked: Asked) -> tuple[Plan, int]:
-    """Read the model and check it against what is asked; return the plan, and the size of the float file."""
+def make_plan(asked: Asked) -> tuple[Plan, int, bool]:
+    """Read the model and check it against what is asked.
+
+    Returns the plan, the size of the float ``.tflite``, and whether TensorFlow made it of something of Keras.
+    """
     settings = Settings(
         asked.mode, asked.io or "", asked.allow_float, not asked.per_tensor, not asked.per_tensor_dense
     )
@@ -80,7 +94,7 @@ def make_plan(asked: Asked) -> tuple[Plan, int]:
     model = read_model(file)
     model.source = asked.model
     size = file.stat().st_size if isinstance(file, Path) else len(file)
-    return plan(model, settings, asked.recipe), size
+    return plan(model, settings, asked.recipe), size, not isinstance(file, Path)
 
 
 def draw(asked: Asked, planned: Plan) -> tuple[list[list[np.ndarray]], list[str]]:

@@ -26,13 +26,33 @@ FEW = 20  # operators that stayed float, listed
 
 @dataclass(slots=True)
 class Done:
-    """What was done. `to_json` is what ``--json`` prints and what the report holds."""
+    """What was done. `to_json` is what ``--json`` prints and what the report holds.
+
+    Attributes
+    ----------
+    asked : Asked
+    planned : Plan
+        As it was after the search, without corrected biases.
+    model, ranges, account
+        The quantized model, and what it was made by.
+    converted : bool
+        The float model was something of Keras, of which TensorFlow made a ``.tflite``.
+    float_bytes, bytes : int
+        Size of the float and of the quantized ``.tflite``.
+    samples : int
+    notes : list of str
+    seconds : float
+        Without the comparison that `rows` need.
+    rows : list of TensorAccount or None
+        Where each number came from, if asked for.
+    """
 
     asked: Asked
     planned: Plan
     model: Model
     ranges: Ranges | None
     account: Account
+    converted: bool
     float_bytes: int
     bytes: int
     samples: int
@@ -84,8 +104,9 @@ class Done:
 def print_result(done: Done) -> None:
     """Print what was made, of what, and what is worth knowing about it."""
     settings, found = done.planned.settings, done.calibration()
+    form = " as a float .tflite" if done.converted else ""
     rows = [
-        ("model", f"{done.asked.model}: {done.float_bytes:,} bytes"),
+        ("model", f"{done.asked.model}: {done.float_bytes:,} bytes{form}"),
         ("written", f"{done.asked.out}: {done.bytes:,} bytes, {done.bytes / done.float_bytes:.3f} of it"),
         ("mode", f"{settings.mode}, {settings.io} inputs and outputs"),
     ]

@@ -7,23 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cli.commands import COMMANDS, EXAMPLES, parse
 from tests.cli.conftest import CLASSES, PIXELS, Cli, assert_one_line
 
-# Each command with what it needs beside the model, and the options under which it writes.
-COMMANDS = {
-    "inspect": [],
-    "run": ["--out", "OUT/result.npz"],
-    "verify": [],
-    "evaluate": ["--data", "DATA"],
-    "bench": ["--alone"],
-    "quantize": ["-o", "OUT/model.tflite", "--random-samples", "1"],
-}
+TAKE_MODELS = [name for name, command in COMMANDS.items() if command.params[0].param_type_name == "argument"]
 
 
-def arguments(command: str, model: Path, out: Path, data: Path) -> list[str]:
-    """Return the command line for a model."""
-    words = [word.replace("OUT", str(out)).replace("DATA", str(data)) for word in COMMANDS[command]]
-    return [command, str(model), *words]
+def test_most_commands_take_models() -> None:
+    assert {"inspect", "run", "verify", "evaluate", "bench", "quantize", "compare"} <= set(TAKE_MODELS)
 
 
 @pytest.fixture
@@ -35,17 +26,30 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
-@pytest.mark.parametrize("command", COMMANDS)
-def test_not_a_model(command: str, as_json: bool, cli: Cli, bad_model: Path, out: Path, data: Path) -> None:
-    result = cli(*arguments(command, bad_model, out, data), *(["--json"] if as_json else []))
+@pytest.mark.parametrize("command", TAKE_MODELS)
+def test_not_a_model(
+    command: str, as_json: bool, cli: Cli, bad_model: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first example of each command, with something else in place of its model."""
+    monkeypatch.chdir(out)
+    words = EXAMPLES[command][0]
+    given = parse(words).params[COMMANDS[command].params[0].name]
+    models = given if isinstance(given, tuple) else (given,)
+    words = [str(bad_model) if word in models else word for word in words]
+    result = cli(*words, *(["--json"] if as_json else []))
     assert_one_line(result, bad_model.name)
     assert not list(out.iterdir())
 
 
-@pytest.mark.parametrize("command", ["run", "evaluate", "bench"])
-def test_unsupported_operator(command: str, cli: Cli, unsupported: Path, out: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "four.npz", images=np.zeros((3, 4), np.float32), labels=np.zeros(3, int))
-    result = cli(*arguments(command, unsupported, out, tmp_path / "four.npz"))
+@pytest.mark.parametrize(
+    "words", [["run", "--out", "result.npz"], ["evaluate", "--data", "../four.npz"], ["bench", "--alone"]]
+)
+def test_unsupported_operator(
+    words: list[str], cli: Cli, unsupported: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(out)
+    np.savez("../four.npz", images=np.zeros((3, 4), np.float32), labels=np.zeros(3, int))
+    result = cli(*words, unsupported)
     assert_one_line(result, "operator 1", "Sharpen")
     assert not list(out.iterdir())
 
