@@ -81,9 +81,10 @@ def print_speeds(speeds: list[Speed]) -> None:
     from textwrap import shorten
 
     from quantcore.cli._tables import print_table, table
+    from quantcore.numerics import PROFILES
     from quantcore.oracle.client import RESOLVERS
 
-    short = {"BUILTIN_REF": "reference", "BUILTIN_WITHOUT_DEFAULT_DELEGATES": "optimized", "AUTO": "XNNPACK"}
+    short = {profile.resolver: name for name, profile in PROFILES.items()}
     resolvers = [r for r in RESOLVERS if any(r in (*speed.oracle, *speed.refused) for speed in speeds)]
     columns = [f">x {short[resolver]}" for resolver in resolvers]
     title = f"time per sample, {speeds[0].batch} per call; how many times faster than TensorFlow Lite"
