@@ -27,6 +27,7 @@ from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.source import tflite_source
 from quantcore.quantizer.steps import Plan, apply, find_ranges, given_ranges, plan
 from quantcore.samples import random_samples
+from quantcore.wording import counted
 
 __all__ = ["quantize"]
 
@@ -39,19 +40,19 @@ def quantize(asked: Asked) -> Done:
     samples, notes = draw(asked, planned)
     if asked.equalize:
         planned, count = equalized(planned, samples)
-        notes.append(f"{count} pairs of layers equalized")
+        notes.append(f"{counted(count, 'pair of layers', 'pairs of layers')} equalized")
     ranges = measure(asked, planned, samples)
     improved = planned
     if asked.correct_biases:
         improved, count = corrected(planned, ranges, samples)
-        notes.append(f"{count} biases corrected")
+        notes.append(f"{counted(count, 'bias', 'biases')} corrected")
     if asked.search is not None:
         found = search(asked, improved, ranges, samples)
         settings = found.settings(planned.settings)
         planned, improved = (replace(p, settings=settings) for p in (planned, improved))
         notes.append(
-            f"{len(found.operators)} operators left in {found.precision}: {found.measure} {found.value:.4g}, "
-            f"{found.baseline:.4g} without any"
+            f"{counted(len(found.operators), 'operator')} left in {found.precision}: "
+            f"{found.measure} {found.value:.4g}, {found.baseline:.4g} without any"
         )
     account = Account()
     model = apply(improved, ranges, account)
@@ -146,9 +147,9 @@ def search(
             advance=advance,
         )
     if not found.reached:
+        best = f"{found.value:.4g} with {counted(len(found.operators), 'operator')} in {found.precision}"
         complain(
-            f"{found.measure} {asked.search:g} is out of reach: {found.value:.4g} with "
-            f"{len(found.operators)} operators in {found.precision}, {found.baseline:.4g} with none"
+            f"{found.measure} {asked.search:g} is out of reach: {best}, {found.baseline:.4g} with none"
         )
         raise click.exceptions.Exit(1)
     return found

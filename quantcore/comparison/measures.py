@@ -127,8 +127,9 @@ class ErrorSums:
         if params.per_channel:
             return  # weights: scales are made for their content
         scale, zero_point = float(params.scale), int(params.zero_point)
-        self.clipped_low += int(np.count_nonzero(expected < scale * (params.qmin - zero_point - 0.5)))
-        self.clipped_high += int(np.count_nonzero(expected > scale * (params.qmax - zero_point + 0.5)))
+        with np.errstate(over="ignore"):  # a bound beyond float32 is infinite, and nothing lies outside
+            self.clipped_low += int(np.count_nonzero(expected < scale * (params.qmin - zero_point - 0.5)))
+            self.clipped_high += int(np.count_nonzero(expected > scale * (params.qmax - zero_point + 0.5)))
 
     def merge(self, other: ErrorSums) -> None:
         """Add what `other` has seen."""

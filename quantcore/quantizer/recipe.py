@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from quantcore.calibration.methods import Method, make_tracker
+from quantcore.calibration.ranges import unique_fields
 from quantcore.errors import QuantizationError
 from quantcore.flatbuffer.schema import OPERATORS
 from quantcore.graph import Model, Subgraph
@@ -125,7 +126,7 @@ def read_recipe(source: RecipeSource) -> Recipe:
     if isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         try:
-            document = json.loads(Path(source).read_text(encoding="utf-8"))
+            document = json.loads(Path(source).read_text(encoding="utf-8"), object_pairs_hook=unique_fields)
         except (ValueError, RecursionError) as error:
             raise QuantizationError(f"{name} is no JSON that can be read: {error}") from None
     if not isinstance(document, Mapping) or not isinstance(document.get("rules"), list):

@@ -9,6 +9,7 @@ from quantcore.quantizer.float_graph import has_floats, rule_of
 from quantcore.quantizer.int16x8.plan import why_float
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.stored_weights import foldable
+from quantcore.wording import counted
 
 __all__ = ["refuse_float", "refuse_int16", "without_form", "without_int16_form"]
 
@@ -65,7 +66,7 @@ def refuse_int16(model: Model, settings: Settings) -> None:
         f"{described(i, main)}: {reasons[i]}" for i in sorted(settings.int16_operators) if i in reasons
     ]
     if refused:
-        some = "1 operator" if len(refused) == 1 else f"{len(refused)} operators"
+        some = counted(len(refused), "operator")
         raise QuantizationError(
             f"{model.source}: {some} cannot run in 16x8: {'; '.join(refused)}. Leave them in int8 or float"
         )
@@ -97,7 +98,7 @@ def refuse_float(model: Model, settings: Settings, kept_float: dict[int, str]) -
     if not unasked:
         return
     listed = [f"{described(index, main)}: {kept_float[index]}" for index in unasked]
-    some = "1 operator" if len(unasked) == 1 else f"{len(unasked)} operators"
+    some = counted(len(unasked), "operator")
     raise QuantizationError(
         f"{model.source}: {some} would stay float: {'; '.join(listed)}. Allow that (allow_float=True, "
         "--allow-float), or name them in a recipe with the precision 'float'"

@@ -22,6 +22,7 @@ from quantcore.quantizer.float_graph import has_floats
 from quantcore.quantizer.refusal import without_int16_form
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
+from quantcore.wording import counted
 
 __all__ = ["MEASURES", "PRECISIONS", "SearchResult", "check_precision", "search_operators"]
 
@@ -279,7 +280,7 @@ class _Search:
         self.evaluations.append((len(chosen), value))
         if self.advance is not None:
             done = len(self.evaluations)
-            what = f"{len(chosen)} operators in {self.precision}: {value:.4g}"
+            what = f"{counted(len(chosen), 'operator')} in {self.precision}: {value:.4g}"
             self.advance(done, max(done, self.total), what)
         return value
 

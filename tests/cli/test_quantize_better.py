@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import quantcore as qc
 from quantcore.errors import QuantizationError
 from quantcore.flatbuffer import write_model
+from quantcore.wording import counted
 from tests.cli.conftest import Cli, assert_one_line
 from tests.quantizer.networks import images, unbalanced
 
@@ -40,18 +42,38 @@ def test_equalize_and_correct(cli: Cli, files: list[Path]) -> None:
     assert cli(*better, "--json").json()["notes"] == ["2 pairs of layers equalized", "3 biases corrected"]
 
 
+def assert_search_note(note: str, operators: int, precision: str) -> None:
+    some = "1 operator" if operators == 1 else f"{operators} operators"
+    number = r"-?\d+(\.\d+)?"
+    assert re.fullmatch(f"{some} left in {precision}: sqnr {number}, {number} without any", note), note
+
+
+def test_one_is_no_plural(cli: Cli, files: list[Path]) -> None:
+    model, data, out = files
+    recipe = out.with_suffix(".json")
+    recipe.write_text('{"rules": [{"operators": "CONV_2D", "precision": "float"}]}')
+    arguments = ("quantize", model, "-o", out, "--data", data, "--io", "float32", "--recipe", recipe)
+    assert_search_note(cli(*arguments, "--search", 30, "--json").json()["notes"][0], 1, "float")
+    assert [counted(n, "bias", "biases") for n in range(3)] == ["0 biases", "1 bias", "2 biases"]
+    assert [counted(n, "operator") for n in range(3)] == ["0 operators", "1 operator", "2 operators"]
+
+
 def test_search(cli: Cli, files: list[Path]) -> None:
     model, data, out = files
     arguments = ("quantize", model, "-o", out, "--data", data)
     found = cli(*arguments, "--io", "float32", "--search", 30, "--json").json()
     assert 0 < len(found["float_operators"]) < 5
     assert len(found["kept_float"]) == len(found["float_operators"])
-    assert "operators left in float: sqnr" in found["notes"][0]
+    assert_search_note(found["notes"][0], len(found["float_operators"]), "float")
     assert qc.compare(model, out, images()).outputs[0].measures.sqnr_db >= 30
     out.unlink()
     result = cli(*arguments, "--search", 300)
     assert result.code == 1
-    assert "out of reach" in result.err
+    number = r"-?\d+(\.\d+)?"
+    assert re.fullmatch(
+        f"quantcore: sqnr 300 is out of reach: {number} with 5 operators in float, {number} with none\n",
+        result.err,
+    )
     assert not out.exists()
 
 
@@ -64,7 +86,7 @@ def test_search_in_16x8(cli: Cli, files: list[Path]) -> None:
     assert 0 < len(found["int16_operators"]) <= 5
     assert (found["float_operators"], found["kept_float"]) == ([], [])
     assert "int16" in found["operators"]
-    assert "operators left in int16x8: sqnr" in found["notes"][0]
+    assert_search_note(found["notes"][0], len(found["int16_operators"]), "int16x8")
     assert qc.compare(model, out, images()).outputs[0].measures.sqnr_db >= limit - 0.1
     assert_one_line(cli(*arguments, 30, "--mode", "int16x8"), "mode 'int8'")
 

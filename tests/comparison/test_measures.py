@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from quantcore.affine import QuantParams, dequantize, quantize
+from quantcore.affine import QuantParams, choose_qparams, dequantize, quantize
 from quantcore.comparison.measures import ErrorSums, measure, params_of
 from tests.ops.harness import tensor
 
@@ -85,6 +85,16 @@ def test_huge_and_tiny_values_keep_their_cosine() -> None:
     x = np.float32([3e38, 4e38 / 2])
     assert measure(x, x * np.float32(0.5)).cosine == pytest.approx(1, abs=1e-15)
     assert measure(x * np.float32(1e-44), x * np.float32(-1e-44)).cosine == -1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_scale_of_the_largest_range_bounds_nothing() -> None:
+    """A half step beyond the last code is more than float32 holds."""
+    largest = np.finfo(np.float32).max
+    params = choose_qparams(-largest, largest, "int16")
+    x = np.float32([-3e38, 0, 3e38])
+    found = measure(x, quantize(x, params), params)
+    assert (found.clipped_low, found.clipped_high, found.elements) == (0, 0, 3)
 
 
 def test_per_channel_parameters_have_no_single_scale() -> None:

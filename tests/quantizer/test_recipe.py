@@ -124,7 +124,13 @@ def test_files(tmp_path: Path, model: Model) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({"comment": "one", "rules": [{"operators": ["TANH"], "precision": "float"}]}))
     assert read_recipe(path).choices(model).float_operators == {1}
-    for text, says in (("{", "no JSON"), ("[]", '"rules"'), ('{"rules": [], "rule": 1}', "'rule'")):
+    for text, says in (
+        ("{", "no JSON"),
+        ("[]", '"rules"'),
+        ('{"rules": [], "rule": 1}', "'rule'"),
+        ('{"rules": [], "rules": []}', 'field "rules" occurs twice in one object'),
+        ('{"rules": [{"tensors": "x", "tensors": "y"}]}', 'field "tensors" occurs twice'),
+    ):
         path.write_text(text)
         with pytest.raises(QuantizationError, match=says) as error:
             read_recipe(path)
