@@ -11,13 +11,14 @@ from quantcore.calibration.engine_quantcore import observe as observe_quantcore
 from quantcore.calibration.engine_tflite import observe as observe_tflite
 from quantcore.calibration.engine_tflite import observe_as_calibrator
 from quantcore.calibration.inplace import overwritten_inputs
-from quantcore.calibration.intermediates import HIDDEN, with_intermediates
+from quantcore.calibration.intermediates import with_intermediates
 from quantcore.calibration.lstm_inside import lstms_to_replay, shows_all
 from quantcore.calibration.methods import MIN_MAX, Method, choose_methods, method_name, method_text
 from quantcore.calibration.observation import Observation, observed_tensors
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph
+from quantcore.ops.lstm_quantization import HIDDEN
 from quantcore.oracle import Oracle
 
 __all__ = ["ENGINES", "RANGES", "collect_ranges"]

@@ -15,16 +15,9 @@ from quantcore.calibration.dataset import MAIN, Sample
 from quantcore.calibration.histogram import HistogramTracker
 from quantcore.calibration.lstm_inside import lstms_to_replay
 from quantcore.calibration.measured_plan import MeasuredMemory, MeasuredPlan
-from quantcore.calibration.methods import (
-    IN_ORDER,
-    MIN_MAX,
-    Method,
-    Tracker,
-    make_tracker,
-    method_name,
-    narrow,
-)
+from quantcore.calibration.methods import METHODS, MIN_MAX, Method, make_tracker, method_name, narrow
 from quantcore.calibration.observation import Ends, Narrowed, Observation, check_finite
+from quantcore.calibration.trackers import Tracker
 from quantcore.graph import Model
 from quantcore.numerics import CALIBRATION
 
@@ -47,7 +40,7 @@ def observe(
     """
     first = next(samples)
     plans = Plans(model, methods)
-    in_order = plans.get(first).stateful or any(method_name(m) in IN_ORDER for m in methods.values())
+    in_order = plans.get(first).stateful or any(METHODS[method_name(m)].in_order for m in methods.values())
     lanes = [Lane(plans) for _ in range(1 if in_order else num_threads or available_cpus())]
     count = run_samples(lanes, itertools.chain([first], samples))
     return merged(lanes, methods, count)

@@ -58,8 +58,6 @@ class Entropy(HistogramTracker):
         return DTYPES[self.dtype][1] - DTYPES[self.dtype][0] + 1
 
     def _choose(self, seen: Distribution) -> tuple[float, float]:
-        if seen.low == seen.high == 0:
-            return 0.0, 0.0
         return best_range(seen, partial(divergence, *sums(seen), self.levels), POINTS)
 
 

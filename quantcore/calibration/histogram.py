@@ -10,12 +10,11 @@ import numpy as np
 from quantcore.calibration.distribution import Distribution
 from quantcore.calibration.trackers import (
     Ends,
+    Tracker,
     as_range,
     blocks,
     check_channels,
-    check_mergeable,
     checked_array,
-    describe,
     measure,
     no_ends,
     not_finite,
@@ -32,7 +31,7 @@ BINS = 4096
 MIN_EXPONENT = -127  # as in csrc/include/quantcore/histogram.h
 
 
-class HistogramTracker(abc.ABC):
+class HistogramTracker(Tracker):
     """A tracker that counts values in bins, and chooses the range from the counts.
 
     Parameters
@@ -58,10 +57,6 @@ class HistogramTracker(abc.ABC):
         self.bins = bins
         self._ends: np.ndarray | None = None  # float32 (2, channels): minima, maxima
         self._counts: np.ndarray | None = None  # int64 (channels, bins + 1)
-
-    def __repr__(self) -> str:
-        options = "".join(f" {name}={value}" for name, value in self._options().items())
-        return f"<{type(self).__name__}{options}: {describe(self)}>"
 
     def __eq__(self, other: object) -> bool:
         """Whether both have the same options and have counted the same."""
@@ -94,20 +89,12 @@ class HistogramTracker(abc.ABC):
 
     def merge(self, other: HistogramTracker) -> None:
         """Add the counts of `other`, as if its data had been seen here."""
-        check_mergeable(self, other)
-        if self._options() != other._options():
-            raise QuantizationError(f"cannot merge {other!r} into {self!r}; expected the same options")
+        self._check_mergeable(other)
         if other._ends is not None and other._counts is not None:
             self.take(other._ends, other._counts)
 
     def range(self) -> Ends:
-        """Return ``(rmin, rmax)``: floats, or float32 arrays of shape (channels,).
-
-        Raises
-        ------
-        QuantizationError
-            No data was seen.
-        """
+        """See `Tracker.range`."""
         ends = [self._choose(distribution) for distribution in self._distributions()]
         return as_range(np.array(ends, np.float32).T if ends else None, self.axis)
 
@@ -175,10 +162,6 @@ class HistogramTracker(abc.ABC):
             counts, width - exponents(ends, self.bins)
         )
         self._ends = together
-
-    def _options(self) -> dict[str, Any]:
-        """Return what trackers must agree in to be merged, by name."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def _state(self) -> tuple[bytes, bytes] | None:
         """Return the ends and counts, to compare."""

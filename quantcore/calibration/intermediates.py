@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.ops.lstm_quantization import HIDDEN
 
-__all__ = ["COUNT", "HIDDEN", "with_intermediates"]
+__all__ = ["with_intermediates"]
 
 # Of an LSTM: the sums of the input, forget, cell and output gate before layer normalization, and o * tanh(c).
-COUNT = 5
-HIDDEN = 4
+COUNT = HIDDEN + 1
 # The LSTM operators that have 20 or 24 inputs; the form of 5 inputs has no quantized form.
 LSTM = ("LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM")
 BASIC_INPUTS = 5

@@ -10,12 +10,21 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from quantcore.calibration.intermediates import HIDDEN
 from quantcore.graph import Operator, Subgraph
+from quantcore.ops.lstm_operands import (
+    BIAS,
+    CELL_STATE,
+    INPUT_WEIGHTS,
+    NORM,
+    OUTPUT_STATE,
+    PEEPHOLE,
+    PROJECTION,
+    RECURRENT_WEIGHTS,
+)
+from quantcore.ops.lstm_quantization import HIDDEN, has_input, is_normalized
 
 __all__ = ["LstmInside", "lstms_to_replay", "shows_all"]
 
-WEIGHTS, RECURRENT, PEEPHOLE, BIAS, PROJECTION, OUTPUT_STATE, CELL_STATE, NORM = 1, 5, 9, 12, 16, 18, 19, 20
 INPUT, FORGET, CELL, OUTPUT = range(4)
 VARIANCE_FLOOR = np.float32(1e-8)
 
@@ -38,12 +47,7 @@ def lstms_to_replay(subgraph: Subgraph) -> list[LstmInside]:
 
 def shows_all(op: Operator) -> bool:
     """Whether the output of an LSTM is ``o * tanh(c)``, and nothing else inside needs a range."""
-    return omitted(op, PROJECTION) and omitted(op, NORM + FORGET)
-
-
-def omitted(op: Operator, position: int) -> bool:
-    """Whether an operator lacks an input."""
-    return position >= len(op.inputs) or op.inputs[position] < 0
+    return not (has_input(op, PROJECTION) or is_normalized(op))
 
 
 class LstmInside:
@@ -61,8 +65,8 @@ class LstmInside:
         self._subgraph, self._op = subgraph, op
         self.input, self.output = op.inputs[0], op.outputs[0]
         self.output_state, self.cell_state = op.inputs[OUTPUT_STATE], op.inputs[CELL_STATE]
-        self._gates = [g for g in range(4) if not omitted(op, WEIGHTS + g)]
-        self._normalized = not omitted(op, NORM + FORGET)
+        self._gates = [g for g in range(4) if has_input(op, INPUT_WEIGHTS + g)]
+        self._normalized = is_normalized(op)
         self._activation = ACTIVATIONS[op.options.get("fused_activation_function", "TANH")]
         sums = [op.intermediates[g] for g in self._gates] if self._normalized else []
         self.measured = [*sums, op.intermediates[HIDDEN]]
@@ -98,13 +102,14 @@ class LstmInside:
         return dict(zip(self.measured, arrays, strict=True))
 
     def _products(self, gate: int, x: np.ndarray, before: np.ndarray) -> np.ndarray:
-        sums: np.ndarray = x @ self._constant(WEIGHTS + gate).T + before @ self._constant(RECURRENT + gate).T
+        weights, recurrent = (self._constant(first + gate) for first in (INPUT_WEIGHTS, RECURRENT_WEIGHTS))
+        sums: np.ndarray = x @ weights.T + before @ recurrent.T
         return sums if self._normalized else sums + self._constant(BIAS + gate)
 
     def _gate(self, gate: int, sums: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """Return a gate from its sums, to which the peephole's part is added in place."""
         peephole = PEEPHOLE + min(gate, 2)
-        if gate != CELL and not omitted(self._op, peephole):
+        if gate != CELL and has_input(self._op, peephole):
             sums += self._constant(peephole) * cells
         if self._normalized:
             centered = sums - sums.mean(-1, keepdims=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from inspect import signature
-from typing import Any, Protocol
+from numbers import Real
+from typing import Any
 
 from quantcore.calibration.entropy import Entropy
 from quantcore.calibration.histogram import HistogramTracker
 from quantcore.calibration.mse import MSE
 from quantcore.calibration.observation import Narrowed
 from quantcore.calibration.percentile import Percentile
-from quantcore.calibration.trackers import MinMax, MovingAverage
+from quantcore.calibration.trackers import MinMax, MovingAverage, Tracker
 from quantcore.errors import QuantizationError
 from quantcore.graph import Subgraph
 
@@ -20,7 +21,6 @@ __all__ = [
     "METHODS",
     "MIN_MAX",
     "Method",
-    "Tracker",
     "choose_methods",
     "make_tracker",
     "method_name",
@@ -35,27 +35,13 @@ MIN_MAX = "min_max"
 Method = str | Mapping[str, Any]
 
 
-class Tracker(Protocol):
-    """What calibration asks of a range tracker."""
-
-    def update(self, x: Any) -> None:
-        """Take in the values of `x`."""
-
-    def merge(self, other: Any) -> None:
-        """Take in what `other` has seen."""
-
-    def range(self) -> tuple[Any, Any]:
-        """Return ``(rmin, rmax)``."""
-
-
-METHODS: dict[str, Callable[..., Tracker]] = {
+METHODS: dict[str, type[Tracker]] = {
     MIN_MAX: MinMax,
     "moving_average": MovingAverage,
     "percentile": Percentile,
     "mse": MSE,
     "entropy": Entropy,
 }
-IN_ORDER = frozenset({"moving_average"})  # whose range depends on the order of the samples
 
 
 def method_name(method: Method) -> str:
@@ -72,37 +58,68 @@ def method_name(method: Method) -> str:
     return name
 
 
+def options_of(name: str) -> dict[str, Any]:
+    """Return the options of a method and their usual values, the one that needs no name first.
+
+    A tensor of a model has one range, so the axis of its tracker is none of them.
+    """
+    parameters = signature(METHODS[name]).parameters.values()
+    return {p.name: p.default for p in parameters if p.name != "axis"}
+
+
 def method_arguments(method: Method) -> dict[str, Any]:
     """Return the arguments for the tracker of a method.
 
     Raises
     ------
     QuantizationError
-        Unknown method; in the form of a text, arguments that are no numbers where numbers are expected.
+        Unknown method, options that it does not have, or what is no number where one is expected.
     """
     name = method_name(method)
-    if not isinstance(method, str):
-        return {key: value for key, value in method.items() if key != "method"}
-    parameters = signature(METHODS[name]).parameters
-    first = next(iter(parameters))
-    given = method.partition(":")[2]
+    options = options_of(name)
+    if isinstance(method, str):
+        given = text_arguments(method, options)
+    else:
+        given = {key: value for key, value in method.items() if key != "method"}
+    for key, value in given.items():
+        if key not in options:
+            raise wrong(method, f"{name} does not take {key}")
+        kind, called = (str, "name") if isinstance(options[key], str) else (Real, "number")
+        if not isinstance(value, kind):
+            raise wrong(method, f"{key} is {value!r}, which is no {called}")
+    return given
+
+
+def text_arguments(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a method as text says of its options; the first may go without its name."""
+    _, colon, given = method.partition(":")
+    if colon and not options:
+        raise wrong(method, f"nothing follows {method_name(method)}")
+    first = next(iter(options), "")
     arguments: dict[str, Any] = {}
-    for position, part in enumerate(given.split(",") if ":" in method else []):
+    for position, part in enumerate(given.split(",") if colon else []):
         key, equals, text = part.rpartition("=")
-        key = key if equals or position else first
-        if text and key in parameters and isinstance(parameters[key].default, str):
-            arguments[key] = text
-            continue
-        try:
-            arguments[key] = int(text) if text.strip().isdigit() else float(text)
-        except ValueError:
-            key = ""
-        if not key:
-            raise QuantizationError(
-                f"calibration method {method!r}: {part!r} is not {first} or name=number; expected such as "
-                f"'{name}:{first}=...'"
-            )
+        if not equals and position:
+            raise wrong(method, f"{part!r} has no name")
+        arguments[key if equals else first] = as_number(text)
     return arguments
+
+
+def as_number(text: str) -> int | float | str:
+    """Return the number that a text is, or the text."""
+    try:
+        return int(text) if text.strip().isdigit() else float(text)
+    except ValueError:
+        return text
+
+
+def wrong(method: Method, what: str) -> QuantizationError:
+    """Return the error that says what is wrong with a method, and how it is written."""
+    name = method_name(method)
+    options = options_of(name)
+    listed = ",".join(f"{key}={value}" for key, value in options.items())
+    ways = f"such as '{name}:{next(iter(options.values()))}' or '{name}:{listed}'" if options else repr(name)
+    return QuantizationError(f"calibration method {method!r}: {what}; expected {ways}")
 
 
 def method_text(method: Method) -> str:
@@ -117,16 +134,9 @@ def make_tracker(method: Method) -> Tracker:
     Raises
     ------
     QuantizationError
-        Unknown method, or arguments that it does not take. A tensor of a model has one range, so `axis` is
-        none of them.
+        Unknown method, or options that it does not have, or that are outside their bounds.
     """
-    name, arguments = method_name(method), method_arguments(method)
-    if "axis" in arguments:
-        raise QuantizationError(f"calibration method {name!r} does not take axis: a tensor has one range")
-    try:
-        return METHODS[name](**arguments)
-    except TypeError as error:
-        raise QuantizationError(f"calibration method {name!r} does not take {arguments}: {error}") from None
+    return METHODS[method_name(method)](**method_arguments(method))
 
 
 def narrow(tracker: Tracker) -> Narrowed:

@@ -43,8 +43,6 @@ class MSE(HistogramTracker):
         self.dtype = dtype
 
     def _choose(self, seen: Distribution) -> tuple[float, float]:
-        if seen.low == seen.high == 0:
-            return 0.0, 0.0
         return best_range(seen, partial(mean_squared_error, seen, Pieces.of(seen), self.dtype), POINTS)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quantcore.calibration.trackers import describe_not_finite
 from quantcore.errors import QuantizationError
 from quantcore.graph import Subgraph
 
@@ -14,7 +15,6 @@ __all__ = [
     "Narrowed",
     "Observation",
     "check_finite",
-    "describe_not_finite",
     "describe_tensor",
     "not_finite",
     "observed_tensors",
@@ -89,11 +89,3 @@ def not_finite(subgraph: Subgraph, t: int, values: str, sample: int) -> Quantiza
     return QuantizationError(
         f"sample {sample}: {describe_tensor(subgraph, t)}: {values}; a range needs finite values"
     )
-
-
-def describe_not_finite(value: np.ndarray) -> str:
-    """Return how many values of an array are NaN or infinite, and where the first is."""
-    bad = ~np.isfinite(value)
-    first = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), value.shape))
-    count = int(bad.sum())
-    return f"{count} of {value.size} values are NaN or infinite, the first at {first}: {value[first]}"

@@ -30,6 +30,8 @@ def best_range(seen: Distribution, cost: Cost, points: int) -> tuple[float, floa
     points : int
         How many candidates are compared at once; then those between the neighbours of the best.
     """
+    if seen.low == seen.high == 0:
+        return 0.0, 0.0
     full = seen.sides
     shrunk = np.arange(64, 0, -1)
     below, above = (-(-side * shrunk // 64) for side in full)

@@ -11,8 +11,9 @@ A tracker is fed with ``update(x)``, two are joined with ``merge(other)``, and `
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,13 +21,66 @@ from quantcore.errors import KernelError, QuantizationError
 from quantcore.kernels import min_max as kernels
 from quantcore.layout import channel_view, dense_view, resolve_axis
 
-__all__ = ["MinMax", "MovingAverage"]
+__all__ = ["MinMax", "MovingAverage", "Tracker"]
 
 Ends = tuple[Any, Any]
 BLOCK_ELEMENTS = 1 << 16  # of a copied piece: fits the second-level cache
 
 
-class MinMax:
+class Tracker(abc.ABC):
+    """What every tracker has.
+
+    Its public attributes are its options: what trackers must agree in to be merged.
+
+    Attributes
+    ----------
+    in_order : bool
+        Whether the range depends on the order of the batches.
+    axis : int or None
+    """
+
+    in_order: ClassVar[bool] = False
+    axis: int | None
+
+    @abc.abstractmethod
+    def update(self, x: Any) -> None:
+        """Take in the values of `x`."""
+
+    @abc.abstractmethod
+    def merge(self, other: Any) -> None:
+        """Take in what `other` has seen."""
+
+    @abc.abstractmethod
+    def range(self) -> Ends:
+        """Return ``(rmin, rmax)``: floats, or float32 arrays of shape (channels,).
+
+        Raises
+        ------
+        QuantizationError
+            No data was seen.
+        """
+
+    def __repr__(self) -> str:
+        options = "".join(f" {name}={value}" for name, value in self._options().items())
+        try:
+            low, high = self.range()
+        except QuantizationError:
+            seen = "no data"
+        else:
+            seen = f"[{low}, {high}]" if self.axis is None else f"{low.size} channels"
+        return f"<{type(self).__name__}{options}: {seen}>"
+
+    def _options(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def _check_mergeable(self, other: Tracker) -> None:
+        if type(self) is not type(other) or self._options() != other._options():
+            raise QuantizationError(
+                f"cannot merge {other!r} into {self!r}; expected the same kind and options"
+            )
+
+
+class MinMax(Tracker):
     """Smallest and largest value seen: what the TFLite converter records.
 
     Parameters
@@ -38,9 +92,6 @@ class MinMax:
     def __init__(self, axis: int | None = None) -> None:
         self.axis = axis
         self._ends: np.ndarray | None = None  # shape (2, channels): minima, maxima
-
-    def __repr__(self) -> str:
-        return f"<MinMax axis={self.axis}: {describe(self)}>"
 
     def update(self, x: Any) -> None:
         """Widen the range to the values of `x`.
@@ -62,22 +113,16 @@ class MinMax:
 
     def merge(self, other: MinMax) -> None:
         """Widen the range to that of `other`, as if its data had been seen here."""
-        check_mergeable(self, other)
+        self._check_mergeable(other)
         if other._ends is not None:
             self._ends = other._ends.copy() if self._ends is None else widen(self._ends, other._ends)
 
     def range(self) -> Ends:
-        """Return ``(rmin, rmax)``: floats, or float32 arrays of shape (channels,).
-
-        Raises
-        ------
-        QuantizationError
-            No data was seen.
-        """
+        """See `Tracker.range`."""
         return as_range(self._ends, self.axis)
 
 
-class MovingAverage:
+class MovingAverage(Tracker):
     """Exponential moving average of the smallest and largest value of each batch.
 
     The first batch sets the average; each later one moves it by ``1 - momentum`` of the difference:
@@ -98,6 +143,8 @@ class MovingAverage:
     have given (those of `other` after those of `self`), up to the rounding of float64.
     """
 
+    in_order = True
+
     def __init__(self, momentum: float = 0.99, axis: int | None = None) -> None:
         if not 0 <= momentum < 1:
             raise QuantizationError(f"momentum is {momentum}; expected a number in [0, 1)")
@@ -106,9 +153,6 @@ class MovingAverage:
         self._batches = 0
         self._first: np.ndarray | None = None  # ends of the first batch, float64, shape (2, channels)
         self._tail: Any = 0.0
-
-    def __repr__(self) -> str:
-        return f"<MovingAverage momentum={self.momentum} axis={self.axis}: {describe(self)}>"
 
     def update(self, x: Any) -> None:
         """Take `x` as the next batch; an empty one does not count. See `MinMax.update`."""
@@ -123,11 +167,7 @@ class MovingAverage:
 
     def merge(self, other: MovingAverage) -> None:
         """Take the batches of `other` as the next ones."""
-        check_mergeable(self, other)
-        if self.momentum != other.momentum:
-            raise QuantizationError(
-                f"momentum is {self.momentum} here and {other.momentum} in the other tracker"
-            )
+        self._check_mergeable(other)
         if other._first is None:
             return
         if self._first is None:
@@ -138,7 +178,7 @@ class MovingAverage:
         self._batches += other._batches
 
     def range(self) -> Ends:
-        """Return ``(rmin, rmax)``, rounded to float32. See `MinMax.range`."""
+        """Return ``(rmin, rmax)``, rounded to float32. See `Tracker.range`."""
         ends = None
         if self._first is not None:
             ends = (self._tail + self.momentum**self._batches * self._first).astype(np.float32)
@@ -152,21 +192,6 @@ def as_range(ends: np.ndarray | None, axis: int | None) -> Ends:
     if axis is None:
         return float(ends[0, 0]), float(ends[1, 0])
     return ends[0].copy(), ends[1].copy()
-
-
-def describe(tracker: Any) -> str:
-    """Return what a tracker has seen, in a few words."""
-    try:
-        low, high = tracker.range()
-    except QuantizationError:
-        return "no data"
-    return f"[{low}, {high}]" if tracker.axis is None else f"{low.size} channels"
-
-
-def check_mergeable(a: Any, b: Any) -> None:
-    """Refuse to merge trackers of different kinds or axes."""
-    if type(a) is not type(b) or a.axis != b.axis:
-        raise QuantizationError(f"cannot merge {b!r} into {a!r}; expected the same kind and axis")
 
 
 def check_channels(a: np.ndarray, b: np.ndarray) -> None:
@@ -245,9 +270,12 @@ def as_float32(array: np.ndarray) -> np.ndarray:
 
 def not_finite(array: np.ndarray) -> QuantizationError:
     """Return the error that says how many elements are not finite, and where the first is."""
+    return QuantizationError(f"{describe_not_finite(array)}; a range needs finite float32 values")
+
+
+def describe_not_finite(array: np.ndarray) -> str:
+    """Return how many values of an array are NaN or infinite as float32, and where the first is."""
     bad = ~np.isfinite(as_float32(array))
     first = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), array.shape))
-    return QuantizationError(
-        f"{int(bad.sum())} of {array.size} values are NaN or infinite, the first at {first}: {array[first]}; "
-        "a range needs finite float32 values"
-    )
+    count = int(bad.sum())
+    return f"{count} of {array.size} values are NaN or infinite, the first at {first}: {array[first]}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from quantcore.calibration.methods import make_tracker, narrow
-from quantcore.calibration.observation import describe_not_finite
+from quantcore.calibration.trackers import describe_not_finite
 from quantcore.errors import KernelError
 from quantcore.kernels.min_max import min_max_call
 from quantcore.oracle.lite import EMPTY_TENSOR, LiteBackend

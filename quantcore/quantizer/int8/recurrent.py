@@ -12,10 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantcore.calibration.intermediates import HIDDEN
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Operator
-from quantcore.ops.lstm_quantization import PROJECTION, has_input
+from quantcore.ops.lstm_quantization import HIDDEN, PROJECTION, has_input
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.qparams import QuantParams, choose_qparams
 from quantcore.quantizer.account import Entry
