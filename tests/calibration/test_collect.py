@@ -195,9 +195,9 @@ def test_methods_as_text(samples: np.ndarray, text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": "moving_average:"}, "such as 'moving_average:momentum="),
-        ({"method": "moving_average:fast"}, "'fast' is not momentum or name=number"),
-        ({"method": "moving_average:0.5,0.6"}, "'0.6' is not momentum or name=number"),
+        ({"method": "moving_average:"}, "such as 'moving_average:0.99' or 'moving_average:momentum="),
+        ({"method": "moving_average:fast"}, "momentum is 'fast', which is no number"),
+        ({"method": "moving_average:0.5,0.6"}, "'0.6' has no name"),
         ({"method": "moving_average:speed=1"}, "does not take"),
         ({"method": "moving_average:1.5"}, "1.5"),
         ({"method": "max_min:3"}, "unknown; known: min_max"),

@@ -41,7 +41,7 @@ def test_a_name_is_a_tracker(method, expected, text):
         ({}, "None is unknown"),
         ({"method": ["mse"]}, "is unknown"),
         ("percentile:", "percentile is '', which is no number; expected such as 'percentile:99.99' or "),
-        ("percentile:a lot", "percentile is 'a lot', which is no number; expected such as 'percentile:99.99'"),
+        ("percentile:abc", "percentile is 'abc', which is no number; expected such as 'percentile:99.99'"),
         ("percentile:99,64", "'64' has no name; expected such as .* 'percentile:percentile=99.99,bins=4096'"),
         ("percentile:nan", "percentile is nan"),
         ("percentile:101", "percentile is 101"),
