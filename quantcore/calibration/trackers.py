@@ -76,7 +76,7 @@ class Tracker(abc.ABC):
     def _check_mergeable(self, other: Tracker) -> None:
         if type(self) is not type(other) or self._options() != other._options():
             raise QuantizationError(
-                f"cannot merge {other!r} into {self!r}; expected the same kind and options"
+                f"cannot merge {other!r} into {self!r}; expected the same kind with the same options"
             )
 
 
