@@ -2,8 +2,8 @@
 
 `QuantParams` holds the parameters, `choose_qparams` derives them from a range as the TFLite converter does,
 and `quantize`, `dequantize` and `requantize` apply them with the bits of TFLite's reference kernels. The
-arithmetic is derived in ``docs/numerics/README.md``. The fixed-point primitives are here too, see
-`quantcore.fixed_point`.
+arithmetic is derived in ``docs/numerics/README.md``. `quantize_multiplier` is from `quantcore.fixed_point`,
+which has the other fixed-point primitives.
 
 Arrays of any layout are accepted and never changed: non-contiguous, Fortran order, read-only, memory-mapped,
 empty, 0-d. Results are new arrays of the same shape, in the memory order of the input where that is dense.
@@ -17,34 +17,21 @@ from typing import Any
 import numpy as np
 
 from quantcore.errors import QuantizationError
-from quantcore.fixed_point import (
-    multiply_by_quantized_multiplier,
-    multiply_by_real_multiplier,
-    quantize_multiplier,
-    rounding_divide_by_pot,
-    rounding_right_shift,
-    saturating_rounding_doubling_high_mul,
-)
+from quantcore.fixed_point import quantize_multiplier
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.layout import channel_view, dense_view, resolve_axis, restore_order
 from quantcore.numerics import Profile, get_profile
-from quantcore.qparams import DTYPES, QuantParams, choose_qparams, storage_name
+from quantcore.qparams import QuantParams, choose_qparams, storage_name
 from quantcore.requantization import QUANTIZE_RULES, requantize_delegated, requantize_multiplier
 
 __all__ = [
-    "DTYPES",
     "QuantParams",
     "choose_qparams",
     "dequantize",
-    "multiply_by_quantized_multiplier",
-    "multiply_by_real_multiplier",
     "quantize",
     "quantize_multiplier",
     "requantize",
-    "rounding_divide_by_pot",
-    "rounding_right_shift",
-    "saturating_rounding_doubling_high_mul",
 ]
 
 

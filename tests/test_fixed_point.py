@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantcore import affine
+from quantcore import fixed_point as fixed
 from quantcore.errors import QuantizationError
 from tests.ops.harness import REPOSITORY, run_page
 
@@ -69,20 +69,20 @@ def integers(rng, size, bits=32):
 
 def test_high_mul_on_all_pairs_of_edges():
     a, b = (v.reshape(-1) for v in np.meshgrid(EDGES, EDGES))
-    got = affine.saturating_rounding_doubling_high_mul(a, b)
+    got = fixed.saturating_rounding_doubling_high_mul(a, b)
     assert got.tolist() == [high_mul(int(x), int(y)) for x, y in zip(a, b, strict=True)]
     assert got.dtype == np.int32
 
 
 def test_high_mul_saturates_its_one_overflow():
-    assert affine.saturating_rounding_doubling_high_mul(-(2**31), -(2**31)) == 2**31 - 1
+    assert fixed.saturating_rounding_doubling_high_mul(-(2**31), -(2**31)) == 2**31 - 1
 
 
 @pytest.mark.parametrize(
     ("name", "rule"), [("rounding_divide_by_pot", half_away), ("rounding_right_shift", half_up)]
 )
 def test_shifts_on_edges_ties_and_every_exponent(name, rule):
-    function = getattr(affine, name)
+    function = getattr(fixed, name)
     for n in range(32):
         ties = [(2 * k + 1) * 2**n // 2 for k in range(-20, 20)]
         x = np.array(EDGES + [t for t in ties if INT32[0] <= t <= INT32[1]])
@@ -91,20 +91,20 @@ def test_shifts_on_edges_ties_and_every_exponent(name, rule):
 
 def test_the_two_shifts_differ_on_negative_ties_only():
     x = np.arange(-64, 65)
-    differ = affine.rounding_divide_by_pot(x, 3) != affine.rounding_right_shift(x, 3)
+    differ = fixed.rounding_divide_by_pot(x, 3) != fixed.rounding_right_shift(x, 3)
     assert x[differ].tolist() == [v for v in range(-64, 0) if v % 8 == 4]
 
 
 @pytest.mark.parametrize("rounding", sorted(RULES))
 def test_multiplication_on_random_values_and_every_shift(rounding):
     rng = np.random.default_rng(0)
-    low, high = affine.multiply_by_quantized_multiplier.__globals__["SHIFT_RANGE"][rounding]
+    low, high = fixed.multiply_by_quantized_multiplier.__globals__["SHIFT_RANGE"][rounding]
     size = 20_000
     x = integers(rng, size)
     m = np.where(rng.random(size) < 0.02, 0, rng.integers(2**30, 2**31, size))
     m = np.where(rng.random(size) < 0.2, 2**30, m)  # powers of two make ties
     s = rng.integers(low, high + 1, size)
-    got = affine.multiply_by_quantized_multiplier(x, m, s, rounding)
+    got = fixed.multiply_by_quantized_multiplier(x, m, s, rounding)
     rule = RULES[rounding]
     expected = [rule(int(a), int(b), int(c)) for a, b, c in zip(x, m, s, strict=True)]
     assert got.tolist() == expected
@@ -115,7 +115,7 @@ def test_multiplication_on_edges(rounding):
     rule = RULES[rounding]
     for m in (0, 2**30, 2**30 + 1, 3 * 2**29, 2**31 - 1):
         for s in (-31, -30, -8, -1, 0, 1, 7, 30):
-            got = affine.multiply_by_quantized_multiplier(EDGES, m, s, rounding)
+            got = fixed.multiply_by_quantized_multiplier(EDGES, m, s, rounding)
             assert got.tolist() == [rule(x, m, s) for x in EDGES], (m, s)
 
 
@@ -127,7 +127,7 @@ def test_int16_multiplier_takes_64_bit_accumulators():
         rng.random(size) < 0.1, rng.integers(0x7FFE0000, 2**31, size), rng.integers(2**30, 2**31, size)
     )
     s = rng.integers(-31, 8, size)
-    got = affine.multiply_by_quantized_multiplier(x, m, s, "int16_multiplier")
+    got = fixed.multiply_by_quantized_multiplier(x, m, s, "int16_multiplier")
     expected = [int16_multiplier(int(a), int(b), int(c)) for a, b, c in zip(x, m, s, strict=True)]
     assert got.tolist() == expected
 
@@ -140,7 +140,7 @@ def test_float64_products_round_half_away_from_zero():
     rng = np.random.default_rng(2)
     x = integers(rng, 20_000)
     real = np.where(rng.random(x.size) < 0.5, 2.0 ** rng.integers(-20, 3, x.size), rng.uniform(0, 2, x.size))
-    got = affine.multiply_by_real_multiplier(x, real)
+    got = fixed.multiply_by_real_multiplier(x, real)
     product = x.astype(np.float64) * real
     expected = [to_int32_like_x86(half_away(Fraction(p), 0)) for p in product.tolist()]
     assert got.tolist() == expected
@@ -150,7 +150,7 @@ def test_float32_products_round_half_to_even():
     rng = np.random.default_rng(3)
     x = integers(rng, 20_000, 30)
     real = np.where(rng.random(x.size) < 0.5, 2.0 ** rng.integers(-20, 1, x.size), rng.uniform(0, 1, x.size))
-    got = affine.multiply_by_real_multiplier(x, real, "float32")
+    got = fixed.multiply_by_real_multiplier(x, real, "float32")
     product = x.astype(np.float32) * real.astype(np.float32)
     assert got.tolist() == [round(Fraction(float(p))) for p in product]
 
@@ -177,7 +177,7 @@ def exact_multiplier(real):
     | st.integers(-40, 40).map(lambda e: 2.0**e)
 )
 def test_quantize_multiplier_is_exact(real):
-    got = affine.quantize_multiplier(real)
+    got = fixed.quantize_multiplier(real)
     assert got == exact_multiplier(real)
     assert [type(v) for v in got] == [int, int]
 
@@ -195,46 +195,46 @@ def test_quantize_multiplier_is_exact(real):
     ],
 )
 def test_quantize_multiplier_at_its_limits(real, expected):
-    assert affine.quantize_multiplier(real) == expected
+    assert fixed.quantize_multiplier(real) == expected
 
 
 def test_quantize_multiplier_of_arrays():
-    multiplier, shift = affine.quantize_multiplier([[0.5, 3.0], [0.0, 1e-20]])
+    multiplier, shift = fixed.quantize_multiplier([[0.5, 3.0], [0.0, 1e-20]])
     assert multiplier.dtype == shift.dtype == np.int32
     assert multiplier.tolist() == [[2**30, 3 * 2**29], [0, 0]]
     assert shift.tolist() == [[0, 2], [0, 0]]
-    assert affine.quantize_multiplier(np.zeros(0))[0].shape == (0,)
+    assert fixed.quantize_multiplier(np.zeros(0))[0].shape == (0,)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, [1.0, np.nan]])
 def test_quantize_multiplier_refuses_what_is_not_finite(bad):
     with pytest.raises(QuantizationError, match="finite"):
-        affine.quantize_multiplier(bad)
+        fixed.quantize_multiplier(bad)
 
 
 def test_primitives_broadcast_and_leave_their_arguments_alone():
     x = np.arange(12, dtype=np.int32).reshape(3, 4)
     x.flags.writeable = False
-    m, s = affine.quantize_multiplier([0.5, 1.0, 2.0, 4.0])
-    got = affine.multiply_by_quantized_multiplier(x[::-1], m, s)
+    m, s = fixed.quantize_multiplier([0.5, 1.0, 2.0, 4.0])
+    got = fixed.multiply_by_quantized_multiplier(x[::-1], m, s)
     assert got.tolist() == [[4, 9, 20, 44], [2, 5, 12, 28], [0, 1, 4, 12]]
-    assert affine.rounding_right_shift(5, 1).shape == ()
-    assert affine.rounding_divide_by_pot(np.zeros((0, 3), np.int32), 1).shape == (0, 3)
+    assert fixed.rounding_right_shift(5, 1).shape == ()
+    assert fixed.rounding_divide_by_pot(np.zeros((0, 3), np.int32), 1).shape == (0, 3)
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: affine.rounding_right_shift(1, 32), r"exponent is in \[32, 32\]"),
-        (lambda: affine.rounding_divide_by_pot(1, -1), "exponent"),
-        (lambda: affine.rounding_divide_by_pot(2**31, 1), "x is in"),
-        (lambda: affine.rounding_divide_by_pot(1.5, 1), "expected integers"),
-        (lambda: affine.multiply_by_quantized_multiplier(1, 2**30, 32), "shift"),
-        (lambda: affine.multiply_by_quantized_multiplier(1, 2**30, 31, "single_rounding"), "shift"),
-        (lambda: affine.multiply_by_quantized_multiplier(2**47, 2**30, 0, "int16_multiplier"), "x is in"),
-        (lambda: affine.multiply_by_quantized_multiplier(1, 1, 1, "up"), "expected one of double_rounding"),
-        (lambda: affine.multiply_by_real_multiplier(1, 1.0, "ruy"), "expected 'float64'"),
-        (lambda: affine.saturating_rounding_doubling_high_mul([1, 2], [1, 2, 3]), "do not broadcast"),
+        (lambda: fixed.rounding_right_shift(1, 32), r"exponent is in \[32, 32\]"),
+        (lambda: fixed.rounding_divide_by_pot(1, -1), "exponent"),
+        (lambda: fixed.rounding_divide_by_pot(2**31, 1), "x is in"),
+        (lambda: fixed.rounding_divide_by_pot(1.5, 1), "expected integers"),
+        (lambda: fixed.multiply_by_quantized_multiplier(1, 2**30, 32), "shift"),
+        (lambda: fixed.multiply_by_quantized_multiplier(1, 2**30, 31, "single_rounding"), "shift"),
+        (lambda: fixed.multiply_by_quantized_multiplier(2**47, 2**30, 0, "int16_multiplier"), "x is in"),
+        (lambda: fixed.multiply_by_quantized_multiplier(1, 1, 1, "up"), "expected one of double_rounding"),
+        (lambda: fixed.multiply_by_real_multiplier(1, 1.0, "ruy"), "expected 'float64'"),
+        (lambda: fixed.saturating_rounding_doubling_high_mul([1, 2], [1, 2, 3]), "do not broadcast"),
     ],
 )
 def test_what_the_primitives_refuse(call, words):
@@ -249,13 +249,13 @@ def test_the_page_describes_the_rules():
     for _ in range(200):
         real = 2.0 ** rng.uniform(-31, 6)
         m, s = page["quantize_multiplier"](real)
-        assert (m, s) == affine.quantize_multiplier(real)
+        assert (m, s) == fixed.quantize_multiplier(real)
         x = integers(rng, 200, 24)
         for rounding in ("double_rounding", "ruy", "single_rounding", "int16_multiplier"):
-            got = affine.multiply_by_quantized_multiplier(x, m, s, rounding)
+            got = fixed.multiply_by_quantized_multiplier(x, m, s, rounding)
             assert got.tolist() == page[rounding](x, m, s).tolist(), rounding
         for rounding in ("float64", "float32"):
-            got = affine.multiply_by_real_multiplier(x, real, rounding)
+            got = fixed.multiply_by_real_multiplier(x, real, rounding)
             assert got.tolist() == page[rounding](x, real).tolist(), rounding
 
 

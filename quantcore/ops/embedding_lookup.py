@@ -12,6 +12,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import embedding_lookup as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import IndexInput, axis_limit
 from quantcore.ops.movement import element_bytes
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands
@@ -58,6 +59,7 @@ def embedding_lookup_version(op: Operator, inputs: Sequence[Tensor | None], outp
     page="embedding_lookup",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(OWN_SCALE_INT8, dynamic_weights={1: 0}),
+    integer_inputs={0: IndexInput(axis_limit, table=1)},
 )
 def lower_embedding_lookup(node: Node) -> KernelCall:
     """Lower EMBEDDING_LOOKUP: rows of a table by number, copied, or made float32 of int8 or int4."""

@@ -12,6 +12,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import IndexInput, axis_limit
 from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype
 from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import SAME_SCALE
@@ -40,6 +41,7 @@ def gather_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     page="gather",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(SAME_SCALE, dynamic_weights={0: None}),
+    integer_inputs={1: IndexInput(axis_limit)},
 )
 def lower_gather(node: Node) -> KernelCall:
     """Lower GATHER: slices of the input along an axis, by index; indices may be data."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import indexing as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import IndexInput
 from quantcore.ops.movement import element_bytes, same_dtype
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands
@@ -27,6 +29,11 @@ def gather_nd_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     return {"bool": 5, "int16": 3, "string": 2}.get(dtype, 1)
 
 
+def positions_limit(table: tuple[int, ...], indices: tuple[int, ...], options: Mapping[str, Any]) -> int:
+    """Return the smallest of the leading axes, along which each row of indices is a position."""
+    return min(table[: indices[-1]] if indices else table, default=1)
+
+
 @operator(
     "GATHER_ND",
     dtypes=("any",),
@@ -36,6 +43,7 @@ def gather_nd_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     page="gather_nd",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: IndexInput(positions_limit)},
 )
 def lower_gather_nd(node: Node) -> KernelCall:
     """Lower GATHER_ND: slices of the input by tuples of indices; indices may be data."""

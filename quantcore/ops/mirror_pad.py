@@ -7,6 +7,7 @@ import numpy as np
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import ShapeInput, fitting_paddings
 from quantcore.ops.movement import element_bytes, empty_call, row_major_strides, same_parameters
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
@@ -42,6 +43,7 @@ def mirrored(size: int, before: int, after: int, *, edge: bool) -> np.ndarray:
         "tflm": {"float32, int8": Rule()},
     },
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(fitting_paddings)},
 )
 def lower_mirror_pad(node: Node) -> KernelCall:
     """Lower MIRROR_PAD; the paddings must be known before running."""

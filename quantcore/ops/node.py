@@ -12,6 +12,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
+from quantcore.ops.integer_input import IndexInput, ShapeInput
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.version_rules import VersionRule, first_version
 
@@ -260,6 +261,8 @@ class Definition:
     variant : callable or None
         ``variant(node)`` names what kind of the operator it is where a profile computes one dtype by several
         rules, such as ``grouped``; "" for the usual kind.
+    integer_inputs : dict of int to ShapeInput or IndexInput
+        By operand: inputs whose values say shapes, axes or indices.
     quantization : QuantizationRule
         How the quantizer treats the operator; by default it stays float.
     """
@@ -278,4 +281,5 @@ class Definition:
     expand: Expand | None = None
     converts: bool = False
     variant: Callable[[Node], str] | None = None
+    integer_inputs: Mapping[int, ShapeInput | IndexInput] = field(default_factory=dict)
     quantization: QuantizationRule = field(default_factory=QuantizationRule)

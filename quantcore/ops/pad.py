@@ -10,6 +10,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import ShapeInput, fitting_paddings
 from quantcore.ops.movement import element_bytes, same_dtype, same_parameters, same_parameters_if_delegated
 from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import SAME_SCALE
@@ -81,6 +82,7 @@ def pad_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     page="pad",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(fitting_paddings)},
 )
 def lower_pad(node: Node) -> KernelCall:
     """Lower PAD and PADV2; the paddings, and the value of PADV2, must be known before running."""

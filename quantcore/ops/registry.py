@@ -20,6 +20,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Subgraph
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rules, expand
+from quantcore.ops.integer_input import IndexInput, ShapeInput
 from quantcore.ops.node import Definition, Expand, Lower, Node, Operand
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.version_rules import VersionRule, first_version
@@ -42,6 +43,7 @@ def operator(
     xnnpack: Callable[[Node], bool] | None = None,
     converts: bool = False,
     variant: Callable[[Node], str] | None = None,
+    integer_inputs: Mapping[int, ShapeInput | IndexInput] | None = None,
     quantization: QuantizationRule | Mapping[str, QuantizationRule] | None = None,
 ) -> Callable[[Lower], Lower]:
     """Register the decorated ``lower`` function for the operators called `names`; see `Definition`.
@@ -69,6 +71,7 @@ def operator(
                 xnnpack=xnnpack,
                 converts=converts,
                 variant=variant,
+                integer_inputs=integer_inputs or {},
                 quantization=of(name, quantization, QuantizationRule()),
             )
         return lower

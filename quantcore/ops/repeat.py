@@ -8,6 +8,7 @@ from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.movement import element_bytes, int_values, row_major_strides
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
@@ -38,6 +39,7 @@ def check_sizes(node: Node, sizes: list[int], what: str) -> None:
     page="tile",
     rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(lambda x, y: [b // max(a, 1) for a, b in zip(x, y, strict=False)], (1, 1))},
 )
 def lower_tile(node: Node) -> KernelCall:
     """Lower TILE; the multiples must be known before running."""
@@ -68,6 +70,7 @@ def lower_tile(node: Node) -> KernelCall:
         "tflm": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
     },
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(lambda x, y: y)},
 )
 def lower_broadcast_to(node: Node) -> KernelCall:
     """Lower BROADCAST_TO; the new shape must be known before running."""
@@ -124,6 +127,7 @@ def lower_broadcast_args(node: Node) -> KernelCall:
         "tflm": {"float32, int8, int32": Rule()},
     },
     quantization=SAME_SCALE,
+    integer_inputs={0: ShapeInput(lambda x, y: y)},
 )
 def lower_fill(node: Node) -> KernelCall:
     """Lower FILL; the shape must be known before running, the value need not be."""

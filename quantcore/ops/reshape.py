@@ -9,6 +9,7 @@ import numpy as np
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.movement import (
     element_bytes,
     int_values,
@@ -64,6 +65,7 @@ def wanted_shape(node: Node) -> list[int]:
     page="reshape",
     rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(lambda x, y: y, (-1, 1))},
 )
 def lower_reshape(node: Node) -> KernelCall:
     """Lower RESHAPE; the new shape must be known before running."""
@@ -98,6 +100,7 @@ def lower_squeeze(node: Node) -> KernelCall:
     page="reshape",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(lambda x, y: 0)},
 )
 def lower_expand_dims(node: Node) -> KernelCall:
     """Lower EXPAND_DIMS: a dimension of size 1 at the axis that the second input gives."""

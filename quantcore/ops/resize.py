@@ -10,6 +10,7 @@ from quantcore.kernels import resize as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.delegate import delegable
+from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.movement import element_bytes, int_values
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
@@ -21,6 +22,7 @@ BILINEAR_DTYPES = ("int8", "uint8", "int16", "float32")
 # the reference form by dtype; a profile's rule names another one where its backend has one
 REFERENCE_FORM = {"int8": "fixed10", "int16": "fixed10", "uint8": "terms", "float32": "terms"}
 MAX_SIZE = 2**24  # rows or columns that float32 positions can tell apart
+NEW_SIZE = ShapeInput(lambda x, y: y[1:3], neutral=(1, 1))
 
 
 def resize_geometry(node: Node) -> dict[str, Any]:
@@ -90,6 +92,7 @@ def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     },
     xnnpack=delegated,
     quantization=SAME_SCALE,
+    integer_inputs={1: NEW_SIZE},
 )
 def lower_resize_bilinear(node: Node) -> KernelCall:
     """Lower RESIZE_BILINEAR by the form that the profile's rule names."""
@@ -112,6 +115,7 @@ def lower_resize_bilinear(node: Node) -> KernelCall:
     page="resize_nearest_neighbor",
     rules={"optimized": {"float32, int8, uint8, int16": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: NEW_SIZE},
 )
 def lower_resize_nearest_neighbor(node: Node) -> KernelCall:
     """Lower RESIZE_NEAREST_NEIGHBOR."""

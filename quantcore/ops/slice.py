@@ -8,6 +8,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.movement import (
     element_bytes,
     int_values,
@@ -53,6 +54,7 @@ def transpose_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     page="slice",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(lambda x, y: [0] * len(x)), 2: ShapeInput(lambda x, y: y, (-1, -1))},
 )
 def lower_slice(node: Node) -> KernelCall:
     """Lower SLICE; begin and size must be known before running. A size of -1 reaches to the end."""
@@ -85,6 +87,7 @@ def lower_slice(node: Node) -> KernelCall:
     page="transpose",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={1: ShapeInput(lambda x, y: range(len(x)))},
 )
 def lower_transpose(node: Node) -> KernelCall:
     """Lower TRANSPOSE; the permutation must be known before running."""

@@ -9,6 +9,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.movement import (
     element_bytes,
     int_values,
@@ -146,6 +147,11 @@ def strided_slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs
     page="strided_slice",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
     quantization=SAME_SCALE,
+    integer_inputs={
+        1: ShapeInput(lambda x, y: [0] * len(x)),
+        2: ShapeInput(lambda x, y: y if len(x) == len(y) else x),
+        3: ShapeInput(lambda x, y: [1] * len(x), (1, 1)),
+    },
 )
 def lower_strided_slice(node: Node) -> KernelCall:
     """Lower STRIDED_SLICE; begin, end and strides must be known before running."""

@@ -9,6 +9,7 @@ import numpy as np
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE_INT8
@@ -26,6 +27,7 @@ DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
     page="topk_v2",
     rules={"optimized": {"float32, int8, uint8, int16, int32, int64": Rule()}},
     quantization=SAME_SCALE_INT8,
+    integer_inputs={1: ShapeInput(lambda x, y: y[-1] if y else 1)},
 )
 def lower_topk(node: Node) -> KernelCall:
     """Lower TOPK_V2; how many to take must be known before running."""

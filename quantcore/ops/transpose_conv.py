@@ -16,6 +16,7 @@ from quantcore.kernels.padding import conv_geometry
 from quantcore.numerics import FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
 from quantcore.ops.convolution import check_bias_scale, check_filter_scales, check_symmetric_filter
 from quantcore.ops.delegate import constant, delegable
+from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.movement import int_values
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_zero_points, per_tensor
@@ -219,6 +220,7 @@ def transpose_conv_version(op: Operator, inputs: Sequence[Tensor | None], output
     multipliers=transpose_conv_multipliers,
     xnnpack=delegated,
     quantization=replace(OWN_SCALE, weights={1: 0}, bias=(3, 2, 1), dynamic_weights={1: 0}),
+    integer_inputs={0: ShapeInput(lambda x, y: y, data=2)},
 )
 def lower_transpose_conv(node: Node) -> KernelCall:
     """Lower TRANSPOSE_CONV; the output shape must be known before running."""
