@@ -3,11 +3,15 @@
 import os
 import platform
 import re
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # -ffp-contract=off and the absence of -ffast-math are part of the numerics contract: a fused
 # multiply-add or a reordered sum changes the last bit of float results.
@@ -26,30 +30,57 @@ def c_sources() -> list[str]:
     return sorted(str(path) for folder in folders for path in Path(folder).glob("*.c"))
 
 
-def headers_of(path: Path, found: set[str]) -> set[str]:
-    """Return the headers of csrc that a file includes or cimports, directly or not."""
-    pattern = r'(?:#include|cdef extern from) "(quantcore/[^"]+)"'
-    for name in re.findall(pattern, path.read_text(encoding="utf-8")):
-        header = Path("csrc/include", name)
-        if str(header) not in found:
-            found.add(str(header))
-            headers_of(header, found)
+def files_named_in(path: Path, found: set[Path]) -> set[Path]:
+    """Return the headers and included files of csrc that a file names, directly or not."""
+    for name in re.findall(r'"([\w/]+\.(?:h|inc|def))"', path.read_text(encoding="utf-8")):
+        for folder in (path.parent, Path("csrc"), Path("csrc/include")):
+            named = folder / name
+            if named not in found and named.is_file():
+                found.add(named)
+                files_named_in(named, found)
     return found
+
+
+class BuildExt(build_ext):
+    """Compiles files side by side, also those of one extension, and only those that have changed.
+
+    Beside each object lies a digest of what it was made from: contents, not times, which a checkout changes.
+    """
+
+    def build_extensions(self) -> None:
+        compile_files = self.compiler.compile
+        pool = ThreadPoolExecutor(os.cpu_count())
+
+        def compile_changed(sources: list[str], output_dir: str, **options: Any) -> list[str]:
+            def compile_one(source: str) -> str:
+                (made,) = self.compiler.object_filenames([source], output_dir=output_dir)
+                read = sorted({Path(source), *files_named_in(Path(source), set())})
+                contents = b"".join(path.read_bytes() for path in read)
+                digest = sha256(repr(options).encode() + contents).hexdigest()
+                known = Path(f"{made}.sha256")
+                if self.force or not (Path(made).exists() and known.exists() and known.read_text() == digest):
+                    compile_files([source], output_dir=output_dir, **options)
+                    known.write_text(digest)
+                return str(made)
+
+            return list(pool.map(compile_one, sources))
+
+        self.compiler.compile = compile_changed
+        super().build_extensions()
 
 
 def extensions() -> list[Extension]:
     """Return one extension per .pyx file; only ``kernels._core`` contains the C library."""
-    everything = sorted(str(p) for kind in ("h", "inc", "def") for p in Path("csrc").rglob(f"*.{kind}"))
-    declared = {path: headers_of(path, set()) for path in Path("quantcore").rglob("*.p[xy][dx]")}
-    shared = set().union(*(headers for path, headers in declared.items() if path.suffix == ".pxd"))
+    shared = set().union(*(files_named_in(path, set()) for path in Path("quantcore").rglob("*.pxd")))
     result = []
     for path in sorted(Path("quantcore").rglob("*.pyx")):
         module = ".".join(path.with_suffix("").parts)
-        sources, depends = [str(path)], sorted(declared[path] | shared)
+        sources, depends = [str(path)], shared | files_named_in(path, set())
         compile_args = [*COMPILE_ARGS, "-O1", "-w"]  # generated code; `make lint` checks ours
         if module == "quantcore.kernels._core":
             sources += c_sources()
-            depends, compile_args = everything, COMPILE_ARGS
+            depends = depends.union(*(files_named_in(Path(source), set()) for source in c_sources()))
+            compile_args = COMPILE_ARGS
         result.append(
             Extension(
                 module,
@@ -59,7 +90,7 @@ def extensions() -> list[Extension]:
                 extra_compile_args=compile_args,
                 # Without it expf binds, at run time, to the oldest version in libm, which is half as fast.
                 libraries=["m"],
-                depends=depends,
+                depends=sorted(map(str, depends)),
             )
         )
     return result
@@ -71,5 +102,6 @@ setup(
         language_level=3,
         compiler_directives={"boundscheck": False, "wraparound": False, "embedsignature": True},
     ),
+    cmdclass={"build_ext": BuildExt},
     options={"build_ext": {"parallel": os.cpu_count()}},
 )
