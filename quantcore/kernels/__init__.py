@@ -10,20 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantcore.kernels.api_arithmetic import (
-        add,
-        average_pool2d,
-        max_pool2d,
-        maximum,
-        minimum,
-        mul,
-        softmax,
-        sub,
-    )
-    from quantcore.kernels.api_convolution import conv2d, depthwise_conv2d
+    from quantcore.kernels.api_arithmetic import add, maximum, minimum, mul, sub
+    from quantcore.kernels.api_convolution import conv2d, depthwise_conv2d, transpose_conv
+    from quantcore.kernels.api_lstm import LstmGate, lstm
     from quantcore.kernels.api_movement import pad, transpose
-    from quantcore.kernels.api_products import batch_matmul, fully_connected, transpose_conv
-    from quantcore.kernels.api_recurrent import LstmGate, lstm, svdf
+    from quantcore.kernels.api_pool import average_pool2d, max_pool2d
+    from quantcore.kernels.api_products import batch_matmul, fully_connected
+    from quantcore.kernels.api_softmax import softmax
+    from quantcore.kernels.api_svdf import svdf
 
 __all__ = [
     "LstmGate",
@@ -47,24 +41,24 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "LstmGate": "api_recurrent",
+    "LstmGate": "api_lstm",
     "add": "api_arithmetic",
-    "average_pool2d": "api_arithmetic",
+    "average_pool2d": "api_pool",
     "batch_matmul": "api_products",
     "conv2d": "api_convolution",
     "depthwise_conv2d": "api_convolution",
     "fully_connected": "api_products",
-    "lstm": "api_recurrent",
-    "max_pool2d": "api_arithmetic",
+    "lstm": "api_lstm",
+    "max_pool2d": "api_pool",
     "maximum": "api_arithmetic",
     "minimum": "api_arithmetic",
     "mul": "api_arithmetic",
     "pad": "api_movement",
-    "softmax": "api_arithmetic",
+    "softmax": "api_softmax",
     "sub": "api_arithmetic",
-    "svdf": "api_recurrent",
+    "svdf": "api_svdf",
     "transpose": "api_movement",
-    "transpose_conv": "api_products",
+    "transpose_conv": "api_convolution",
 }
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+from quantcore.kernels._core import DTYPE_SUFFIX
+
+from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
 
 cdef extern from "quantcore/batch_matmul.h" nogil:
     ctypedef struct qc_matmul_shape:
@@ -44,16 +46,22 @@ cdef qc_matmul_shape c_shape(object shape):
     return s
 
 
-def batch_matmul_call(str kernel, shape, *, int32_t lhs_offset=0, int32_t rhs_offset=0,
+def batch_matmul_call(str dtype, shape, *, int32_t lhs_offset=0, int32_t rhs_offset=0,
                       Requant requant=None) -> KernelCall:
-    """``s8``, ``s16`` (with `requant`), ``s8_s32`` or ``f32``; `shape` is a `MatmulShape`. See ``qc_matmul_params``."""
+    """Products of int8, int16 or float32; those of int8 without `requant` are int32. See ``qc_matmul_params``.
+
+    `shape` is a `MatmulShape`.
+    """
     cdef qc_matmul_params p
     p.shape = c_shape(shape)
     p.lhs_offset = lhs_offset
     p.rhs_offset = rhs_offset
+    name = f"batch_matmul_{DTYPE_SUFFIX[dtype]}"
     if requant is not None:
         p.requant = requant.c
-    return make_call(f"batch_matmul_{kernel}", &p, sizeof(p), 0, requant)
+    elif dtype == "int8":
+        name += "_s32"
+    return make_call(name, &p, sizeof(p), 0, requant)
 
 
 def batch_matmul_hybrid_call(shape, *, bint asymmetric, weight_scale, bint fma=False) -> KernelCall:
@@ -64,5 +72,6 @@ def batch_matmul_hybrid_call(shape, *, bint asymmetric, weight_scale, bint fma=F
     p.shape = c_shape(shape)
     p.asymmetric = asymmetric
     p.weight_scales = scales.size
-    p.weight_scale = <const float *><uintptr_t>scales.ctypes.data
-    return make_call("batch_matmul_hybrid_fma" if fma else "batch_matmul_hybrid", &p, sizeof(p), qc_matmul_hybrid_scratch_size(&p.shape), scales)
+    p.weight_scale = <const float *>address(scales)
+    name = "batch_matmul_hybrid_fma" if fma else "batch_matmul_hybrid"
+    return make_call(name, &p, sizeof(p), qc_matmul_hybrid_scratch_size(&p.shape), scales)

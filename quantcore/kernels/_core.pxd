@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uintptr_t
 
 cdef extern from "quantcore/status.h" nogil:
     ctypedef enum qc_status:
@@ -53,6 +53,11 @@ cdef class KernelCall:
     cdef readonly int arity
     cdef readonly Py_ssize_t scratch_bytes
     cdef readonly object keepalive
+
+
+# Where the data of an array is; NULL for None.
+cdef inline void *address(object array):
+    return NULL if array is None else <void *><uintptr_t>array.ctypes.data
 
 
 # Copies `size` bytes of `params`. `keepalive` holds the Python objects that `params` points into.

@@ -22,9 +22,10 @@ ROUNDINGS = {
     "int16_multiplier": QC_INT16_MULTIPLIER,
 }
 
-# how kernel names spell dtypes
+# how kernel names spell dtypes; int16_wide is int16 whose products are summed in int64, int4 two elements in a byte
 DTYPE_SUFFIX = {
-    "int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "int64": "s64", "float32": "f32",
+    "bool": "bool", "int4": "s4", "int8": "s8", "uint8": "u8", "int16": "s16", "int16_wide": "s16_wide",
+    "int32": "s32", "int64": "s64", "float32": "f32",
 }
 
 STATUS_MEANING = {
@@ -133,13 +134,13 @@ cdef class Requant:
         if real_multiplier is not None:
             self.real_multiplier = np.ascontiguousarray(np.atleast_1d(real_multiplier), dtype=np.float64)
             channels = self.real_multiplier.size
-            self.c.real_multiplier = <const double *><uintptr_t>self.real_multiplier.ctypes.data
+            self.c.real_multiplier = <const double *>address(self.real_multiplier)
         self.c.rounding = <qc_rounding><int>ROUNDINGS[rounding]
         self.c.tail = <qc_rounding><int>ROUNDINGS[tail or rounding]
         self.c.body = 2**31 - 1 if body is None else body
         self.c.per_channel = channels > 1
-        self.c.multiplier = <const int32_t *><uintptr_t>self.multiplier.ctypes.data
-        self.c.shift = <const int32_t *><uintptr_t>self.shift.ctypes.data
+        self.c.multiplier = <const int32_t *>address(self.multiplier)
+        self.c.shift = <const int32_t *>address(self.shift)
         self.c.output_offset = output_offset
         self.c.activation_min = activation_min
         self.c.activation_max = activation_max

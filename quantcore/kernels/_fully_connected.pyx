@@ -7,8 +7,7 @@ from libc.stdint cimport int32_t, int64_t
 from quantcore.kernels._core import DTYPE_SUFFIX
 from quantcore.kernels.pack_filter import pack_filter
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
-from quantcore.kernels.conv cimport address
+from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
 
 cdef extern from "quantcore/fully_connected.h" nogil:
     ctypedef struct qc_fully_connected_params:
@@ -59,7 +58,7 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
     p.filter_offset = filter_offset
     p.requant = requant.c
     p.packed = address(packed)
-    name = "fully_connected_" + ("s16_wide" if dtype == "int16_wide" else DTYPE_SUFFIX[dtype])
+    name = f"fully_connected_{DTYPE_SUFFIX[dtype]}"
     scratch = qc_fully_connected_scratch_size(units, depth, packed is not None) if bytes_alike else 0
     if four_bits:
         name, scratch = name + "_s4", qc_fully_connected_s4_scratch_size(units, depth)

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core cimport KernelCall, make_call, qc_rounding
 
-from quantcore.kernels._core import ROUNDINGS
+from quantcore.kernels._core import DTYPE_SUFFIX, ROUNDINGS
 
 cdef extern from "quantcore/lstm.h" nogil:
     ctypedef struct qc_lstm_shape:
@@ -102,7 +102,7 @@ def lstm_call(str dtype, shape, gates, *, str rounding, int32_t peephole_body, b
               int32_t input_offset, int32_t recurrent_offset, forget_to_cell, input_to_cell,
               int32_t cell_scale_power, int32_t cell_clip, hidden, int32_t hidden_offset, projection,
               int32_t output_offset, int32_t projection_clip) -> KernelCall:
-    """Quantized LSTM; `dtype` is ``s8`` or ``s16``, factors are pairs (multiplier, shift).
+    """Quantized LSTM; `dtype` is int8 or int16, factors are pairs (multiplier, shift).
 
     See ``qc_lstm_params`` for the parameters, `quantcore.kernels.lstm_shape` for `shape` and the four `gates`.
     """
@@ -126,7 +126,7 @@ def lstm_call(str dtype, shape, gates, *, str rounding, int32_t peephole_body, b
     p.projection = c_multiplier(projection)
     p.output_offset = output_offset
     p.projection_clip = projection_clip
-    return make_call(f"lstm_{dtype}", &p, sizeof(p), qc_lstm_scratch_size(&p.shape))
+    return make_call(f"lstm_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), qc_lstm_scratch_size(&p.shape))
 
 
 def lstm_f32_call(shape, *, bint micro, str activation, float cell_clip, float projection_clip, scales=None,

@@ -4,8 +4,10 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
-from quantcore.kernels.conv cimport address, c_shape, qc_conv_shape
+from quantcore.kernels._core import DTYPE_SUFFIX
+
+from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
+from quantcore.kernels.conv cimport c_shape, qc_conv_shape
 
 cdef extern from "quantcore/transpose_conv.h" nogil:
     int64_t qc_conv_image_size(const qc_conv_shape *)
@@ -36,7 +38,7 @@ cdef qc_transpose_conv_layout make_layout(shape, inputs, has_bias):
 
 def transpose_conv_call(str dtype, shape, *, inputs, has_bias, int32_t input_offset, int32_t filter_offset, bint flat,
                         Requant requant) -> KernelCall:
-    """Quantized TRANSPOSE_CONV; `dtype` is ``s8``, ``u8``, ``s16`` or ``s16_wide`` (int64 accumulators and bias).
+    """Quantized TRANSPOSE_CONV; `dtype` is int8, uint8, int16 or int16_wide (int64 accumulators and bias).
 
     `shape` is a `ConvShape`, `inputs` the number of the operator's inputs. See ``qc_transpose_conv_params``.
     """
@@ -46,7 +48,7 @@ def transpose_conv_call(str dtype, shape, *, inputs, has_bias, int32_t input_off
     p.filter_offset = filter_offset
     p.flat = flat
     p.requant = requant.c
-    return make_call(f"transpose_conv_{dtype}", &p, sizeof(p), 0, requant)
+    return make_call(f"transpose_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
 
 
 def transpose_conv_f32_call(shape, *, inputs, has_bias, float activation_min, float activation_max,

@@ -35,8 +35,6 @@ cdef extern from "quantcore/affine.h" nogil:
         int32_t input_zero_point
         qc_requant requant
 
-# of DEQUANTIZE, which takes packed 4-bit numbers too
-INPUT_SUFFIX = {**DTYPE_SUFFIX, "int4": "s4"}
 
 cdef KernelCall affine_call(str name, int64_t outer, int64_t inner, scale, zero_point, int32_t qmin, int32_t qmax):
     cdef qc_affine_params p
@@ -61,7 +59,7 @@ def quantize_call(dtype, *, outer=1, inner, scale, zero_point, int32_t qmin, int
 
 def dequantize_call(dtype, *, outer=1, inner, scale, zero_point) -> KernelCall:
     """`dtype` to float32; `scale` and `zero_point` have shape (channels,), or () for one channel."""
-    return affine_call(f"dequantize_{INPUT_SUFFIX[dtype]}_f32", outer, inner, scale, zero_point, 0, 0)
+    return affine_call(f"dequantize_{DTYPE_SUFFIX[dtype]}_f32", outer, inner, scale, zero_point, 0, 0)
 
 
 def quantize_body_call(form, dtype, *, int64_t count, int64_t body=0, float scale, int32_t zero_point, int32_t qmin,
@@ -74,7 +72,7 @@ def quantize_body_call(form, dtype, *, int64_t count, int64_t body=0, float scal
 def dequantize_body_call(form, dtype, *, int64_t count, int64_t body, float scale, int32_t zero_point) -> KernelCall:
     """`dtype` to float32, per tensor, by the form ``terms``; see ``qc_affine_body_params``."""
     cdef qc_affine_body_params p = qc_affine_body_params(count, body, scale, zero_point, 0, 0)
-    return make_call(f"dequantize_{form}_{INPUT_SUFFIX[dtype]}_f32", &p, sizeof(p))
+    return make_call(f"dequantize_{form}_{DTYPE_SUFFIX[dtype]}_f32", &p, sizeof(p))
 
 
 def dequantize_f16_call(*, int64_t count) -> KernelCall:

@@ -1,4 +1,4 @@
-"""CONV_2D and DEPTHWISE_CONV_2D on arrays."""
+"""CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV on arrays."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ from typing import Any
 import numpy as np
 
 from quantcore.errors import KernelError
-from quantcore.kernels._core import KernelCall, Requant
-from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input
+from quantcore.kernels._transpose_conv import transpose_conv_call
+from quantcore.kernels.arguments import (
+    INT32_MAX,
+    QUANTIZED,
+    Pair,
+    check_offset,
+    check_range,
+    contiguous_input,
+    optional_vector,
+    padding_of_axes,
+    pair,
+    run,
+    sum_form,
+    sum_requant,
+)
 from quantcore.kernels.conv import conv_call
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.depthwise_conv import depthwise_conv_call
-from quantcore.kernels.padding import Padding, conv_geometry
+from quantcore.kernels.padding import place_window, transposed_padding
 
-__all__ = [
-    "EIGHT_BITS",
-    "INT32_MAX",
-    "Pair",
-    "channel_requant",
-    "checked_bias",
-    "checked_offset",
-    "conv2d",
-    "depthwise_conv2d",
-    "pair",
-]
-
-EIGHT_BITS = ("int8", "uint8")
-WIDE_ROUNDINGS = ("double_rounding", "int16_multiplier", "float64")  # that int64 sums have
-INT32_MAX = np.iinfo(np.int32).max
-ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
-# largest shift where it is not 31
-MOST_SHIFT = {"single_rounding": 30, "int16_multiplier": 7}
-OUTPUT_OFFSETS = {"int8": (-255, 255), "uint8": (-255, 255), "int16": (-32768, 32767)}
-Pair = tuple[int, int]
+__all__ = ["conv2d", "depthwise_conv2d", "transpose_conv"]
 
 
 def conv2d(
@@ -113,20 +107,19 @@ def conv2d(
             "filter.shape[3] * groups channels and filter.shape[0] a multiple of groups"
         )
     shape = _conv_shape(x.shape, w.shape[1:3], units, stride, padding, dilation)
-    biases = checked_bias(bias, units, _bias_dtype(x.dtype, bias))
-    form, rounding = _form(x.dtype, biases, rounding)
+    biases, form, rounding = _bias(x.dtype, bias, units, rounding)
     call = conv_call(
         form,
         shape,
         groups=groups,
-        input_offset=checked_offset("input_offset", input_offset, x.dtype),
-        filter_offset=checked_offset("filter_offset", filter_offset, w.dtype),
-        requant=channel_requant(
+        input_offset=check_offset("input_offset", input_offset, x.dtype),
+        filter_offset=check_offset("filter_offset", filter_offset, w.dtype),
+        requant=sum_requant(
             x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,
         ),
     )  # fmt: skip
-    return _run(call, x, w, biases, _output_shape(shape))
+    return run(call, [x, w, biases], shape.output_shape, x.dtype)
 
 
 def depthwise_conv2d(
@@ -185,61 +178,126 @@ def depthwise_conv2d(
             f"{depth_multiplier}; expected a filter of shape (1, height, width, channels * depth_multiplier)"
         )
     shape = _conv_shape(x.shape, w.shape[1:3], channels, stride, padding, dilation)
-    biases = checked_bias(bias, channels, _bias_dtype(x.dtype, bias))
-    form, rounding = _form(x.dtype, biases, rounding)
+    biases, form, rounding = _bias(x.dtype, bias, channels, rounding)
     call = depthwise_conv_call(
         form,
         shape,
-        input_offset=checked_offset("input_offset", input_offset, x.dtype),
-        filter_offset=checked_offset("filter_offset", filter_offset, w.dtype),
-        requant=channel_requant(
+        input_offset=check_offset("input_offset", input_offset, x.dtype),
+        filter_offset=check_offset("filter_offset", filter_offset, w.dtype),
+        requant=sum_requant(
             x.dtype, channels, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,
         ),
     )  # fmt: skip
-    return _run(call, x, w, biases, _output_shape(shape))
+    return run(call, [x, w, biases], shape.output_shape, x.dtype)
+
+
+def transpose_conv(
+    input: Any,
+    filter: Any,
+    bias: Any = None,
+    *,
+    input_offset: int,
+    output_offset: int,
+    multiplier: Any,
+    shift: Any,
+    stride: Pair = (1, 1),
+    padding: str | Sequence[Pair] = "valid",
+    output_size: Pair | None = None,
+    filter_offset: int = 0,
+    activation_min: int | None = None,
+    activation_max: int | None = None,
+    rounding: str = "double_rounding",
+    real_multiplier: Any = None,
+) -> np.ndarray:
+    """Put a copy of the filter, times the element, into the output for each element of the input.
+
+    ``y = clamp(rule(bias + sum (input + input_offset) * (filter + filter_offset)) + output_offset)``
+
+    Parameters
+    ----------
+    input : array_like of int8, uint8 or int16, shape (batch, height, width, channels)
+    filter : array_like, shape (output channels, height, width, channels)
+        Of the dtype of `input`; int8 for int16.
+    bias : array_like of int32, shape (output channels,), optional
+        With int16, int64 or int32. Sums are int64 for an int64 bias or none, and int32 for an int32 one.
+    stride : (int, int)
+        Distance of the copies in the output: height, then width.
+    padding : {"same", "valid"} or ((int, int), (int, int))
+        What is cut off the output: ``((top, bottom), (left, right))``, or as TFLite computes it.
+    output_size : (int, int), optional
+        Height and width of the output. By default ``input * stride`` for "same", else what the copies fill,
+        without the padding.
+    rounding : str
+        As in `conv2d`.
+
+    The other parameters are those of `conv2d`.
+
+    Returns
+    -------
+    ndarray of the input's dtype, shape (batch, output height, output width, output channels)
+
+    Raises
+    ------
+    KernelError
+        An argument outside its range, or shapes that do not fit.
+
+    Notes
+    -----
+    TFLite ``kernels/internal/reference/integer_ops/transpose_conv.h``, CMSIS-NN ``arm_transpose_conv_s8``.
+    """
+    x = contiguous_input("input", input, QUANTIZED, 4)
+    w = contiguous_input("filter", filter, ("uint8" if x.dtype == np.uint8 else "int8",), 4)
+    if 0 in x.shape[1:] or 0 in w.shape or x.shape[3] != w.shape[3]:
+        raise KernelError(
+            f"input and filter have shapes {x.shape} and {w.shape}; expected no zero, and the same channels"
+        )
+    channels = w.shape[0]
+    if x.dtype == np.int16 and (input_offset or filter_offset):
+        raise KernelError(
+            f"input_offset is {input_offset} and filter_offset {filter_offset}; expected 0 for int16"
+        )
+    wide = x.dtype == np.int16 and (bias is None or np.asarray(bias).dtype == np.int64)
+    b = optional_vector("bias", bias, "int64" if wide else "int32", channels)
+    form, rounding = sum_form(x.dtype, rounding, wide)
+    shape = _transpose_shape(x.shape, w.shape, pair("stride", stride), padding, output_size)
+    call = transpose_conv_call(
+        form,
+        shape,
+        inputs=4,
+        has_bias=b is not None,
+        input_offset=check_offset("input_offset", input_offset, x.dtype),
+        filter_offset=check_offset("filter_offset", filter_offset, w.dtype),
+        flat=False,
+        requant=sum_requant(
+            x.dtype, channels, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
+            activation_max,
+        ),
+    )  # fmt: skip
+    return run(call, [None, w, x, b], shape.output_shape, x.dtype)
 
 
 def _operands(input: Any, filter: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return input and filter of a convolution; only the batch may be empty."""
-    x = contiguous_input("input", input, (*EIGHT_BITS, "int16"), 4)
+    x = contiguous_input("input", input, QUANTIZED, 4)
     w = contiguous_input("filter", filter, ("int8" if x.dtype == "int16" else x.dtype.name,), 4)
     if 0 in x.shape[1:] or 0 in w.shape:
         raise KernelError(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
     return x, w
 
 
-def checked_offset(name: str, value: Any, dtype: np.dtype) -> int:
-    """Return an offset, which is minus a value of `dtype`."""
-    info = np.iinfo(dtype)
-    return check_range(name, value, -int(info.max), -int(info.min))
+def _bias(
+    dtype: np.dtype, bias: Any, channels: int, rounding: str
+) -> tuple[np.ndarray | None, str, str]:
+    """Return the bias, and the form and the rule of the sum.
 
-
-def checked_bias(bias: Any, channels: int, dtype: str = "int32") -> np.ndarray | None:
-    """Return the bias, one element per output channel."""
+    Sums of int16 activations are int64 where the bias is, or where the rule without a bias says so.
+    """
     if bias is None:
-        return None
-    values = contiguous_input("bias", bias, (dtype,), 1)
-    if values.size != channels:
-        raise KernelError(f"bias has {values.size} elements; expected one per output channel, {channels}")
-    return values
-
-
-def _bias_dtype(dtype: np.dtype, bias: Any) -> str:
-    """Return the dtype that a bias must have: int32, or int64 where that is given for an int16 input."""
-    return "int64" if dtype == "int16" and np.asarray(bias).dtype == "int64" else "int32"
-
-
-def _form(dtype: np.dtype, bias: np.ndarray | None, rounding: str) -> tuple[str, str]:
-    """Return the form of the kernel, and the rule: int64 sums have one of their own for double rounding."""
-    wide = bias.dtype == "int64" if bias is not None else rounding == "int16_multiplier"
-    if dtype != "int16" or not wide:
-        return dtype.name, rounding
-    if rounding not in WIDE_ROUNDINGS:
-        raise KernelError(
-            f"rounding is {rounding!r}; expected one of {', '.join(WIDE_ROUNDINGS)} for an int64 bias"
-        )
-    return "int16_wide", "float64" if rounding == "float64" else "int16_multiplier"
+        return (None, *sum_form(dtype, rounding, rounding == "int16_multiplier"))
+    wide = dtype == np.int16 and np.asarray(bias).dtype == np.int64
+    biases = optional_vector("bias", bias, "int64" if wide else "int32", channels)
+    return (biases, *sum_form(dtype, rounding, wide))
 
 
 def _conv_shape(
@@ -251,75 +309,37 @@ def _conv_shape(
     dilation: Pair,
 ) -> ConvShape:
     """Return the geometry, with the padding of each axis."""
-    axes: Sequence[Padding] = (padding, padding) if isinstance(padding, str) else padding
-    if len(axes) != 2:
+    steps, spread = pair("stride", stride), pair("dilation", dilation)
+    size = (input_shape[1], input_shape[2])
+    window = place_window(size, (filter_size[0], filter_size[1]), steps, spread, padding_of_axes(padding))
+    return ConvShape._make((*input_shape, *filter_size, *window[:2], channels, *steps, *spread, *window[2:]))
+
+
+def _transpose_shape(
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    stride: Pair,
+    padding: str | Sequence[Pair],
+    output_size: Pair | None,
+) -> ConvShape:
+    """Return the geometry of a transposed convolution."""
+    given = None if output_size is None else pair("output_size", output_size)
+    if not isinstance(padding, str) and np.shape(padding) != (2, 2):
         raise KernelError(f"padding is {padding}; expected 'same', 'valid' or ((top, bottom), (left, right))")
-    (sy, sx), (dy, dx) = pair("stride", stride), pair("dilation", dilation)
-    height, top = conv_geometry(input_shape[1], filter_size[0], sy, dy, axes[0])
-    width, left = conv_geometry(input_shape[2], filter_size[1], sx, dx, axes[1])
-    values = (*input_shape, *filter_size, height, width, channels, sy, sx, dy, dx, top, left)
-    return ConvShape._make(values)
-
-
-def pair(name: str, values: Pair) -> Pair:
-    """Return two positive integers, for height and width."""
-    if np.shape(values) != (2,):
-        raise KernelError(f"{name} is {values}; expected a value for the height and one for the width")
-    return check_range(name, values[0], 1, INT32_MAX), check_range(name, values[1], 1, INT32_MAX)
-
-
-def channel_requant(
-    dtype: np.dtype,
-    channels: int,
-    rounding: str,
-    multiplier: Any,
-    shift: Any,
-    real_multiplier: Any,
-    output_offset: Any,
-    activation_min: Any,
-    activation_max: Any,
-) -> Requant:
-    """Return the requantization, of one multiplier or one per channel."""
-    known = (*ROUNDINGS, "int16_multiplier") if dtype == np.int16 else ROUNDINGS
-    if rounding not in known:
-        raise KernelError(f"rounding is {rounding!r}; expected one of {', '.join(known)}")
-    low, high = activation_bounds(dtype, activation_min, activation_max)
-    store = {
-        "output_offset": check_range("output_offset", output_offset, *OUTPUT_OFFSETS[dtype.name]),
-        "activation_min": low,
-        "activation_max": high,
-    }
-    if rounding in ("float32", "float64"):
-        requant = Requant(rounding, real_multiplier=real_multiplier, **store)
-    else:
-        most = MOST_SHIFT.get(rounding, 31)
-        requant = Requant(rounding, *_fixed_points(multiplier, shift, most), **store)
-    if requant.channels not in (1, channels):
-        raise KernelError(f"{requant.channels} multipliers given; expected 1, or one per channel, {channels}")
-    return requant
-
-
-def _fixed_points(multiplier: Any, shift: Any, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return multipliers and shifts, checked."""
-    m, s = np.atleast_1d(multiplier), np.atleast_1d(shift)
-    if m.dtype.kind not in "iu" or s.dtype.kind not in "iu":
-        raise KernelError(f"multiplier and shift have dtypes {m.dtype} and {s.dtype}; expected integers")
-    if ((m != 0) & ((m < 1 << 30) | (m > INT32_MAX))).any():
-        raise KernelError(
-            "multiplier has elements other than 0 outside [2**30, 2**31); quantize_multiplier gives them"
-        )
-    if s.size and not -31 <= s.min() <= s.max() <= most:
-        raise KernelError(f"shift is in [{s.min()}, {s.max()}]; expected integers in [-31, {most}]")
-    return m, s
-
-
-def _output_shape(shape: ConvShape) -> tuple[int, ...]:
-    return (shape.batches, shape.output_height, shape.output_width, shape.output_channels)
-
-
-def _run(
-    call: KernelCall, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, shape: tuple[int, ...]
-) -> np.ndarray:
-    output = np.empty(shape, x.dtype)
-    call([x, w, bias], [output])
-    return output
+    sizes, pads = [], []
+    for axis in range(2):
+        size, filter_size, step = x[1 + axis], w[1 + axis], stride[axis]
+        filled = (size - 1) * step + filter_size
+        if isinstance(padding, str):
+            natural = size * step if padding.lower() == "same" else filled
+            output = natural if given is None else given[axis]
+            before = transposed_padding(output, filter_size, step, padding)
+        else:
+            before = check_range("padding", padding[axis][0], 0, INT32_MAX)
+            after = check_range("padding", padding[axis][1], 0, INT32_MAX)
+            output = given[axis] if given is not None else filled - before - after
+        sizes.append(check_range("output_size", output, 1, INT32_MAX))
+        pads.append(before)
+    if x[0] * sizes[0] * sizes[1] * w[0] > INT32_MAX:
+        raise KernelError(f"the output has size {sizes} and {w[0]} channels; the limit is 2**31 - 1 elements")
+    return ConvShape._make((*x, *w[1:3], *sizes, w[0], *stride, 1, 1, *pads))

@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 
 from quantcore.errors import KernelError
-from quantcore.kernels.arguments import check_range, contiguous_input
+from quantcore.kernels.arguments import INT32_MAX, QUANTIZED, check_range, contiguous_input, run
 from quantcore.kernels.movement import MAX_RANK, pad_call, strided_copy_call
 
 __all__ = ["pad", "transpose"]
-
-DTYPES = ("int8", "uint8", "int16")
-LARGEST = np.iinfo(np.int32).max
 
 
 def pad(input: Any, paddings: Any, *, pad_value: int = 0) -> np.ndarray:
@@ -41,19 +38,18 @@ def pad(input: Any, paddings: Any, *, pad_value: int = 0) -> np.ndarray:
     -----
     TFLite ``reference_ops::Pad``, CMSIS-NN ``arm_pad_s8``. See ``docs/numerics/pad.md``.
     """
-    x = contiguous_input("input", input, DTYPES)
+    x = contiguous_input("input", input, QUANTIZED)
     sizes = np.asarray(paddings)
     if not 1 <= x.ndim <= MAX_RANK or sizes.shape != (x.ndim, 2):
         raise KernelError(
             f"input has shape {x.shape}, paddings {sizes.shape}; expected rank 1 to {MAX_RANK}, (rank, 2)"
         )
-    pairs = [tuple(check_range("a padding", n, 0, LARGEST) for n in pair) for pair in sizes.tolist()]
+    pairs = [tuple(check_range("a padding", n, 0, INT32_MAX) for n in pair) for pair in sizes.tolist()]
     info = np.iinfo(x.dtype)
     value = np.array(check_range("pad_value", pad_value, int(info.min), int(info.max)), x.dtype)
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pairs, strict=True))
-    if int(np.prod(shape, dtype=object)) > LARGEST:
+    if int(np.prod(shape, dtype=object)) > INT32_MAX:
         raise KernelError(f"the padded array has shape {shape}, more than 2**31 - 1 elements")
-    y = np.empty(shape, x.dtype)
     call = pad_call(
         shape=x.shape,
         before=[before for before, _ in pairs],
@@ -61,8 +57,7 @@ def pad(input: Any, paddings: Any, *, pad_value: int = 0) -> np.ndarray:
         value=value,
         output=1,
     )
-    call([x], [y])
-    return y
+    return run(call, [x], shape, x.dtype)
 
 
 def transpose(input: Any, perm: Any) -> np.ndarray:
@@ -88,11 +83,11 @@ def transpose(input: Any, perm: Any) -> np.ndarray:
     -----
     TFLite ``reference_ops::Transpose``, CMSIS-NN ``arm_transpose_s8``. See ``docs/numerics/transpose.md``.
     """
-    x = contiguous_input("input", input, DTYPES)
+    x = contiguous_input("input", input, QUANTIZED)
     order = [int(d) for d in np.asarray(perm).reshape(-1)]
     if not 1 <= x.ndim <= MAX_RANK or sorted(order) != list(range(x.ndim)):
         raise KernelError(f"input has shape {x.shape}, perm is {order}; expected each dimension once")
-    y = np.empty(tuple(x.shape[d] for d in order), x.dtype)
+    shape = tuple(x.shape[d] for d in order)
     strides = [x.strides[d] // x.itemsize for d in order]
-    strided_copy_call(element_bytes=x.itemsize, shape=y.shape, strides=strides)([x], [y])
-    return y
+    call = strided_copy_call(element_bytes=x.itemsize, shape=shape, strides=strides)
+    return run(call, [x], shape, x.dtype)

@@ -50,7 +50,7 @@ def compare_call(str op, str dtype, *, shape1, shape2) -> KernelCall:
     cdef qc_comparison_params p
     fill_broadcast(&p.broadcast, shape1, shape2)
     p.comparison = <qc_comparison><int>COMPARISONS[op]
-    return make_call(f"compare_{'bool' if dtype == 'bool' else DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return make_call(f"compare_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
 
 
 def compare_scaled_call(str op, str dtype, *, shape1, shape2, int32_t left_shift, int32_t input1_offset,

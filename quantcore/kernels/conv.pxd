@@ -54,4 +54,3 @@ cdef extern from "quantcore/conv.h" nogil:
 
 
 cdef qc_conv_shape c_shape(object shape)
-cdef void *address(object array)

@@ -2,17 +2,12 @@
 
 import numpy as np
 
-from libc.stdint cimport int32_t, uintptr_t
+from libc.stdint cimport int32_t
 
 from quantcore.kernels._core import DTYPE_SUFFIX
 from quantcore.kernels.pack_filter import pack_filter
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call
-
-
-# how kernel names spell what is computed with
-SUFFIX = {**DTYPE_SUFFIX, "int16_wide": "s16_wide"}
-
+from quantcore.kernels._core cimport KernelCall, Requant, address, make_call
 
 HYBRID_FORMS = {"reference": QC_HYBRID_REFERENCE, "optimized": QC_HYBRID_OPTIMIZED}
 
@@ -30,11 +25,6 @@ cdef object pack(str dtype, filter, shape, int32_t groups):
     """Lay out the filter; None where it is not known or not needed."""
     depth = shape.filter_height * shape.filter_width * (shape.input_channels // groups)
     return pack_filter(dtype, filter, groups, shape.output_channels // groups, depth)
-
-
-cdef void *address(object array):
-    """Return where an array's data is; NULL for None."""
-    return NULL if array is None else <void *><uintptr_t>array.ctypes.data
 
 
 def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_offset, int32_t filter_offset,
@@ -55,7 +45,7 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     if four_bits:
         return make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)
     scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
-    return make_call(f"conv_{SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+    return make_call(f"conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
 
 
 def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,

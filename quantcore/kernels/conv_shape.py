@@ -23,3 +23,8 @@ class ConvShape(NamedTuple):
     dilation_width: int
     pad_top: int
     pad_left: int
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the output, NHWC."""
+        return self.batches, self.output_height, self.output_width, self.output_channels

@@ -4,11 +4,12 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels.conv import HYBRID_FORMS, SUFFIX
+from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels.conv import HYBRID_FORMS
 from quantcore.kernels.pack_filter import pack_depthwise_filter
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
-from quantcore.kernels.conv cimport address, c_shape, qc_conv_shape, qc_hybrid_form
+from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
+from quantcore.kernels.conv cimport c_shape, qc_conv_shape, qc_hybrid_form
 
 cdef extern from "quantcore/depthwise_conv.h" nogil:
     ctypedef struct qc_depthwise_params:
@@ -57,7 +58,7 @@ def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, 
     if four_bits:
         return make_call("depthwise_conv_s8_s4", &p, sizeof(p), qc_depthwise_s4_scratch_size(&p.shape), requant)
     scratch = qc_depthwise_scratch_size(&p.shape, packed is not None)
-    return make_call(f"depthwise_conv_{SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+    return make_call(f"depthwise_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
 
 
 def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max,

@@ -4,8 +4,7 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, make_call
-from quantcore.kernels.conv cimport address
+from quantcore.kernels._core cimport KernelCall, address, make_call
 
 cdef extern from "quantcore/embedding_lookup.h" nogil:
     ctypedef struct qc_embedding_lookup_params:

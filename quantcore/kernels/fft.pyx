@@ -6,9 +6,9 @@ import numpy as np
 
 from quantcore.errors import KernelError
 
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport int64_t
 
-from quantcore.kernels._core cimport KernelCall, make_call
+from quantcore.kernels._core cimport KernelCall, address, make_call
 
 cdef extern from "quantcore/fft.h" nogil:
     ctypedef struct qc_complex:
@@ -40,9 +40,9 @@ def rfft2d_call(*, int64_t slices, int64_t rows, int64_t columns, int64_t height
     p.height = height
     p.width = width
     p.eighth = math.cos(math.atan(1.0))
-    p.row_twiddles = <const qc_complex *><uintptr_t>tables[0].ctypes.data
-    p.column_twiddles = <const qc_complex *><uintptr_t>tables[1].ctypes.data
-    p.half_twiddles = <const qc_complex *><uintptr_t>tables[2].ctypes.data
+    p.row_twiddles = <const qc_complex *>address(tables[0])
+    p.column_twiddles = <const qc_complex *>address(tables[1])
+    p.half_twiddles = <const qc_complex *>address(tables[2])
     return make_call("rfft2d", &p, sizeof(p), qc_rfft2d_scratch_size(&p), tables)
 
 

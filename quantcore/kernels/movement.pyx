@@ -4,9 +4,9 @@ import numpy as np
 
 from quantcore.errors import KernelError
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from quantcore.kernels._core cimport KernelCall, make_call
+from quantcore.kernels._core cimport KernelCall, address, make_call
 
 cdef extern from "quantcore/movement.h" nogil:
     enum:
@@ -107,7 +107,7 @@ cdef object fill_parts(qc_parts_params *p, int32_t whole, int32_t first_part, in
     p.first_part = first_part
     p.rows = rows
     p.parts = part_bytes.size
-    p.part_bytes = <const int64_t *><uintptr_t>part_bytes.ctypes.data
+    p.part_bytes = <const int64_t *>address(part_bytes)
     return part_bytes
 
 
@@ -133,8 +133,8 @@ def join_rescaled_u8_call(*, int64_t rows, part_bytes, ratio, bias, int32_t outp
     bias = np.ascontiguousarray(bias, dtype=np.float32)
     if ratio.shape != keepalive.shape or bias.shape != keepalive.shape:
         raise KernelError(f"expected one ratio and bias for each of {keepalive.size} parts")
-    p.ratio = <const float *><uintptr_t>ratio.ctypes.data
-    p.bias = <const float *><uintptr_t>bias.ctypes.data
+    p.ratio = <const float *>address(ratio)
+    p.bias = <const float *>address(bias)
     p.output_zero_point = output_zero_point
     return make_call("join_rescaled_u8", &p, sizeof(p), 0, (keepalive, ratio, bias))
 

@@ -1,4 +1,4 @@
-"""Output sizes and padding of sliding windows, along one axis: convolutions and pools.
+"""Output sizes and padding of sliding windows: convolutions and pools.
 
 Source of the rules: TFLite ``kernels/padding.h`` (ComputeOutSize, ComputePadding).
 """
@@ -6,10 +6,11 @@ Source of the rules: TFLite ``kernels/padding.h`` (ComputeOutSize, ComputePaddin
 from __future__ import annotations
 
 import operator
+from typing import NamedTuple
 
 from quantcore.errors import KernelError
 
-__all__ = ["Padding", "conv_geometry"]
+__all__ = ["Padding", "Window", "conv_geometry", "place_window", "transposed_padding"]
 
 Padding = str | tuple[int, int]  # "same", "valid", or (before, after)
 
@@ -83,3 +84,36 @@ def explicit_padding(padding: tuple[int, int]) -> tuple[int, int]:
     if min(before, after) < 0:
         raise KernelError(f"padding is {padding!r}; expected 'same', 'valid' or two integers of at least 0")
     return before, after
+
+
+class Window(NamedTuple):
+    """Where a two-dimensional window goes: output size, and padding above and to the left."""
+
+    output_height: int
+    output_width: int
+    pad_top: int
+    pad_left: int
+
+
+def place_window(
+    size: tuple[int, int],
+    filter_size: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    padding: tuple[Padding, Padding],
+) -> Window:
+    """Return where a two-dimensional window goes; pairs are (height, width). See `conv_geometry`."""
+    height, top = conv_geometry(size[0], filter_size[0], stride[0], dilation[0], padding[0])
+    width, left = conv_geometry(size[1], filter_size[1], stride[1], dilation[1], padding[1])
+    return Window(height, width, top, left)
+
+
+def transposed_padding(output: int, filter_size: int, stride: int, padding: str) -> int:
+    """Return what a transposed convolution cuts off before its output along one axis.
+
+    It is the padding of the convolution that makes the input of the output; "valid" cuts off nothing,
+    whatever the sizes. Raises as `conv_geometry` does.
+    """
+    if padding.lower() == "valid":
+        return 0
+    return conv_geometry(output, filter_size, stride, 1, padding)[1]

@@ -4,9 +4,9 @@ import numpy as np
 
 from quantcore.errors import KernelError
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from quantcore.kernels._core cimport KernelCall, make_call
+from quantcore.kernels._core cimport KernelCall, address, make_call
 from quantcore.kernels._core import DTYPE_SUFFIX
 
 cdef extern from "quantcore/rearrange.h" nogil:
@@ -67,7 +67,7 @@ def mapped_copy_call(*, offsets, int32_t element_bytes, int32_t output=1) -> Ker
     p.element_bytes = element_bytes
     for d in range(p.rank):
         p.shape[d] = len(offsets[d])
-    p.offset = <const int64_t *><uintptr_t>table.ctypes.data
+    p.offset = <const int64_t *>address(table)
     return make_call("mapped_copy", &p, sizeof(p), 0, table)
 
 

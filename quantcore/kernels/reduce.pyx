@@ -135,7 +135,7 @@ def reduce_call(dtype, operation, *, shape, axes, bint from_first=False) -> Kern
     cdef qc_reduce_params p
     fill_reduction(&p.reduction, shape, axes, from_first)
     p.operation = <qc_reduce_operation><int>OPERATIONS[operation]
-    return make_call(f"reduce_{'bool' if dtype == 'bool' else DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return make_call(f"reduce_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
 
 
 def mean_plain_call(dtype, *, shape, axes, bint from_first=False) -> KernelCall:

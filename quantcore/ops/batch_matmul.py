@@ -123,7 +123,7 @@ def lower_batch_matmul(node: Node) -> KernelCall:
     geometry = matmul_geometry(node)
     a, b, y = node.input(0), node.input(1), node.output
     if form in ("f32", "s8_s32"):
-        return kernels.batch_matmul_call(form, geometry)
+        return kernels.batch_matmul_call(a.dtype, geometry)
     if form == "hybrid":
         return lower_hybrid(node, geometry)
     per_tensor(node, a, b, y)
@@ -133,7 +133,7 @@ def lower_batch_matmul(node: Node) -> KernelCall:
         )
     real = matmul_multipliers(node)["output"]
     return kernels.batch_matmul_call(
-        form,
+        a.dtype,
         geometry,
         lhs_offset=-a.zero_point,
         rhs_offset=0 if node.rule.form == "symmetric_rhs" else -b.zero_point,

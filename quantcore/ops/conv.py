@@ -12,6 +12,7 @@ from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels._fully_connected import fully_connected_hybrid_call
 from quantcore.kernels.conv_shape import ConvShape
+from quantcore.kernels.padding import Window
 from quantcore.numerics import FLOAT32_STORE, FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
 from quantcore.ops.convolution import (
     CONVOLUTION_FORMS,
@@ -36,7 +37,7 @@ from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant, open_float_bounds
 from quantcore.ops.version_rules import CONVOLUTION_VERSIONS, dtype_of, has_bias_type, is_hybrid, per_channel
-from quantcore.ops.windows import Window, window_geometry
+from quantcore.ops.windows import window_geometry
 
 __all__ = ["conv_shape", "delegated_convolution", "lower_conv_2d"]
 
@@ -63,7 +64,7 @@ def conv_shape(node: Node, output_channels: int) -> ConvShape:
     window = window_geometry(node, x.shape[1:3], w.shape[1:3], dilation)
     if node.delegated and negative_padding(node, window, dilation):
         # XNNPACK's padding underflows: all places of all windows are outside.
-        window = replace(window, pad_top=x.shape[1], pad_left=x.shape[2])
+        window = window._replace(pad_top=x.shape[1], pad_left=x.shape[2])
     return ConvShape(
         *x.shape,
         *w.shape[1:3],

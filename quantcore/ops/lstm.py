@@ -213,7 +213,7 @@ def lower_quantized(node: Node, o: LstmOperands) -> KernelCall:
     power = cell_scale_power(node, o, micro)
     hidden_offset = o.output_state.zero_point if micro else hidden_zero_point(node)
     return kernels.lstm_call(
-        "s8" if dtype == "int8" else "s16",
+        dtype,
         o.shape,
         [lstm_gate(node, o, gate, factors) for gate in range(4)],
         rounding=node.rule.rounding,

@@ -12,7 +12,7 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _transpose_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
-from quantcore.kernels.padding import conv_geometry
+from quantcore.kernels.padding import transposed_padding
 from quantcore.numerics import FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
 from quantcore.ops.convolution import check_bias_scale, check_filter_scales, check_symmetric_filter
 from quantcore.ops.delegate import constant, delegable
@@ -106,10 +106,8 @@ def transpose_conv_shape(node: Node) -> ConvShape:
 
 def transpose_padding(node: Node, output: int, filter_size: int, stride: int, padding: str) -> int:
     """Return the padding before: that of the convolution which makes the input of the output."""
-    if padding == "VALID":
-        return 0
     try:
-        return conv_geometry(output, filter_size, stride, 1, padding)[1]
+        return transposed_padding(output, filter_size, stride, padding)
     except KernelError as error:
         raise node.refuse(str(error)) from None
 
@@ -244,7 +242,7 @@ def lower_transpose_conv(node: Node) -> KernelCall:
     if x.dtype == "int16" and (x.zero_point or y.zero_point):
         raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
     return kernels.transpose_conv_call(
-        form,
+        "int16_wide" if form == "s16_wide" else x.dtype,
         shape,
         **layout,
         input_offset=-x.zero_point,

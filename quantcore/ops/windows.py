@@ -1,24 +1,12 @@
-"""Where the two-dimensional window of an operator goes: convolutions and pools."""
+"""Where the two-dimensional window of an operator goes, by its options."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from quantcore.errors import KernelError
-from quantcore.kernels.padding import conv_geometry
+from quantcore.kernels.padding import Window, place_window
 from quantcore.ops.node import Node
 
-__all__ = ["Window", "window_geometry"]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Where a two-dimensional window goes: output size, and padding above and to the left."""
-
-    output_height: int
-    output_width: int
-    pad_top: int
-    pad_left: int
+__all__ = ["window_geometry"]
 
 
 def window_geometry(
@@ -39,8 +27,6 @@ def window_geometry(
     padding = node.options.get("padding", "SAME")
     stride = (node.options.get("stride_h", 0), node.options.get("stride_w", 0))
     try:
-        height, top = conv_geometry(size[0], filter_size[0], stride[0], dilation[0], padding)
-        width, left = conv_geometry(size[1], filter_size[1], stride[1], dilation[1], padding)
+        return place_window(size, filter_size, stride, dilation, (padding, padding))
     except KernelError as error:
         raise node.refuse(str(error)) from None
-    return Window(height, width, top, left)

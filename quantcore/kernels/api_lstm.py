@@ -1,4 +1,4 @@
-"""SVDF and LSTM on arrays, which keep their state in arrays of the caller."""
+"""LSTM on arrays, which keeps its state in arrays of the caller."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 
 from quantcore.errors import KernelError
-from quantcore.kernels._core import Requant
 from quantcore.kernels._lstm import lstm_call
-from quantcore.kernels._svdf import svdf_call
-from quantcore.kernels.arguments import activation_bounds, check_range, contiguous_input, fixed_point
+from quantcore.kernels.arguments import (
+    check_offset,
+    check_one_of,
+    check_range,
+    contiguous_input,
+    fixed_point,
+    most_shift,
+    optional_vector,
+    run,
+    state_array,
+)
 from quantcore.kernels.lstm_shape import GateFactors, LstmShape
 
-__all__ = ["LstmGate", "lstm", "svdf"]
+__all__ = ["LstmGate", "lstm"]
 
 ROUNDINGS = ("double_rounding", "single_rounding")
 FUNCTIONS = ("table", "fixed_point")
@@ -22,113 +30,6 @@ NO_CLIP = 2**31 - 1
 INPUT_TENSORS = 24
 GATE_NAMES = ("input_gate", "forget_gate", "cell_gate", "output_gate")
 Array = np.ndarray[Any, Any]
-
-
-def svdf(
-    input: Any,
-    weights_feature: Any,
-    weights_time: Any,
-    bias: Any = None,
-    *,
-    state: Array,
-    rank: int,
-    input_offset: int,
-    input_multiplier: int,
-    input_shift: int,
-    output_offset: int,
-    output_multiplier: int,
-    output_shift: int,
-    state_offset: int = 0,
-    input_activation_min: int | None = None,
-    input_activation_max: int | None = None,
-    activation_min: int | None = None,
-    activation_max: int | None = None,
-    rounding: str = "double_rounding",
-) -> Array:
-    """Run one step of an SVDF layer and append it to `state`.
-
-    The newest entry of each filter is ``clamp(requantize(sum (input + input_offset) * weights_feature)) +
-    state_offset``; then ``y = clamp(requantize(bias + sum (state - state_offset) * weights_time) +
-    output_offset)``, summed over the entries of `rank` filters. Sums wrap in int32.
-
-    Parameters
-    ----------
-    input : array_like of int8, shape (batch, inputs)
-    weights_feature : array_like of int8, shape (filters, inputs)
-    weights_time : array_like of int8 or int16, shape (filters, memory)
-    bias : array_like of int32, shape (filters // rank,), optional
-    state : ndarray of the dtype of `weights_time`, shape (batch, filters * memory)
-        C-contiguous; changed in place. Its first value for a new sequence is `state_offset` everywhere.
-    rank : int
-        Filters per output.
-    input_offset : int
-        Minus the zero point of the input, in [-127, 128].
-    input_multiplier, input_shift : int
-        From the sum to the state: 0 or in [2**30, 2**31); in [-31, 31].
-    output_offset : int
-        Zero point of the output, in [-128, 127].
-    output_multiplier, output_shift : int
-        From the sum over time to the output.
-    state_offset : int
-        Zero point of the state.
-    input_activation_min, input_activation_max : int, optional
-        Bounds of what enters the state, before `state_offset`; default: those of its dtype.
-    activation_min, activation_max : int, optional
-        Bounds of the output; default: those of int8.
-    rounding : {"double_rounding", "single_rounding"}
-
-    Returns
-    -------
-    ndarray of int8, shape (batch, filters // rank)
-
-    Raises
-    ------
-    KernelError
-        An argument outside its range, or shapes that do not fit.
-
-    Notes
-    -----
-    TFLite ``kernels/internal/reference/svdf.h``, CMSIS-NN ``arm_svdf_s8`` and ``arm_svdf_state_s16_s8``
-    (whose ``input_offset`` is the zero point itself).
-    """
-    x = contiguous_input("input", input, ("int8",), 2)
-    features = contiguous_input("weights_feature", weights_feature, ("int8",), 2)
-    times = contiguous_input("weights_time", weights_time, ("int8", "int16"), 2)
-    filters, memory = times.shape
-    rank = check_range("rank", rank, 1, max(filters, 1))
-    if 0 in (*x.shape, *times.shape) or features.shape != (filters, x.shape[1]) or filters % rank:
-        raise KernelError(
-            f"input has shape {x.shape}, weights_feature {features.shape}, weights_time {times.shape}, rank "
-            f"is {rank}; expected (batch, inputs), (filters, inputs), (filters, memory), a divisor of filters"
-        )
-    units = filters // rank
-    biases = _vector("bias", bias, "int32", units)
-    memory_of_caller = _state("state", state, times.dtype, (x.shape[0], filters * memory))
-    bounds = activation_bounds(times.dtype, input_activation_min, input_activation_max)
-    output = np.empty((x.shape[0], units), np.int8)
-    low, high = activation_bounds(output.dtype, activation_min, activation_max)
-    _one_of("rounding", rounding, ROUNDINGS)
-    info = np.iinfo(times.dtype)
-    svdf_call(
-        times.dtype.name,
-        (x.shape[0], x.shape[1], filters, memory, rank),
-        input_offset=check_range("input_offset", input_offset, -127, 128),
-        state_offset=check_range("state_offset", state_offset, int(info.min), int(info.max)),
-        to_state=Requant(
-            rounding,
-            *fixed_point("input_", input_multiplier, input_shift, _max_shift(rounding)),
-            activation_min=bounds[0],
-            activation_max=bounds[1],
-        ),
-        output=Requant(
-            rounding,
-            *fixed_point("output_", output_multiplier, output_shift, _max_shift(rounding)),
-            output_offset=check_range("output_offset", output_offset, -128, 127),
-            activation_min=low,
-            activation_max=high,
-        ),
-    )([x, features, times, biases, memory_of_caller], [output])
-    return output
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,31 +142,30 @@ def lstm(
         raise KernelError(f"input has shape {x.shape} and there are {hidden} cells; expected at least 1 each")
     steps, batch = x.shape[:2] if time_major else (x.shape[1], x.shape[0])
     shape = LstmShape(batch, steps, x.shape[2], hidden, hidden, time_major, INPUT_TENSORS, False)
-    _one_of("functions", functions, FUNCTIONS)
-    _one_of("rounding", rounding, ROUNDINGS)
-    limit = _max_shift(rounding)
+    check_one_of("functions", functions, FUNCTIONS)
+    check_one_of("rounding", rounding, ROUNDINGS)
+    limit = most_shift(rounding)
     operands = [
         _gate_operands(gate, name, shape, x.dtype) for gate, name in zip(gates, GATE_NAMES, strict=True)
     ]
     info = np.iinfo(x.dtype)
     offset = check_range("output_offset", output_offset, int(info.min), int(info.max))
-    h = _state("hidden_state", hidden_state, x.dtype, (batch, hidden), offset)
-    c = _state("cell_state", cell_state, np.dtype(np.int16), (batch, hidden), 0)
+    h = state_array("hidden_state", hidden_state, x.dtype, (batch, hidden), offset)
+    c = state_array("cell_state", cell_state, np.dtype(np.int16), (batch, hidden), 0)
     powers = (-27, 2) if functions == "table" else (-15, -9)
-    output = np.empty((*x.shape[:2], hidden), x.dtype)
     tensors: list[Array | None] = [None] * INPUT_TENSORS
     tensors[0], tensors[18], tensors[19] = x, h, c
     for gate, arrays in enumerate(operands):
         tensors[1 + gate], tensors[5 + gate], tensors[12 + gate] = arrays
-    lstm_call(
-        "s8" if x.dtype == np.int8 else "s16",
+    call = lstm_call(
+        x.dtype.name,
         shape,
         [_gate_factors(gate, name, x.dtype, limit) for gate, name in zip(gates, GATE_NAMES, strict=True)],
         rounding=rounding,
         peephole_body=0,
         clamp_recurrent=clamp_hidden,
         table=functions == "table",
-        input_offset=check_range("input_offset", input_offset, -int(info.max), -int(info.min)),
+        input_offset=check_offset("input_offset", input_offset, x.dtype),
         recurrent_offset=-offset,
         forget_to_cell=fixed_point("forget_to_cell_", forget_to_cell_multiplier, forget_to_cell_shift, limit),
         input_to_cell=fixed_point("input_to_cell_", input_to_cell_multiplier, input_to_cell_shift, limit),
@@ -276,8 +176,8 @@ def lstm(
         projection=(0, 0),
         output_offset=0,
         projection_clip=NO_CLIP,
-    )(tensors, [output])
-    return output
+    )
+    return run(call, tensors, (*x.shape[:2], hidden), x.dtype)
 
 
 def _gate_operands(
@@ -294,7 +194,7 @@ def _gate_operands(
         result.append(weights)
     kind = "int32" if dtype == np.int8 else "int64"
     bias = np.zeros(shape.cells, kind) if gate.bias is None else gate.bias
-    return result[0], result[1], _vector(f"{name}.bias", bias, kind, shape.cells)
+    return result[0], result[1], optional_vector(f"{name}.bias", bias, kind, shape.cells)
 
 
 def _gate_factors(gate: LstmGate | None, name: str, dtype: np.dtype[Any], limit: int) -> GateFactors:
@@ -306,36 +206,3 @@ def _gate_factors(gate: LstmGate | None, name: str, dtype: np.dtype[Any], limit:
         fixed_point(f"{name}.input_", gate.input_multiplier, gate.input_shift, limit),
         fixed_point(f"{name}.hidden_", gate.hidden_multiplier, gate.hidden_shift, limit),
     )
-
-
-def _max_shift(rounding: str) -> int:
-    return 30 if rounding == "single_rounding" else 31
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise KernelError(f"{name} is {value!r}; expected one of {', '.join(known)}")
-
-
-def _vector(name: str, value: Any, dtype: str, count: int) -> Array | None:
-    """Return an optional vector of `count` elements."""
-    if value is None:
-        return None
-    vector = contiguous_input(name, value, (dtype,), 1)
-    if vector.size != count:
-        raise KernelError(f"{name} has {vector.size} elements; expected {count}")
-    return vector
-
-
-def _state(
-    name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], initial: int | None = None
-) -> Array:
-    """Return an array that the kernel may write to; a new one where the caller gives none."""
-    if value is None and initial is not None:
-        return np.full(shape, initial, dtype)
-    if not isinstance(value, np.ndarray) or value.dtype != dtype or value.shape != shape:
-        found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise KernelError(f"{name} is {found}; expected an ndarray of {dtype} with shape {shape}")
-    if not (value.flags.c_contiguous and value.flags.writeable and value.flags.aligned):
-        raise KernelError(f"{name} is changed in place; expected a writeable, C-contiguous array")
-    return value
