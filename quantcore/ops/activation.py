@@ -107,7 +107,7 @@ def lower_relu_with_int16(node: Node) -> KernelCall:
     max_version=1,
     page="relu",
     rules={
-        "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
+        "reference": {"int8, uint8": FLOAT32_QUOTIENT},
         "optimized": {"float32": Rule(), "int8, uint8": FLOAT32_QUOTIENT},
     },
     multipliers=relu_multipliers,

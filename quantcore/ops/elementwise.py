@@ -170,7 +170,7 @@ def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequ
     int16x8_version=2,
     page="maximum",
     rules={
-        "optimized": {"any": Rule()},
+        "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
         "xnnpack": {"float32": Rule(form="flushed")},
         "tflm": {"float32, int8, int16, int32, int64": Rule()},
     },

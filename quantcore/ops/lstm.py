@@ -144,7 +144,6 @@ def check_micro(node: Node, o: LstmOperands) -> None:
         "layer normalization": o.shape.normalized,
         "projection": o.projection is not None,
         "20 inputs": o.shape.input_tensors != 24,
-        "int8 weights for a float32 input": o.x.dtype == "float32" and node.input(4).dtype != "float32",
     }
     for extra, present in extras.items():
         if present:
@@ -275,7 +274,7 @@ def sequence_lstm_version(op: Operator, inputs: Sequence[Tensor | None], outputs
     rules={
         "reference": {"int8": FLOAT32_QUOTIENT},
         "optimized": {"float32, hybrid": Rule(), "int8": FLOAT32_QUOTIENT},
-        "tflm": {"float32, hybrid, int8, int16": Rule(form="tflm")},
+        "tflm": {"float32, int8, int16": Rule(form="tflm")},
     },
     macs=lstm_macs,
     multipliers=lstm_multipliers,

@@ -21,8 +21,8 @@ from quantcore.requantization import QUANTIZE_RULES, requantize_delegated, requa
 # output dtypes by input dtype, as in TFLite kernels/quantize.cc (Prepare and Eval)
 QUANTIZE_OUTPUTS = {
     "float32": ("int8", "uint8", "int16"),
-    "int8": ("int8", "uint8", "int16"),
-    "uint8": ("int8", "uint8", "int16"),
+    "int8": ("int8", "uint8"),
+    "uint8": ("int8", "uint8"),
     "int16": ("int8", "int16", "int32"),
     "int32": ("int8", "int16"),
 }

@@ -110,8 +110,6 @@ def lower_float(node: Node, shape: Shape) -> KernelCall:
     }
     if not hybrid:
         return kernels.svdf_f32_call(shape, **sizes)
-    if micro:
-        raise node.refuse("weights are int8 and the input is float32; TFLite Micro has no such form")
     per_tensor(node, features, times)
     return kernels.svdf_f32_call(
         shape,
@@ -156,7 +154,7 @@ def svdf_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     rules={
         "reference": {"int8": FLOAT32_QUOTIENT},
         "optimized": {"float32, hybrid": Rule(), "int8": FLOAT32_QUOTIENT},
-        "tflm": {"float32, hybrid": Rule(form="tflm"), "int8": Rule(product="float32", form="tflm")},
+        "tflm": {"float32": Rule(form="tflm"), "int8": Rule(product="float32", form="tflm")},
     },
     macs=svdf_macs,
     multipliers=svdf_multipliers,

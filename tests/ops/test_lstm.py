@@ -359,7 +359,7 @@ def test_refused_operands(model: Model, reason: str) -> None:
         ({"cifg": True}, "tflm", "CIFG"),
         ({"peephole": True}, "tflm", "peephole"),
         ({"kind": "float32", "projection": True}, "tflm", "projection"),
-        ({"kind": "hybrid"}, "tflm", "int8 weights"),
+        ({"kind": "hybrid"}, "tflm", "hybrid form"),
         ({"activation": "RELU"}, "tflm", "TANH"),
         ({"short": True}, "tflm", "20 inputs"),
         ({"intermediates": False, "cifg": True}, "reference", "intermediate"),
