@@ -1,7 +1,6 @@
 /* CPU probing, and the table of kernels made from kernels.def. */
 #include <string.h>
 
-#include "kernels.h"
 #include "quantcore/plan.h"
 
 /* An adapter converts the untyped pointer table to the kernel's typed prototype. */

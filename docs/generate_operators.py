@@ -47,7 +47,7 @@ def covered(profile: Profile, definition: Definition) -> str:
     """Return the output dtypes that `profile` has rules for."""
     if profile.default is not None or definition.expand is not None:
         return ", ".join(definition.dtypes)
-    names = [name for name in (profile.name, profile.fallback) if name is not None]
+    names = [name for name in (profile.name, profile.fallback, profile.base) if name is not None]
     dtypes = {dtype.split()[0] for name in names for dtype in definition.rules.get(name, ())}
     return ", ".join(sorted(dtypes)) or "—"
 
