@@ -14,6 +14,7 @@ from quantcore.graph import Operator, Subgraph
 from quantcore.ops.lstm_operands import (
     BIAS,
     CELL_STATE,
+    HIDDEN,
     INPUT_WEIGHTS,
     NORM,
     OUTPUT_STATE,
@@ -21,7 +22,7 @@ from quantcore.ops.lstm_operands import (
     PROJECTION,
     RECURRENT_WEIGHTS,
 )
-from quantcore.ops.lstm_quantization import HIDDEN, has_input, is_normalized
+from quantcore.ops.lstm_quantization import has_input, is_normalized
 
 __all__ = ["LstmInside", "lstms_to_replay", "shows_all"]
 

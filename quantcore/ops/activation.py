@@ -11,12 +11,12 @@ from quantcore.kernels import activation as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call, tabulate
 from quantcore.numerics import FIXED8, FLOAT32_QUOTIENT, Rule
-from quantcore.ops.delegate import delegable
+from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.operands import check_scales, unary_operands
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, quotient
+from quantcore.ops.requant import FLOAT_BOUNDS, fixed_point, make_requant, quotient
 from quantcore.ops.version_rules import by_dtype, dtype_of
 from quantcore.requantization import in_delegate_range, to_fixed8
 
@@ -34,22 +34,17 @@ def relu_multipliers(node: Node) -> dict[str, np.ndarray]:
     return {"output": quotient(node, node.input(0).scale, node.output.scale)}
 
 
-def unary_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, str]:
-    """Check the operands, set the output's shape, and return ``(input, output, dtype)``."""
-    check_operands(node, 1)
-    x, y = node.input(0), node.output
-    dtype = check_dtypes(node, dtypes, x, y)
-    y.shape = x.shape
+def activation_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, str]:
+    """Check the operands and their scales, set the output's shape, and return ``(input, output, dtype)``."""
+    x, y, dtype = unary_operands(node, dtypes)
     if dtype != "float32":
-        per_tensor(node, x, y)
-    if dtype == "int16" and (x.zero_point or y.zero_point):
-        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+        check_scales(node, x, y)
     return x, y, dtype
 
 
 def lower_relu(node: Node, dtypes: tuple[str, ...]) -> KernelCall:
     """Lower an unfused RELU: the bounds of the activation are those of the fused form."""
-    x, y, dtype = unary_operands(node, dtypes)
+    x, y, dtype = activation_operands(node, dtypes)
     if dtype == "float32":
         low, high = FLOAT_BOUNDS[node.op.op]
         unbounded = node.op.op == "RELU"
@@ -123,7 +118,7 @@ def leaky_relu_multipliers(node: Node) -> dict[str, np.ndarray]:
     if node.output.dtype == "float32":
         return {}
     x, y = np.float32(node.input(0).scale), np.float32(node.output.scale)
-    slope = np.float32(node.options.get("alpha", 0.0))
+    slope = np.float32(node.options["alpha"])
     with np.errstate(all="ignore"):
         if node.rule.form == "fixed8":
             identity, alpha = to_fixed8(x / y), to_fixed8(x / y * slope)
@@ -138,13 +133,13 @@ def leaky_relu_multipliers(node: Node) -> dict[str, np.ndarray]:
 def leaky_relu_delegated(node: Node) -> bool:
     """Whether XNNPACK takes LEAKY_RELU: float32, or 8 bits with both multipliers in its range."""
     x, y = node.input(0), node.output
-    if not all(delegable(o, ("float32", "int8", "uint8")) for o in (x, y)):
+    if not delegable(VALUES, x, y):
         return False
     if x.dtype == "float32":
-        return bool(np.isfinite(node.options.get("alpha", 0.0)))
+        return bool(np.isfinite(node.options["alpha"]))
     with np.errstate(all="ignore"):
         ratio = np.float32(x.scale) / np.float32(y.scale)
-        alpha = ratio * np.float32(node.options.get("alpha", 0.0))
+        alpha = ratio * np.float32(node.options["alpha"])
     return in_delegate_range(ratio) and in_delegate_range(abs(alpha))
 
 
@@ -166,15 +161,15 @@ def leaky_relu_delegated(node: Node) -> bool:
 )
 def lower_leaky_relu(node: Node) -> KernelCall:
     """Lower LEAKY_RELU."""
-    x, y, dtype = unary_operands(node, DTYPES_WITH_INT16)
+    x, y, dtype = activation_operands(node, DTYPES_WITH_INT16)
     if dtype == "float32":
         keeps_zeros = node.rule.form == "keeps_zeros"
         return kernels.leaky_relu_f32_call(
-            count=x.count, alpha=node.options.get("alpha", 0.0), keeps_zeros=keeps_zeros
+            count=x.count, alpha=node.options["alpha"], keeps_zeros=keeps_zeros
         )
     real = leaky_relu_multipliers(node)
-    identity_multiplier, identity_shift = checked_multiplier(node, real["identity"])
-    size, alpha_shift = checked_multiplier(node, np.abs(real["alpha"]))
+    identity_multiplier, identity_shift = fixed_point(node, real["identity"])
+    size, alpha_shift = fixed_point(node, np.abs(real["alpha"]))
     negative, wide = real["alpha"][0] < 0, node.rule.form == "wide"
     alpha_multiplier = -size if negative and not wide else size
 
@@ -184,10 +179,10 @@ def lower_leaky_relu(node: Node) -> KernelCall:
             count=count,
             input_offset=-x.zero_point,
             output_offset=y.zero_point,
-            identity_multiplier=identity_multiplier[0],
-            identity_shift=identity_shift[0],
-            alpha_multiplier=alpha_multiplier[0],
-            alpha_shift=alpha_shift[0],
+            identity_multiplier=identity_multiplier,
+            identity_shift=identity_shift,
+            alpha_multiplier=alpha_multiplier,
+            alpha_shift=alpha_shift,
             rounding=node.rule.rounding,
             negates_alpha=negative and wide,
         )
@@ -232,13 +227,13 @@ def float32_input(node: Node) -> bool:
 )
 def lower_hard_swish(node: Node) -> KernelCall:
     """Lower HARD_SWISH."""
-    x, y, dtype = unary_operands(node, DTYPES)
+    x, y, dtype = activation_operands(node, DTYPES)
     if dtype == "float32":
         return kernels.hard_swish_f32_call(count=x.count, form=node.rule.form)
     real = hard_swish_multipliers(node)
-    output_multiplier, output_shift = checked_multiplier(node, real["output"])
-    factor_multiplier, factor_shift = checked_multiplier(node, real["factor"])
-    if output_shift[0] > 0:
+    output_multiplier, output_shift = fixed_point(node, real["output"])
+    factor_multiplier, factor_shift = fixed_point(node, real["factor"])
+    if output_shift > 0:
         raise node.refuse(
             f"input scale / output scale is {128 * real['output'][0]:g}; expected less than 128, as in TFLite"
         )
@@ -247,9 +242,9 @@ def lower_hard_swish(node: Node) -> KernelCall:
         count=256,
         input_offset=-x.zero_point,
         output_offset=y.zero_point,
-        output_multiplier=sixteen_bits(int(output_multiplier[0])),
-        output_shift=output_shift[0],
-        reluish_multiplier=sixteen_bits(int(factor_multiplier[0])),
-        reluish_shift=factor_shift[0],
+        output_multiplier=sixteen_bits(output_multiplier),
+        output_shift=output_shift,
+        reluish_multiplier=sixteen_bits(factor_multiplier),
+        reluish_shift=factor_shift,
     )
     return lookup_call(count=x.count, table=tabulate(definition))

@@ -7,23 +7,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quantcore.affine import quantize_multiplier
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.broadcasting import walked_in_rows
 from quantcore.ops.elementwise import (
+    Body,
     broadcast_operands,
+    common_scale_multipliers,
     delegable_pair,
-    fused_activation,
     lower_arithmetic,
-    walked_in_rows,
+    lower_on_common_scale,
 )
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import per_tensor
+from quantcore.ops.operands import check_scales
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import quantized_bounds
+from quantcore.ops.requant import fused_activation, quantized_bounds
 from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
 
 __all__ = ["add_multipliers"]
@@ -40,13 +41,7 @@ def add_multipliers(node: Node) -> dict[str, np.ndarray]:
     """Return the real multipliers of the inputs, to the common scale, and of the sum, to the output's."""
     if node.output.dtype not in LEFT_SHIFT:
         return {}
-    a, b, y = (np.float64(o.scale) for o in (node.input(0), node.input(1), node.output))
-    common = 2 * max(a, b)
-    return {
-        "input1": np.array([a / common]),
-        "input2": np.array([b / common]),
-        "output": np.array([common / (2 ** LEFT_SHIFT[node.output.dtype] * y)]),
-    }
+    return common_scale_multipliers(node, LEFT_SHIFT[node.output.dtype])
 
 
 def scale_ratios(node: Node) -> tuple[np.float32, np.float32]:
@@ -112,50 +107,20 @@ def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
 def lower_add(node: Node) -> KernelCall:
     """Lower ADD and SUB."""
     a, b, y, dtype = broadcast_operands(node, DTYPES)
+    op = node.op.op.lower()
     if dtype not in LEFT_SHIFT:
-        return lower_arithmetic(node, node.op.op.lower(), a, b, dtype)
-    per_tensor(node, a, b, y)
+        return lower_arithmetic(node, op, a, b, dtype)
+    check_scales(node, a, b, y)
     if node.rule.form == "weighted_sum":
         return lower_weighted_sum(node, a, b, y)
-    op = node.op.op.lower()
     if dtype == "int16":
-        check_symmetric(node, a, b, y)
         exponents = power_of_two_exponents(node, a, b, y)
         if exponents is not None:
             return lower_shifted_sum(node, a, b, y, exponents)
-    real = add_multipliers(node)
-    fixed = {role: quantize_multiplier(value[0]) for role, value in real.items()}
-    if real["output"][0] >= 1 or fixed["output"][1] > 0:
-        raise node.refuse(
-            f"the output's scale {y.scale} is too small for the inputs' {a.scale} and {b.scale}: the "
-            f"multiplier of the sum is {real['output'][0]:g}, expected less than 1 (TFLite aborts in ADD and "
-            "is undefined in SUB)"
-        )
-    low, high = quantized_bounds(node, fused_activation(node), y)
-    body, repeated_body = vector_bodies(node, a, b)
-    return kernels.add_call(
-        op,
-        dtype,
-        shape1=a.shape,
-        shape2=b.shape,
-        left_shift=LEFT_SHIFT[dtype],
-        input1_offset=-a.zero_point,
-        input1_multiplier=fixed["input1"][0],
-        input1_shift=fixed["input1"][1],
-        input2_offset=-b.zero_point,
-        input2_multiplier=fixed["input2"][0],
-        input2_shift=fixed["input2"][1],
-        output_offset=y.zero_point,
-        output_multiplier=fixed["output"][0],
-        output_shift=fixed["output"][1],
-        activation_min=low,
-        activation_max=high,
-        body=body,
-        repeated_body=repeated_body,
+    bounds = quantized_bounds(node, fused_activation(node), y)
+    return lower_on_common_scale(
+        node, op, LEFT_SHIFT[dtype], add_multipliers(node), bounds, vector_bodies(node, a, b)
     )
-
-
-Body = tuple[int, str] | None
 
 
 def vector_bodies(node: Node, a: Operand, b: Operand) -> tuple[Body, Body]:
@@ -169,20 +134,13 @@ def vector_bodies(node: Node, a: Operand, b: Operand) -> tuple[Body, Body]:
     return (rule.block, rule.form), (REPEATED_BLOCK, "truncated")
 
 
-def check_symmetric(node: Node, *operands: Operand) -> None:
-    """Refuse zero points other than 0, as TFLite does for int16."""
-    if any(o.zero_point for o in operands):
-        found = ", ".join(str(o.zero_point) for o in operands)
-        raise node.refuse(f"int16 zero points are {found}; expected 0")
-
-
 def power_of_two_exponents(node: Node, *operands: Operand) -> list[int] | None:
     """Return the base-2 logarithms of the scales, where the model asks for shifts and they allow it.
 
     A scale counts as a power of two within 1e-3 of a logarithm in float32. Source: TFLite
     ``kernels/internal/quantization_util.cc`` (CheckedLog2). TFLite Micro ignores the option.
     """
-    if node.rule.form == "general" or not node.options.get("pot_scale_int16", True):
+    if node.rule.form == "general" or not node.options["pot_scale_int16"]:
         return None
     scales = np.array([o.scale for o in operands], dtype=np.float32)
     logarithms = np.log(scales) * (np.float32(1) / np.log(np.float32(2)))

@@ -9,7 +9,7 @@ from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.movement import known_axis
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_operands
+from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
@@ -32,10 +32,8 @@ def lower_arg_extreme(node: Node) -> KernelCall:
     """Lower ARG_MAX and ARG_MIN; the axis must be known before running."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    if x.dtype not in KERNEL_DTYPE:
-        raise node.refuse(f"input dtype is {x.dtype}; supported: {', '.join(KERNEL_DTYPE)}")
-    if y.dtype not in ("int32", "int64"):
-        raise node.refuse(f"output dtype is {y.dtype}; expected int32 or int64")
+    check_dtypes(node, KERNEL_DTYPE, x)
+    check_dtypes(node, ("int32", "int64"), y)
     axis = known_axis(node, 1, len(x.shape))
     if x.shape[axis] == 0:
         raise node.refuse(

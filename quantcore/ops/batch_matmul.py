@@ -8,16 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantcore.errors import KernelError
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _batch_matmul as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
 from quantcore.numerics import FLOAT_PRODUCT, SUMMED, Rule
+from quantcore.ops.broadcasting import common_shape
 from quantcore.ops.delegate import delegable
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_operands, per_tensor
+from quantcore.ops.operands import check_operands, check_scales
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, product_multiplier
@@ -39,7 +38,7 @@ def matmul_geometry(node: Node) -> MatmulShape:
     a, b = node.input(0).shape, node.input(1).shape
     if not (2 <= len(a) <= MAX_RANK and 2 <= len(b) <= MAX_RANK):
         raise node.refuse(f"inputs have shapes {a} and {b}; expected 2 to {MAX_RANK} dimensions each")
-    adj_lhs, adj_rhs = bool(node.options.get("adj_x", False)), bool(node.options.get("adj_y", False))
+    adj_lhs, adj_rhs = node.options["adj_x"], node.options["adj_y"]
     rank = max(len(a), len(b))
     lhs, rhs = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
     rows, depth = (lhs[-1], lhs[-2]) if adj_lhs else (lhs[-2], lhs[-1])
@@ -49,10 +48,7 @@ def matmul_geometry(node: Node) -> MatmulShape:
             f"inputs have shapes {a} and {b}, adj_x is {adj_lhs} and adj_y {adj_rhs}: {depth} columns of the "
             f"left matrix meet {rhs_depth} rows of the right one"
         )
-    try:
-        batch = broadcast_shape(lhs[:-2], rhs[:-2])
-    except KernelError as error:
-        raise node.refuse(f"batch dimensions: {error}") from None
+    batch = common_shape(node, lhs[:-2], rhs[:-2], what="batch dimensions")
     node.output.shape = (*batch, rows, columns)
     return matmul_shape(a, b, adj_lhs, adj_rhs)
 
@@ -70,7 +66,7 @@ def matmul_form(node: Node) -> str:
 def matmul_macs(node: Node) -> int:
     """Return the multiply-accumulates."""
     a = node.input(0).shape
-    return math.prod(node.output.shape) * (a[-2] if node.options.get("adj_x", False) else a[-1])
+    return math.prod(node.output.shape) * (a[-2] if node.options["adj_x"] else a[-1])
 
 
 def matmul_multipliers(node: Node) -> dict[str, np.ndarray]:
@@ -85,7 +81,7 @@ def delegated(node: Node) -> bool:
     a, b, y = node.input(0), node.input(1), node.output
     if a.dtype == "float32" and b.dtype == "int8":
         return b.tensor.data is not None and y.dtype == "float32"
-    return len({a.dtype, b.dtype, y.dtype}) == 1 and all(delegable(o, ("float32", "int8")) for o in (a, b, y))
+    return len({a.dtype, b.dtype, y.dtype}) == 1 and delegable(("float32", "int8"), a, b, y)
 
 
 def batch_matmul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
@@ -126,11 +122,7 @@ def lower_batch_matmul(node: Node) -> KernelCall:
         return kernels.batch_matmul_call(a.dtype, geometry)
     if form == "hybrid":
         return lower_hybrid(node, geometry)
-    per_tensor(node, a, b, y)
-    if form == "s16" and (a.zero_point or b.zero_point or y.zero_point):
-        raise node.refuse(
-            f"int16 zero points are {a.zero_point}, {b.zero_point} and {y.zero_point}; expected 0"
-        )
+    check_scales(node, a, b, y)
     real = matmul_multipliers(node)["output"]
     return kernels.batch_matmul_call(
         a.dtype,
@@ -149,7 +141,7 @@ def lower_hybrid(node: Node, geometry: MatmulShape) -> KernelCall:
         raise node.refuse(
             f"the weights have {w.scales.size} scales; expected one, or one per column ({columns}), positive"
         )
-    asymmetric = bool(node.options.get("asymmetric_quantize_inputs", False))
+    asymmetric = node.options["asymmetric_quantize_inputs"]
     if asymmetric and node.rule.form != "fma" and math.prod(w.shape[:-2]) != 1:
         raise node.refuse(
             f"asymmetric_quantize_inputs is set, and the weights have shape {w.shape}; expected a single "

@@ -11,15 +11,9 @@ from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import (
-    element_bytes,
-    empty_call,
-    int_values,
-    row_major_strides,
-    same_parameters_if_delegated,
-)
+from quantcore.ops.movement import element_bytes, empty_call, int_values, row_major_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.operands import check_dtypes, check_image, check_operands, same_parameters_if_delegated
 from quantcore.ops.pad import zero_value
 from quantcore.ops.quantization_rule import SAME_SCALE, SAME_SCALE_INT8
 from quantcore.ops.registry import operator
@@ -31,11 +25,10 @@ BATCH_DTYPES = (*DTYPES, "int16")
 
 def block_size(node: Node) -> int:
     """Return the option block_size; refuse inputs that are not images."""
-    size = int(node.options.get("block_size", 0))
+    size = int(node.options["block_size"])
     if size < 1:
         raise node.refuse(f"block_size is {size}; expected at least 1")
-    if len(node.input(0).shape) != 4:
-        raise node.refuse(f"the input has shape {node.input(0).shape}; expected four dimensions")
+    check_image(node, node.input(0))
     return size
 
 

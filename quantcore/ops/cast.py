@@ -10,7 +10,7 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.affine import dequantize_call
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_packed
+from quantcore.ops.operands import check_dtypes, check_packed
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
 
@@ -52,8 +52,6 @@ def lower_cast(node: Node) -> KernelCall:
         y.shape = x.shape
         return dequantize_call("int4", inner=x.count, scale=1.0, zero_point=0)
     for operand in (x, y):
-        if operand.dtype not in kernels.DTYPE_CODE:
-            known = ", ".join(kernels.DTYPE_CODE)
-            raise node.refuse(f"tensor {operand.index} has dtype {operand.dtype}; supported: {known}")
+        check_dtypes(node, kernels.DTYPE_CODE, operand)
     y.shape = x.shape
     return kernels.cast_call(x.dtype, y.dtype, count=x.count, saturates=node.rule.form == "saturating")

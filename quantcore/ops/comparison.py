@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from quantcore.errors import KernelError
 from quantcore.kernels import comparison as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.numerics import Rule
+from quantcore.ops.broadcasting import broadcast
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.operands import check_dtypes, check_operands, per_tensor, unary_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import checked_multiplier
+from quantcore.ops.requant import fixed_point
 from quantcore.ops.version_rules import by_dtype
 
 __all__ = ["comparison_multipliers", "lower_comparison", "lower_logical", "lower_logical_not"]
@@ -46,23 +43,13 @@ def supported_dtypes(node: Node) -> tuple[str, ...]:
     return (*COMPARED, *extra)
 
 
-def broadcast(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, str]:
+def compared_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, str]:
     """Check the operands, set the output's shape, and return the inputs and their dtype."""
     check_operands(node, 2)
     a, b, y = node.input(0), node.input(1), node.output
     dtype = check_dtypes(node, dtypes, a, b)
     check_dtypes(node, ("bool",), y)
-    try:
-        y.shape = broadcast_shape(a.shape, b.shape)
-    except KernelError as error:
-        raise node.refuse(str(error)) from None
-    if a.shape != b.shape and len(y.shape) > MAX_BROADCAST_RANK:
-        raise node.refuse(
-            f"shapes {a.shape} and {b.shape} broadcast over {len(y.shape)} dimensions; the limit is "
-            f"{MAX_BROADCAST_RANK}, as in TFLite"
-        )
-    if math.prod(y.shape) > np.iinfo(np.int32).max:
-        raise node.refuse(f"shapes {a.shape} and {b.shape} broadcast to more than 2**31 - 1 elements")
+    y.shape = broadcast(node, MAX_BROADCAST_RANK, a, b)
     return a, b, dtype
 
 
@@ -91,7 +78,7 @@ def broadcast(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, st
 )
 def lower_comparison(node: Node) -> KernelCall:
     """Lower a comparison."""
-    a, b, dtype = broadcast(node, supported_dtypes(node))
+    a, b, dtype = compared_operands(node, supported_dtypes(node))
     if not is_scaled(node, a):
         if dtype == "int16" and node.op.op == "NOT_EQUAL":
             raise node.refuse("int16 without a scale; TFLite writes no output")
@@ -120,8 +107,7 @@ def scale_factor(node: Node, x: Operand) -> tuple[int, int]:
             f"tensor {x.index} has scale {x.scale}; expected less than 1; from 1 on "
             "TFLite shifts by a negative number"
         )
-    multiplier, shift = checked_multiplier(node, np.array([x.scale], np.float64))
-    return int(multiplier[0]), int(shift[0])
+    return fixed_point(node, x.scale)
 
 
 @operator(
@@ -134,7 +120,7 @@ def scale_factor(node: Node, x: Operand) -> tuple[int, int]:
 )
 def lower_logical(node: Node) -> KernelCall:
     """Lower LOGICAL_AND and LOGICAL_OR."""
-    a, b, dtype = broadcast(node, ("bool",))
+    a, b, dtype = compared_operands(node, ("bool",))
     return kernels.compare_call(node.op.op, dtype, shape1=a.shape, shape2=b.shape)
 
 
@@ -147,8 +133,5 @@ def lower_logical(node: Node) -> KernelCall:
 )
 def lower_logical_not(node: Node) -> KernelCall:
     """Lower LOGICAL_NOT."""
-    check_operands(node, 1)
-    x, y = node.input(0), node.output
-    check_dtypes(node, ("bool",), x, y)
-    y.shape = x.shape
+    x, _, _ = unary_operands(node, ("bool",))
     return kernels.logical_not_call(count=x.count)

@@ -9,10 +9,12 @@ import numpy as np
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype, same_parameters
+from quantcore.ops.movement import element_bytes, resolve_axis
 from quantcore.ops.node import Node, Operand
+from quantcore.ops.operands import check_symmetric, same_dtype, same_parameters
 from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import operator
+from quantcore.ops.requant import check_no_activation
 from quantcore.ops.version_rules import by_dtype
 
 
@@ -56,16 +58,13 @@ def lower_concatenation(node: Node) -> KernelCall:
     inputs, y = [node.input(i) for i in range(len(node.inputs))], node.output
     if not inputs:
         raise node.refuse("has no inputs")
-    activation = node.options.get("fused_activation_function", "NONE")
-    if activation != "NONE":
-        raise node.refuse(f"fused activation {activation} is not supported, as in TFLite")
+    check_no_activation(node)
     same_dtype(node, *inputs, y)
-    axis = resolve_axis(node, int(node.options.get("axis", 0)), len(inputs[0].shape))
+    axis = resolve_axis(node, node.options["axis"], len(inputs[0].shape))
     y.shape = joined_shape(node, inputs, axis)
     if y.dtype == "int8":
         same_parameters(node, *inputs, y)
-    if y.dtype == "int16" and any(o.zero_point for o in (*inputs, y)):
-        raise node.refuse("an int16 zero point is not 0, which TFLite does not support")
+    check_symmetric(node, *inputs, y)
     rows = math.prod(y.shape[:axis])
     step = math.prod(y.shape[axis + 1 :]) * element_bytes(node, y)
     part_bytes = [x.shape[axis] * step for x in inputs]

@@ -13,7 +13,7 @@ COUNTERS = ("bool", "int32", "int64")
 @control_flow("WHILE", max_version=1, page="control_flow")
 def expand_while(node: Node, call: CallSubgraph) -> list[Operand]:
     """Write out one iteration after the other, as long as the condition holds."""
-    condition, body = (int(node.options.get(f"{part}_subgraph_index", -1)) for part in ("cond", "body"))
+    condition, body = (node.options[f"{part}_subgraph_index"] for part in ("cond", "body"))
     state = all_inputs(node)
     while is_true(node, call(condition, state)):
         state = call(body, state)
@@ -25,13 +25,13 @@ def expand_if(node: Node, call: CallSubgraph) -> list[Operand]:
     """Write out the branch that is taken."""
     condition, *arguments = all_inputs(node)
     branch = "then" if is_true(node, [condition]) else "else"
-    return call(int(node.options.get(f"{branch}_subgraph_index", -1)), arguments)
+    return call(node.options[f"{branch}_subgraph_index"], arguments)
 
 
 @control_flow("STABLEHLO_COMPOSITE", max_version=1, page="control_flow")
 def expand_composite(node: Node, call: CallSubgraph) -> list[Operand]:
     """Write out the decomposition that the model gives for a composite operator."""
-    return call(int(node.options.get("decomposition_subgraph_index", -1)), all_inputs(node))
+    return call(node.options["decomposition_subgraph_index"], all_inputs(node))
 
 
 def all_inputs(node: Node) -> list[Operand]:

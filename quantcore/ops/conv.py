@@ -12,86 +12,34 @@ from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels._fully_connected import fully_connected_hybrid_call
 from quantcore.kernels.conv_shape import ConvShape
-from quantcore.kernels.padding import Window
 from quantcore.numerics import FLOAT32_STORE, FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
 from quantcore.ops.convolution import (
     CONVOLUTION_FORMS,
+    check_bias,
+    check_bias_option,
     check_bias_scale,
-    check_filter_scales,
-    check_int16,
+    check_hybrid,
     check_quantization,
     check_symmetric_filter,
-    conv_form,
+    conv_shape,
+    delegated_convolution,
     may_contain_minimum,
-    optional_bias,
     output_multipliers,
+    product_operands,
 )
-from quantcore.ops.delegate import (
-    check_requantization_scale,
-    delegable,
-    delegable_bias,
-    delegable_filter,
-)
+from quantcore.ops.delegate import check_requantization_scale
 from quantcore.ops.node import Node
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, make_requant, open_float_bounds
+from quantcore.ops.requant import float_bounds, fused_activation, make_requant, open_float_bounds
 from quantcore.ops.version_rules import CONVOLUTION_VERSIONS, dtype_of, has_bias_type, is_hybrid, per_channel
-from quantcore.ops.windows import window_geometry
 
-__all__ = ["conv_shape", "delegated_convolution", "lower_conv_2d"]
+__all__ = ["lower_conv_2d"]
 
 
 def conv_macs(node: Node) -> int:
     """Return the multiply-accumulates: one filter per output element."""
     return int(np.prod(node.output.shape, dtype=np.int64) * np.prod(node.input(1).shape[1:], dtype=np.int64))
-
-
-def conv_shape(node: Node, output_channels: int) -> ConvShape:
-    """Return the geometry of a two-dimensional convolution by its options and shapes.
-
-    Raises
-    ------
-    UnsupportedOperatorError
-        Where a rank, a size, a stride or a dilation is unusable.
-    """
-    x, w = node.input(0), node.input(1)
-    if len(x.shape) != 4 or len(w.shape) != 4:
-        raise node.refuse(f"input and filter have shapes {x.shape} and {w.shape}; expected rank 4")
-    if min(x.shape[1:]) < 1 or min(w.shape) < 1 or output_channels < 1:
-        raise node.refuse(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
-    dilation = (node.options.get("dilation_h_factor", 0), node.options.get("dilation_w_factor", 0))
-    window = window_geometry(node, x.shape[1:3], w.shape[1:3], dilation)
-    if node.delegated and negative_padding(node, window, dilation):
-        # XNNPACK's padding underflows: all places of all windows are outside.
-        window = window._replace(pad_top=x.shape[1], pad_left=x.shape[2])
-    return ConvShape(
-        *x.shape,
-        *w.shape[1:3],
-        window.output_height,
-        window.output_width,
-        output_channels,
-        node.options["stride_h"],
-        node.options["stride_w"],
-        *dilation,
-        window.pad_top,
-        window.pad_left,
-    )
-
-
-def negative_padding(node: Node, window: Window, dilation: tuple[int, int]) -> bool:
-    """Whether SAME padding would be negative along an axis: strides skip what is left of the input.
-
-    A filter of one element needs no padding.
-    """
-    x, w = node.input(0), node.input(1)
-    if w.shape[1:3] == (1, 1) or str(node.options.get("padding", "SAME")).upper() != "SAME":
-        return False
-    axes = (
-        (x.shape[1], w.shape[1], window.output_height, node.options["stride_h"], dilation[0]),
-        (x.shape[2], w.shape[2], window.output_width, node.options["stride_w"], dilation[1]),
-    )
-    return any((output - 1) * s + (taps - 1) * d + 1 < size for size, taps, output, s, d in axes)
 
 
 def conv_groups(node: Node) -> int:
@@ -116,23 +64,6 @@ def conv_variant(node: Node) -> str:
     return "_".join(("int32_bias",) * narrow + ("grouped",) * grouped)
 
 
-def delegated_convolution(node: Node, axis: int) -> bool:
-    """Whether XNNPACK takes a two-dimensional convolution whose filter has its channels along `axis`."""
-    if len(node.inputs) != 3 or len(node.outputs) != 1:
-        return False
-    x, w, y = node.input(0), node.input(1), node.output
-    same = x.dtype == w.dtype == y.dtype
-    hybrid = node.op.op == "CONV_2D" and (x.dtype, w.dtype, y.dtype) == ("float32", "int8", "float32")
-    return (
-        (same or hybrid)
-        and len(x.shape) == len(w.shape) == 4
-        and all(delegable(operand, ("float32", "int8", "uint8")) for operand in (x, y))
-        and delegable_filter(w, axis)
-        and delegable_bias(node.optional_input(2))
-        and node.options.get("fused_activation_function", "NONE") in FLOAT_BOUNDS
-    )
-
-
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes the node."""
     return delegated_convolution(node, 0)
@@ -146,14 +77,13 @@ def is_fully_connected(shape: ConvShape, groups: int) -> bool:
 
 def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     """Lower the hybrid form."""
-    check_filter_scales(node, shape.output_channels, axes=(0, 1, 2, 3))
-    if node.profile.fallback is not None and node.input(1).scales.size > 1:
-        check_symmetric_filter(node)  # XNNPACK neither takes nor declines other zero points: it fails
-    if shape.batches == 0:
-        raise node.refuse("the batch is empty; the hybrid form needs at least one image")
+    w = node.input(1)
+    check_hybrid(node, w, shape, axes=(0, 1, 2, 3))
+    if node.profile.fallback is not None and w.scales.size > 1:
+        check_symmetric_filter(node, w)  # XNNPACK neither takes nor declines other zero points: it fails
     if node.rule.form == "fma":
         return lower_hybrid_fma(node, shape, groups)
-    scales = node.input(1).scales
+    scales = w.scales
     if (scales == scales[0]).all():  # they count as one, as in TFLite
         scales = scales[:1]
         if groups != 1:
@@ -161,12 +91,12 @@ def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
                 f"float32 input, int8 filter with one scale and {groups} groups; expected a scale per "
                 "channel (TFLite reads past the scale)"
             )
-    low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+    low, high = float_bounds(node)
     return kernels.conv_hybrid_call(
         shape,
-        filter=node.input(1).value,
+        filter=w.value,
         groups=groups,
-        sign_overflow=may_contain_minimum(node.input(1)),
+        sign_overflow=may_contain_minimum(w),
         filter_scale=scales,
         activation_min=low,
         activation_max=high,
@@ -176,7 +106,7 @@ def lower_hybrid(node: Node, shape: ConvShape, groups: int) -> KernelCall:
 
 def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     """Lower the hybrid form as XNNPACK has it: images are quantized, or pixels where they are rows."""
-    low, high = open_float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+    low, high = open_float_bounds(node)
     common = {
         "filter_scale": node.input(1).scales,
         "sign_overflow": False,
@@ -244,19 +174,18 @@ def conv_2d_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequ
 )
 def lower_conv_2d(node: Node) -> KernelCall:
     """Lower CONV_2D: one filter per output channel, of ``shape[0]`` of the filter."""
-    form = conv_form(node, CONVOLUTION_FORMS)
+    form, x, w, bias = product_operands(node, CONVOLUTION_FORMS)
     if form == "int16" and node.rule.rounding == "int16_multiplier":
         form = "int16_wide"
-    x, w, y = node.input(0), node.input(1), node.output
+    y = node.output
     shape = conv_shape(node, w.shape[0] if w.shape else 0)
     groups = conv_groups(node)
-    bias = optional_bias(node, form, shape.output_channels)
+    check_bias(node, bias, form, shape.output_channels)
     if bias is None and (not node.profile.micro or x.dtype == "int16"):
         raise node.refuse("there is no bias; expected one")
-    activation = node.options.get("fused_activation_function", "NONE")
     y.shape = (shape.batches, shape.output_height, shape.output_width, shape.output_channels)
     if form == "float32":
-        low, high = float_bounds(node, activation)
+        low, high = float_bounds(node)
         return kernels.conv_f32_call(
             shape,
             filter=w.value,
@@ -267,13 +196,13 @@ def lower_conv_2d(node: Node) -> KernelCall:
         )
     if form == "hybrid":
         return lower_hybrid(node, shape, groups)
-    check_quantization(node, shape.output_channels, axes=(0, 1, 2, 3))
+    check_quantization(node, x, w, shape.output_channels, axes=(0, 1, 2, 3))
     if form == "uint8":
-        check_bias_scale(node, bias)
-    elif x.dtype == "int16":
-        check_int16(node, bias)
+        check_bias_scale(node, x, w, bias)
     else:
-        check_symmetric_filter(node)
+        check_symmetric_filter(node, w)
+    if x.dtype == "int16" and not node.profile.micro:
+        check_bias_option(node, bias)
     multiplier = output_multipliers(node)["output"]
     check_requantization_scale(node, multiplier)
     return kernels.conv_call(
@@ -284,5 +213,5 @@ def lower_conv_2d(node: Node) -> KernelCall:
         groups=groups,
         input_offset=-x.zero_point,
         filter_offset=-w.zero_point,
-        requant=make_requant(node, multiplier, y, activation),
+        requant=make_requant(node, multiplier, y, fused_activation(node)),
     )

@@ -1,4 +1,4 @@
-"""What CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED check alike: dtypes, scales, zero points, bias.
+"""What convolutions and FULLY_CONNECTED have in common: dtypes, scales, zero points, bias, geometry.
 
 Sources: TFLite ``kernels/conv.cc``, ``depthwise_conv.cc``, ``fully_connected.cc`` (Prepare) and
 ``kernels/kernel_util.cc`` (PopulateConvolutionQuantizationParams, GetQuantizedConvolutionMultipler).
@@ -10,23 +10,31 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from quantcore.kernels.conv_shape import ConvShape
+from quantcore.kernels.padding import Window
+from quantcore.ops.delegate import VALUES, delegable, delegable_bias, delegable_filter
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_zero_points, per_tensor
-from quantcore.ops.requant import product_multiplier
+from quantcore.ops.operands import check_operands, check_scales, check_zero_points
+from quantcore.ops.requant import FLOAT_BOUNDS, fused_activation, product_multiplier
+from quantcore.ops.windows import window_geometry
 
 __all__ = [
     "CONVOLUTION_FORMS",
     "FORMS",
+    "bias_type",
+    "check_bias",
+    "check_bias_option",
     "check_bias_scale",
     "check_filter_scales",
-    "check_int16",
+    "check_hybrid",
     "check_packed_filter",
     "check_quantization",
     "check_symmetric_filter",
-    "conv_form",
+    "conv_shape",
+    "delegated_convolution",
     "may_contain_minimum",
-    "optional_bias",
     "output_multipliers",
+    "product_operands",
 ]
 
 _QUANTIZED = ("int8", "uint8", "int16", "int16_wide")
@@ -54,67 +62,93 @@ FORMS = {
 CONVOLUTION_FORMS = {**FORMS, ("int16", "int8"): "int16", ("int8", "int4"): "int8"}
 
 
-def conv_form(node: Node, forms: Mapping[tuple[str, str], str] = FORMS) -> str:
-    """Return the form by the dtypes of input and filter; the output has the dtype of the input.
+def product_operands(
+    node: Node, forms: Mapping[tuple[str, str], str] = FORMS, *, x: int = 0, bias: int = 2
+) -> tuple[str, Operand, Operand, Operand | None]:
+    """Return ``(form, input, filter, bias)``: the form by the dtypes of input and filter.
+
+    The filter is the second operand, the bias the last and optional; `x` and `bias` are the positions of the
+    others. The output has the dtype of the input.
 
     Raises
     ------
     UnsupportedOperatorError
         For other combinations of dtypes.
     """
-    if len(node.inputs) not in (2, 3) or len(node.outputs) != 1:
-        raise node.refuse(
-            f"has {len(node.inputs)} inputs and {len(node.outputs)} outputs; expected input, filter and "
-            "perhaps bias, and one output"
-        )
-    x, w, y = node.input(0), node.input(1), node.output
-    form = forms.get((x.dtype, w.dtype))
-    if form is None or y.dtype != x.dtype:
+    check_operands(node, (bias, bias + 1))
+    given, w, y = node.input(x), node.input(1), node.output
+    form = forms.get((given.dtype, w.dtype))
+    if form is None or y.dtype != given.dtype:
         known = ", ".join(f"{a} with {b}" for a, b in forms)
         raise node.refuse(
-            f"input, filter and output have dtypes {x.dtype}, {w.dtype} and {y.dtype}; supported inputs and "
-            f"filters: {known}, and the input's dtype for the output"
+            f"input, filter and output have dtypes {given.dtype}, {w.dtype} and {y.dtype}; supported inputs "
+            f"and filters: {known}, and the input's dtype for the output"
         )
     if w.tensor.sparsity is not None:
         raise node.refuse("the filter is stored sparse; only dense filters are supported")
-    return form
+    return form, given, w, node.optional_input(bias)
 
 
-def optional_bias(node: Node, form: str, channels: int) -> Operand | None:
-    """Return the checked bias, or None where there is none."""
-    bias = node.optional_input(2)
+def check_bias(
+    node: Node, bias: Operand | None, form: str, channels: int, *, any_zero_point: bool = False
+) -> None:
+    """Refuse a bias, where there is one, of another dtype, length or zero point than the form takes."""
     if bias is None:
-        return None
+        return
     if bias.dtype != _BIAS_DTYPE[form]:
         raise node.refuse(f"bias has dtype {bias.dtype}; expected {_BIAS_DTYPE[form]}")
     if bias.count != channels:
         raise node.refuse(f"bias has {bias.count} elements; expected one per output channel, {channels}")
-    if form in _QUANTIZED and bias.zero_point != 0:
+    if form in _QUANTIZED and not any_zero_point and bias.zero_point != 0:
         raise node.refuse(f"bias has zero point {bias.zero_point}; expected 0")
-    return bias
 
 
-def check_quantization(node: Node, channels: int, *, axes: tuple[int, ...]) -> None:
+def check_bias_option(node: Node, bias: Operand | None) -> None:
+    """Refuse a bias of int16 activations that TFLite does not take for what it is."""
+    named = bias_type(node)
+    if bias is not None and (named == "INT32") != (bias.dtype == "int32"):
+        raise node.refuse(
+            f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}; expected INT32 for "
+            "int32 alone"
+        )
+
+
+def bias_type(node: Node) -> str:
+    """Return the option that names the dtype of the bias; FLOAT32 says nothing."""
+    return str(node.options.get("quantized_bias_type", "FLOAT32"))  # DEPTHWISE_CONV_2D has none
+
+
+def check_quantization(node: Node, x: Operand, w: Operand, channels: int, *, axes: tuple[int, ...]) -> None:
     """Check scales and zero points of a quantized form.
 
     Parameters
     ----------
+    x, w : Operand
+        Input and filter.
     channels : int
         Output channels.
     axes : tuple of int
         Axes of the filter that may carry the scales.
     """
-    per_tensor(node, node.input(0), node.output)
-    if node.input(1).dtype == "int4":
-        check_packed_filter(node)
+    check_scales(node, x, node.output)
+    if w.dtype == "int4":
+        check_packed_filter(node, w)
     else:
-        check_zero_points(node, node.input(1))
-    check_filter_scales(node, channels, axes=axes)
+        check_zero_points(node, w)
+    check_filter_scales(node, w, channels, axes=axes)
+    if x.dtype == "int16":
+        check_symmetric_filter(node, w)
 
 
-def check_filter_scales(node: Node, channels: int, *, axes: tuple[int, ...]) -> None:
+def check_hybrid(node: Node, w: Operand, shape: ConvShape, *, axes: tuple[int, ...]) -> None:
+    """Check a hybrid convolution: the scales of the filter, and that there is an image to take a range of."""
+    check_filter_scales(node, w, shape.output_channels, axes=axes)
+    if shape.batches == 0:
+        raise node.refuse("the batch is empty; the hybrid form needs at least one image")
+
+
+def check_filter_scales(node: Node, w: Operand, channels: int, *, axes: tuple[int, ...]) -> None:
     """Check the filter's scales: one, or one per output channel along an axis of that length."""
-    w = node.input(1)
     if w.scales.size not in (1, channels):
         raise node.refuse(f"filter has {w.scales.size} scales; expected 1, or one per channel, {channels}")
     if not (np.isfinite(w.scales).all() and (w.scales >= 0).all()):
@@ -129,44 +163,28 @@ def check_filter_scales(node: Node, channels: int, *, axes: tuple[int, ...]) -> 
             )
 
 
-def check_packed_filter(node: Node) -> None:
+def check_packed_filter(node: Node, w: Operand) -> None:
     """Refuse a filter of 4 bits that is computed at run time, or has a zero point other than 0."""
-    if node.input(1).value is None:
+    if w.value is None:
         raise node.refuse("the int4 filter is computed at run time; expected a constant")
-    check_symmetric_filter(node)
+    check_symmetric_filter(node, w)
 
 
-def check_symmetric_filter(node: Node) -> None:
+def check_symmetric_filter(node: Node, w: Operand) -> None:
     """Refuse a filter with a zero point other than 0."""
-    w = node.input(1)
     quantization = w.tensor.quantization
     if quantization is not None and np.any(quantization.zero_point != 0):
         raise node.refuse(f"{w.dtype} filter has zero points {quantization.zero_point}; expected 0")
 
 
-def check_int16(node: Node, bias: Operand | None) -> None:
-    """Check zero points of a 16x8 form, and that TFLite takes the bias for what it is."""
-    x, y = node.input(0), node.output
-    if x.zero_point or y.zero_point:
-        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
-    check_symmetric_filter(node)
-    named = str(node.options.get("quantized_bias_type", "FLOAT32"))
-    if bias is not None and not node.profile.micro and (named == "INT32") != (bias.dtype == "int32"):
-        raise node.refuse(
-            f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}; expected INT32 for "
-            "int32 alone"
-        )
-
-
-def check_bias_scale(node: Node, bias: Operand | None, x: Operand | None = None) -> None:
+def check_bias_scale(node: Node, x: Operand, w: Operand, bias: Operand | None) -> None:
     """Refuse a bias whose scale is not ``input scale * filter scale``, as TFLite does for one filter scale.
 
-    `x` is the input where it is not the operator's first operand.
     The difference may be 0.02 of the output scale. A bias without a scale counts as 0.
     """
     if bias is None:
         return
-    product = float((x or node.input(0)).scale) * float(node.input(1).scale)
+    product = float(x.scale) * float(w.scale)
     scale = float(bias.scale) if bias.quantized else 0.0
     if not abs(product - scale) / float(node.output.scale) <= 0.02:
         raise node.refuse(
@@ -181,8 +199,76 @@ def may_contain_minimum(filter_operand: Operand) -> bool:
     return value is None or bool((value == -128).any())
 
 
-def output_multipliers(node: Node) -> dict[str, np.ndarray]:
-    """Return ``{"output": s_input * s_filter / s_output}`` of the quantized forms, else nothing."""
-    if node.input(0).dtype not in _QUANTIZED:
+def output_multipliers(node: Node, x: int = 0) -> dict[str, np.ndarray]:
+    """Return ``{"output": s_input * s_filter / s_output}`` of the quantized forms, else nothing.
+
+    `x` is the position of the input.
+    """
+    given = node.input(x)
+    if given.dtype not in _QUANTIZED:
         return {}
-    return {"output": product_multiplier(node, node.input(0).scale, node.input(1).scales, node.output.scale)}
+    return {"output": product_multiplier(node, given.scale, node.input(1).scales, node.output.scale)}
+
+
+def conv_shape(node: Node, output_channels: int) -> ConvShape:
+    """Return the geometry of a two-dimensional convolution by its options and shapes.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        Where a rank, a size, a stride or a dilation is unusable.
+    """
+    x, w = node.input(0), node.input(1)
+    if len(x.shape) != 4 or len(w.shape) != 4:
+        raise node.refuse(f"input and filter have shapes {x.shape} and {w.shape}; expected rank 4")
+    if min(x.shape[1:]) < 1 or min(w.shape) < 1 or output_channels < 1:
+        raise node.refuse(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
+    dilation = (node.options["dilation_h_factor"], node.options["dilation_w_factor"])
+    window = window_geometry(node, x.shape[1:3], w.shape[1:3], dilation)
+    if node.delegated and negative_padding(node, window, dilation):
+        # XNNPACK's padding underflows: all places of all windows are outside.
+        window = window._replace(pad_top=x.shape[1], pad_left=x.shape[2])
+    return ConvShape(
+        *x.shape,
+        *w.shape[1:3],
+        window.output_height,
+        window.output_width,
+        output_channels,
+        node.options["stride_h"],
+        node.options["stride_w"],
+        *dilation,
+        window.pad_top,
+        window.pad_left,
+    )
+
+
+def negative_padding(node: Node, window: Window, dilation: tuple[int, int]) -> bool:
+    """Whether SAME padding would be negative along an axis: strides skip what is left of the input.
+
+    A filter of one element needs no padding.
+    """
+    x, w = node.input(0), node.input(1)
+    if w.shape[1:3] == (1, 1) or node.options["padding"] != "SAME":
+        return False
+    axes = (
+        (x.shape[1], w.shape[1], window.output_height, node.options["stride_h"], dilation[0]),
+        (x.shape[2], w.shape[2], window.output_width, node.options["stride_w"], dilation[1]),
+    )
+    return any((output - 1) * s + (taps - 1) * d + 1 < size for size, taps, output, s, d in axes)
+
+
+def delegated_convolution(node: Node, axis: int) -> bool:
+    """Whether XNNPACK takes a two-dimensional convolution whose filter has its channels along `axis`."""
+    if len(node.inputs) != 3 or len(node.outputs) != 1:
+        return False
+    x, w, y = node.input(0), node.input(1), node.output
+    same = x.dtype == w.dtype == y.dtype
+    hybrid = node.op.op == "CONV_2D" and (x.dtype, w.dtype, y.dtype) == ("float32", "int8", "float32")
+    return (
+        (same or hybrid)
+        and len(x.shape) == len(w.shape) == 4
+        and delegable(VALUES, x, y)
+        and delegable_filter(w, axis)
+        and delegable_bias(node.optional_input(2))
+        and fused_activation(node) in FLOAT_BOUNDS
+    )

@@ -36,6 +36,6 @@ def lower_cumsum(node: Node) -> KernelCall:
         outer=math.prod(x.shape[:axis]),
         size=x.shape[axis],
         inner=math.prod(x.shape[axis + 1 :]),
-        exclusive=bool(node.options.get("exclusive", False)),
-        reverse=bool(node.options.get("reverse", False)),
+        exclusive=node.options["exclusive"],
+        reverse=node.options["reverse"],
     )

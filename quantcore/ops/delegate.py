@@ -5,28 +5,38 @@ Source: TFLite ``delegates/xnnpack/xnnpack_delegate.cc``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from quantcore.ops.node import Node, Operand
 
-__all__ = ["check_requantization_scale", "constant", "delegable", "delegable_bias", "delegable_filter"]
+__all__ = [
+    "MAX_DELEGATED_RANK",
+    "VALUES",
+    "check_requantization_scale",
+    "constant",
+    "delegable",
+    "delegable_bias",
+    "delegable_filter",
+]
+
+VALUES = ("float32", "int8", "uint8")
+MAX_DELEGATED_RANK = 6  # of XNNPACK's tensors
 
 # XNNPACK makes no convolution and no product whose multiplier is this or more
 REQUANTIZATION_LIMIT = 256.0
 
 
-def delegable(operand: Operand, dtypes: tuple[str, ...]) -> bool:
-    """Whether the delegate takes a tensor of one of `dtypes`: float32, or 8 bits with one scale."""
-    if operand.dtype not in dtypes:
-        return False
+def delegable(dtypes: Collection[str], *operands: Operand) -> bool:
+    """Whether the delegate takes tensors of `dtypes`: float32, or 8 bits with one scale."""
+    return all(o.dtype in dtypes and (o.dtype == "float32" or has_one_scale(o)) for o in operands)
+
+
+def has_one_scale(operand: Operand) -> bool:
+    """Whether a tensor is quantized per tensor, also in name."""
     quantization = operand.tensor.quantization
-    if operand.dtype == "float32":
-        return True
-    return (
-        operand.quantized
-        and operand.scales.size == 1
-        and (quantization is not None and quantization.quantized_dimension == 0)
-    )
+    return quantization is not None and quantization.scale.size == 1 and quantization.quantized_dimension == 0
 
 
 def constant(operand: Operand | None) -> bool:
@@ -42,7 +52,7 @@ def delegable_filter(operand: Operand | None, axis: int) -> bool:
     if operand is None or operand.value is None or operand.dtype not in ("float32", "int8", "uint8"):
         return False
     if operand.dtype != "int8":
-        return delegable(operand, ("float32", "uint8"))
+        return delegable(("float32", "uint8"), operand)
     quantization = operand.tensor.quantization
     if quantization is None or not _normal(operand.scales):
         return False

@@ -12,22 +12,24 @@ from quantcore.kernels import depthwise_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.numerics import FLOAT32_STORE, FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
-from quantcore.ops.conv import conv_shape, delegated_convolution
 from quantcore.ops.convolution import (
     CONVOLUTION_FORMS,
+    check_bias,
+    check_bias_option,
     check_bias_scale,
-    check_filter_scales,
-    check_int16,
+    check_hybrid,
     check_quantization,
-    conv_form,
-    optional_bias,
+    check_symmetric_filter,
+    conv_shape,
+    delegated_convolution,
     output_multipliers,
+    product_operands,
 )
 from quantcore.ops.delegate import check_requantization_scale
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, make_requant
+from quantcore.ops.requant import float_bounds, fused_activation, make_requant
 from quantcore.ops.version_rules import CONVOLUTION_VERSIONS, dtype_of, is_hybrid, per_channel
 
 __all__ = ["lower_depthwise_conv_2d"]
@@ -40,7 +42,7 @@ def depthwise_macs(node: Node) -> int:
 
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes the node."""
-    multiplier = int(node.options.get("depth_multiplier", 0))
+    multiplier = node.options["depth_multiplier"]
     return delegated_convolution(node, 3) and multiplier > 0 and node.input(1).shape[3] % multiplier == 0
 
 
@@ -50,39 +52,37 @@ def check_profile_limits(node: Node, shape: ConvShape, bias: Operand | None) -> 
         raise node.refuse("there is no bias; TFLite's optimized kernels crash without")
     if not (node.delegated or node.profile.micro):
         return
-    multiplier = node.options.get("depth_multiplier", 0)
+    multiplier = node.options["depth_multiplier"]
     if multiplier * shape.input_channels != shape.output_channels:
         raise node.refuse(
             f"depth_multiplier is {multiplier} for {shape.input_channels} input and {shape.output_channels} "
             f"output channels; the profile {node.profile.name!r} goes by the option"
         )
     w = node.input(1)
-    if node.delegated and w.dtype == "int8" and w.zero_point != 0:
-        raise node.refuse(f"int8 filter has zero point {w.zero_point}; XNNPACK expects 0")
+    if node.delegated and w.dtype == "int8":
+        check_symmetric_filter(node, w)  # XNNPACK takes other zero points, and then fails
 
 
 def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     """Lower the hybrid form, which takes the depth multiplier from the options."""
-    channels = shape.output_channels
-    check_filter_scales(node, channels, axes=(3, 2, 1, 0))
-    if node.input(1).scales.size != channels:
+    channels, w = shape.output_channels, node.input(1)
+    check_hybrid(node, w, shape, axes=(3, 2, 1, 0))
+    if w.scales.size != channels:
         raise node.refuse(
             f"float32 input, int8 filter with one scale for {channels} channels; expected a scale per "
             "channel (TFLite reads past the scale)"
         )
-    multiplier = node.options.get("depth_multiplier", 0)
+    multiplier = node.options["depth_multiplier"]
     if multiplier * shape.input_channels != channels:
         raise node.refuse(
             f"depth_multiplier is {multiplier} for {shape.input_channels} input and {channels} output "
             f"channels; expected {channels // shape.input_channels}"
         )
-    if shape.batches == 0:
-        raise node.refuse("the batch is empty; the hybrid form needs at least one image")
-    low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+    low, high = float_bounds(node)
     return kernels.depthwise_conv_hybrid_call(
         shape,
-        filter=node.input(1).value,
-        filter_scale=node.input(1).scales,
+        filter=w.value,
+        filter_scale=w.scales,
         activation_min=low,
         activation_max=high,
         form=node.rule.form or "reference",
@@ -126,10 +126,10 @@ def depthwise_conv_2d_version(
 )
 def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     """Lower DEPTHWISE_CONV_2D; the depth multiplier follows from the shapes, as in TFLite."""
-    form = conv_form(node, CONVOLUTION_FORMS)
+    form, x, w, bias = product_operands(node, CONVOLUTION_FORMS)
     if form == "int16":
         form = "int16_wide"
-    x, w, y = node.input(0), node.input(1), node.output
+    y = node.output
     channels = w.shape[-1] if w.shape else 0
     shape = conv_shape(node, channels)
     if w.shape[0] != 1 or channels % shape.input_channels != 0:
@@ -137,21 +137,20 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
             f"filter has shape {w.shape}, the input {shape.input_channels} channels; expected (1, height, "
             "width, channels) with a multiple of the input's channels"
         )
-    bias = optional_bias(node, form, channels)
+    check_bias(node, bias, form, channels)
     check_profile_limits(node, shape, bias)
-    activation = node.options.get("fused_activation_function", "NONE")
     y.shape = (shape.batches, shape.output_height, shape.output_width, channels)
     if form == "float32":
-        low, high = float_bounds(node, activation)
+        low, high = float_bounds(node)
         fused = node.rule.form == "fused"
         return kernels.depthwise_conv_f32_call(shape, activation_min=low, activation_max=high, fused=fused)
     if form == "hybrid":
         return lower_hybrid(node, shape)
-    check_quantization(node, channels, axes=(3, 2, 1, 0))
+    check_quantization(node, x, w, channels, axes=(3, 2, 1, 0))
     if form == "uint8":
-        check_bias_scale(node, bias)
-    if x.dtype == "int16":
-        check_int16(node, bias)
+        check_bias_scale(node, x, w, bias)
+    if x.dtype == "int16" and not node.profile.micro:
+        check_bias_option(node, bias)
     multiplier = output_multipliers(node)["output"]
     check_requantization_scale(node, multiplier)
     return kernels.depthwise_conv_call(
@@ -162,5 +161,5 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
         input_offset=-x.zero_point,
         # An int8 filter's zero point, which should be 0, is ignored by TFLite.
         filter_offset=-w.zero_point if form == "uint8" else 0,
-        requant=make_requant(node, multiplier, y, activation, length=channels),
+        requant=make_requant(node, multiplier, y, fused_activation(node), length=channels),
     )

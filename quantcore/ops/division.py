@@ -6,22 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quantcore.affine import quantize_multiplier
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import division as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
-from quantcore.ops.elementwise import (
-    broadcast_operands,
-    delegated_float,
-    fused_activation,
-    lower_flushed,
-)
+from quantcore.ops.elementwise import broadcast_operands, delegated_float, lower_arithmetic
 from quantcore.ops.node import Node
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, quantized_bounds, quotient, type_bounds
+from quantcore.ops.requant import (
+    fixed_point,
+    float_bounds,
+    fused_activation,
+    integer_bounds,
+    quantized_bounds,
+    quotient,
+)
 from quantcore.ops.version_rules import broadcasts_beyond, by_dtype
 
 QUANTIZED = ("int8", "uint8", "int16")
@@ -61,27 +62,19 @@ def div_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
 def lower_div(node: Node) -> KernelCall:
     """Lower DIV."""
     a, b, y, dtype = broadcast_operands(node, (*QUANTIZED, "float32", "int32"), 5)
-    activation = fused_activation(node)
     if dtype == "float32":
         if node.rule.form == "flushed":
-            return lower_flushed(node, "div", a, b)
-        low, high = float_bounds(node, activation)
+            return lower_arithmetic(node, "div", a, b, dtype)
+        low, high = float_bounds(node)
         return kernels.div_f32_call(shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high)
     if dtype == "int32":
-        low, high = float_bounds(node, activation)
-        tmin, tmax = type_bounds(dtype)
+        least, largest = integer_bounds(node, dtype)
         return kernels.div_s32_call(
-            shape1=a.shape,
-            shape2=b.shape,
-            activation_min=tmin if low < tmin else int(low),
-            activation_max=tmax if high > tmax else int(high),
+            shape1=a.shape, shape2=b.shape, activation_min=least, activation_max=largest
         )
     per_tensor(node, a, b, y)
-    real = div_multipliers(node)["output"][0]
-    if not (np.isfinite(real) and real < 2**31):
-        raise node.refuse(f"the scales give the multiplier {real:g}; expected a finite one, less than 2**31")
-    multiplier, shift = quantize_multiplier(real)
-    qmin, qmax = quantized_bounds(node, activation, y)
+    multiplier, shift = fixed_point(node, div_multipliers(node)["output"])
+    qmin, qmax = quantized_bounds(node, fused_activation(node), y)
     return kernels.div_call(
         dtype,
         shape1=a.shape,

@@ -1,33 +1,33 @@
-"""What element-wise operators with two inputs share: broadcasting, and arithmetic without scales."""
+"""What element-wise operators with two inputs share: arithmetic without scales, or on a common scale."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from quantcore.errors import KernelError
+from quantcore.affine import quantize_multiplier
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.delegate import delegable
+from quantcore.ops.broadcasting import broadcast
+from quantcore.ops.delegate import MAX_DELEGATED_RANK, delegable
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import FLOAT_BOUNDS, float_bounds, type_bounds
+from quantcore.ops.requant import float_bounds, integer_bounds, open_float_bounds, type_bounds
 from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
 
 __all__ = [
+    "Body",
     "broadcast_operands",
+    "common_scale_multipliers",
     "delegable_pair",
     "delegated_float",
-    "fused_activation",
     "lower_arithmetic",
-    "lower_flushed",
-    "walked_in_rows",
+    "lower_on_common_scale",
 ]
 
 DTYPES = ("int8", "uint8", "float32", "int32", "int64")
@@ -37,10 +37,8 @@ SELECTED = (*DTYPES, "int16")
 # (ADD, SUB) or end the process.
 MAX_BROADCAST_RANK = 6
 MAX_SELECTION_RANK = 5
-MAX_MICRO_RANK = 4  # TFLite Micro broadcasts over four dimensions
-MAX_DELEGATED_RANK = 6  # XNNPACK's tensors
 
-FLOAT_MIN, FLOAT_MAX = FLOAT_BOUNDS["NONE"]
+Body = tuple[int, str] | None  # width and variant of a backend's vector code, where it rounds otherwise
 
 
 def broadcast_operands(
@@ -50,90 +48,79 @@ def broadcast_operands(
     check_operands(node, 2)
     a, b, y = node.input(0), node.input(1), node.output
     dtype = check_dtypes(node, dtypes, a, b, y)
-    try:
-        y.shape = kernels.broadcast_shape(a.shape, b.shape)
-    except KernelError as error:
-        raise node.refuse(str(error)) from None
-    if node.profile.micro:
-        max_rank = min(max_rank, MAX_MICRO_RANK)
-    if a.shape != b.shape and len(y.shape) > max_rank:
-        raise node.refuse(
-            f"shapes {a.shape} and {b.shape} broadcast over {len(y.shape)} dimensions; the limit is "
-            f"{max_rank}, as in TFLite"
-        )
-    if math.prod(y.shape) > np.iinfo(np.int32).max:
-        raise node.refuse(f"shapes {a.shape} and {b.shape} broadcast to more than 2**31 - 1 elements")
+    y.shape = broadcast(node, max_rank, a, b)
     return a, b, y, dtype
 
 
-def fused_activation(node: Node) -> str:
-    """Return the name of the fused activation."""
-    return str(node.options.get("fused_activation_function", "NONE"))
-
-
 def lower_arithmetic(node: Node, op: str, a: Operand, b: Operand, dtype: str) -> KernelCall:
-    """Lower the form without scales: float32, int32, int64."""
-    low, high = float_bounds(node, fused_activation(node))
-    if dtype == "float32":
-        if node.rule.form == "flushed":
-            return lower_flushed(node, op, a, b)
-        return kernels.arithmetic_f32_call(
-            op, shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high
-        )
-    if node.rule.form == "unbounded":
-        low, high = float_bounds(node, "NONE")
-    tmin, tmax = type_bounds(dtype)
-    call = kernels.arithmetic_s32_call if dtype == "int32" else kernels.arithmetic_s64_call
-    # a bound beyond the dtype is the largest float, which stands for none
-    return call(
-        op,
-        shape1=a.shape,
-        shape2=b.shape,
-        activation_min=tmin if low < tmin else int(low),
-        activation_max=tmax if high > tmax else int(high),
-    )
+    """Lower the form without scales: float32, int32, int64.
 
-
-def lower_flushed(node: Node, op: str, a: Operand, b: Operand) -> KernelCall:
-    """Lower XNNPACK's float32: subnormals are zeros, and there is no bound where the activation has none."""
-    low, high = float_bounds(node, fused_activation(node))
-    return kernels.arithmetic_f32_call(
-        op,
-        shape1=a.shape,
-        shape2=b.shape,
-        activation_min=-math.inf if low == FLOAT_MIN else low,
-        activation_max=math.inf if high == FLOAT_MAX else high,
-        flushed=True,
-    )
-
-
-def walked_in_rows(shape1: tuple[int, ...], shape2: tuple[int, ...]) -> bool:
-    """Whether TFLite's optimized kernels walk two shapes that broadcast row by row, by vector code.
-
-    From the last dimension outwards, they allow dimensions that are equal, then such in which one input
-    repeats, equal ones, such in which the other input repeats, equal ones. Any other pattern is left to the
-    reference kernel. Source: TFLite ``kernels/internal/reference/process_broadcast_shapes.h``.
+    XNNPACK's float32 takes subnormals for zeros, and has no bound where the activation has none.
     """
-    rank = max(len(shape1), len(shape2))
-    sizes1, sizes2 = ((1,) * (rank - len(s)) + tuple(s) for s in (shape1, shape2))
-    pairs = list(zip(sizes1, sizes2, strict=True))
-    unequal = [pair for pair in reversed(pairs) if pair[0] != pair[1]]
-    if unequal and unequal[0][0] != 1:  # the input that repeats in the innermost such dimension comes first
-        pairs = [(b, a) for a, b in pairs]
+    if dtype == "float32":
+        flushed = node.rule.form == "flushed"
+        low, high = open_float_bounds(node) if flushed else float_bounds(node)
+        return kernels.arithmetic_f32_call(
+            op, shape1=a.shape, shape2=b.shape, activation_min=low, activation_max=high, flushed=flushed
+        )
+    least, largest = integer_bounds(node, dtype)
+    if node.rule.form == "unbounded":
+        least, largest = type_bounds(dtype)
+    call = kernels.arithmetic_s32_call if dtype == "int32" else kernels.arithmetic_s64_call
+    return call(op, shape1=a.shape, shape2=b.shape, activation_min=least, activation_max=largest)
 
-    def equal(pair: tuple[int, int]) -> bool:
-        return pair[0] == pair[1]
 
-    def first_repeats(pair: tuple[int, int]) -> bool:
-        return pair[0] == 1
+def common_scale_multipliers(node: Node, left_shift: int, *, squared: bool = False) -> dict[str, np.ndarray]:
+    """Return the real multipliers of the inputs, to a common scale, and of the result, to the output's.
 
-    def second_repeats(pair: tuple[int, int]) -> bool:
-        return pair[1] == 1
+    The common scale is twice the larger one; the result has its square where it is `squared`.
+    """
+    a, b, y = (np.float64(o.scale) for o in (node.input(0), node.input(1), node.output))
+    common = 2 * max(a, b)
+    result = common * common if squared else common
+    return {
+        "input1": np.array([a / common]),
+        "input2": np.array([b / common]),
+        "output": np.array([result / (2 ** ((2 if squared else 1) * left_shift) * y)]),
+    }
 
-    for matches in (equal, first_repeats, equal, second_repeats, equal):
-        while pairs and matches(pairs[-1]):
-            pairs.pop()
-    return not pairs
+
+def lower_on_common_scale(
+    node: Node,
+    op: str,
+    left_shift: int,
+    real: dict[str, np.ndarray],
+    bounds: tuple[int, int],
+    bodies: tuple[Body, Body] = (None, None),
+) -> KernelCall:
+    """Lower an operator that brings its inputs to a common scale, by `common_scale_multipliers`."""
+    a, b, y = node.input(0), node.input(1), node.output
+    fixed = {role: quantize_multiplier(value[0]) for role, value in real.items()}
+    if real["output"][0] >= 1 or fixed["output"][1] > 0:
+        raise node.refuse(
+            f"the output's scale {y.scale} is too small for the inputs' {a.scale} and {b.scale}: it gives "
+            f"the multiplier {real['output'][0]:g}, expected less than 1 (TFLite aborts; SUB is undefined)"
+        )
+    return kernels.add_call(
+        op,
+        y.dtype,
+        shape1=a.shape,
+        shape2=b.shape,
+        left_shift=left_shift,
+        input1_offset=-a.zero_point,
+        input1_multiplier=fixed["input1"][0],
+        input1_shift=fixed["input1"][1],
+        input2_offset=-b.zero_point,
+        input2_multiplier=fixed["input2"][0],
+        input2_shift=fixed["input2"][1],
+        output_offset=y.zero_point,
+        output_multiplier=fixed["output"][0],
+        output_shift=fixed["output"][1],
+        activation_min=bounds[0],
+        activation_max=bounds[1],
+        body=bodies[0],
+        repeated_body=bodies[1],
+    )
 
 
 def delegable_pair(node: Node, dtypes: tuple[str, ...]) -> bool:
@@ -143,7 +130,7 @@ def delegable_pair(node: Node, dtypes: tuple[str, ...]) -> bool:
     operands = (node.input(0), node.input(1), node.output)
     return (
         len({o.dtype for o in operands}) == 1
-        and all(delegable(o, dtypes) for o in operands)
+        and delegable(dtypes, *operands)
         and all(len(o.shape) <= MAX_DELEGATED_RANK and 0 not in o.shape for o in operands[:2])
     )
 

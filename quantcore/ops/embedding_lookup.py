@@ -13,7 +13,7 @@ from quantcore.kernels import embedding_lookup as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import IndexInput, axis_limit
-from quantcore.ops.movement import element_bytes
+from quantcore.ops.movement import check_indices, element_bytes
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
@@ -72,8 +72,7 @@ def lower_embedding_lookup(node: Node) -> KernelCall:
     if len(table.shape) < 2:
         raise node.refuse(f"the table has shape {table.shape}; expected at least two dimensions")
     rows, columns = table.shape[0], math.prod(table.shape[1:])
-    if indices.value is not None and np.any((indices.value < 0) | (indices.value >= rows)):
-        raise node.refuse(f"an index is outside [0, {rows}), the rows of the table")
+    check_indices(node, indices, rows, f"[0, {rows}), the rows of the table")
     y.shape = (indices.shape[0], *table.shape[1:])
     size = {"count": indices.shape[0], "rows": rows, "columns": columns}
     if table.dtype == y.dtype and table.dtype != "int4":

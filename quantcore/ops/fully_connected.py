@@ -13,21 +13,29 @@ from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_STORE, SUMMED, Rule
 from quantcore.ops.convolution import (
     FORMS,
+    bias_type,
+    check_bias,
     check_bias_scale,
     check_filter_scales,
     check_packed_filter,
+    check_quantization,
     check_symmetric_filter,
-    conv_form,
     may_contain_minimum,
-    optional_bias,
     output_multipliers,
+    product_operands,
 )
-from quantcore.ops.delegate import constant, delegable
+from quantcore.ops.delegate import MAX_DELEGATED_RANK, VALUES, check_requantization_scale, constant, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_zero_points, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, make_requant, open_float_bounds
+from quantcore.ops.requant import (
+    FLOAT_BOUNDS,
+    float_bounds,
+    fused_activation,
+    make_requant,
+    open_float_bounds,
+    product_multiplier,
+)
 from quantcore.ops.version_rules import dtype_of, has_bias_type, is_hybrid, per_channel
 
 __all__ = ["lower_fully_connected"]
@@ -55,17 +63,11 @@ def output_shape(node: Node) -> tuple[int, ...]:
     if len(w.shape) != 2 or w.shape[1] < 1:
         raise node.refuse(f"filter has shape {w.shape}; expected (units, depth) with a depth of at least 1")
     units, depth = w.shape
-    if not node.options.get("keep_num_dims", False):
+    if not node.options["keep_num_dims"]:
         return (x.count // depth, units)
     if not x.shape or x.shape[-1] != depth:
         raise node.refuse(f"input has shape {x.shape}; with keep_num_dims its last dimension must be {depth}")
     return (*x.shape[:-1], units)
-
-
-XNNPACK_VALUES = ("float32", "int8", "uint8")
-XNNPACK_MAX_RANK = 6
-XNNPACK_MULTIPLIER_LIMIT = 256
-XNNPACK_ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 
 
 def delegated(node: Node) -> bool:
@@ -78,12 +80,12 @@ def delegated(node: Node) -> bool:
         return False
     x, w, bias, y = node.input(0), node.input(1), node.optional_input(2), node.output
     return (
-        delegable(x, XNNPACK_VALUES)
-        and delegable(y, (x.dtype,))
+        delegable(VALUES, x)
+        and delegable((x.dtype,), y)
         and delegable_filter(x, w)
         and (bias is None or delegable_bias(bias, w))
-        and node.options.get("weights_format", "DEFAULT") == "DEFAULT"
-        and node.options.get("fused_activation_function", "NONE") in XNNPACK_ACTIVATIONS
+        and node.options["weights_format"] == "DEFAULT"
+        and fused_activation(node) in FLOAT_BOUNDS
     )
 
 
@@ -124,25 +126,12 @@ def delegable_bias(bias: Operand, w: Operand) -> bool:
 def check_delegated_shape(node: Node) -> None:
     """Refuse shapes that XNNPACK takes and then cannot run: it is an error then, and not declined."""
     x, w = node.input(0), node.input(1)
-    if len(x.shape) > XNNPACK_MAX_RANK:
-        raise node.refuse(f"input has shape {x.shape}; XNNPACK has {XNNPACK_MAX_RANK} dimensions at most")
+    if len(x.shape) > MAX_DELEGATED_RANK:
+        raise node.refuse(f"input has shape {x.shape}; XNNPACK has {MAX_DELEGATED_RANK} dimensions at most")
     if x.count % w.shape[1] != 0:
         raise node.refuse(f"input has {x.count} elements; XNNPACK expects rows of {w.shape[1]}, and no rest")
     if w.dtype == "int4" and w.shape[0] == 1 and x.dtype == "int8":
         raise node.refuse("the int4 filter has one unit; XNNPACK expects several")
-
-
-def check_delegated_quantization(node: Node, multipliers: np.ndarray) -> None:
-    """Refuse quantization that XNNPACK takes and then cannot run."""
-    if not (multipliers < XNNPACK_MULTIPLIER_LIMIT).all():
-        raise node.refuse(
-            f"the scales give the multiplier {multipliers.max():g}; XNNPACK expects less than "
-            f"{XNNPACK_MULTIPLIER_LIMIT}"
-        )
-    w = node.input(1)
-    quantization = w.tensor.quantization
-    if w.scales.size > 1 and quantization is not None and np.any(quantization.zero_point != 0):
-        raise node.refuse(f"filter has zero points {quantization.zero_point}; XNNPACK expects 0")
 
 
 def has_four_bit_kernel(node: Node) -> bool:
@@ -160,17 +149,18 @@ def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
             f"the profile {node.profile.name!r} has no confirmed rule for an int4 filter of {size['units']} "
             f"units and depth {size['depth']}, for which TFLite's optimized kernels have code of their own"
         )
-    check_filter_scales(node, size["units"], axes=(0, 1))
-    low, high = open_float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+    w = node.input(1)
+    check_filter_scales(node, w, size["units"], axes=(0, 1))
+    low, high = open_float_bounds(node)
     return kernels.fully_connected_hybrid_call(
-        filter=node.input(1).value,
+        filter=w.value,
         **size,
-        asymmetric=node.options.get("asymmetric_quantize_inputs", False),
-        sign_overflow=node.input(1).dtype == "int8" and may_contain_minimum(node.input(1)),
-        filter_scale=node.input(1).scales,
+        asymmetric=node.options["asymmetric_quantize_inputs"],
+        sign_overflow=w.dtype == "int8" and may_contain_minimum(w),
+        filter_scale=w.scales,
         activation_min=low,
         activation_max=high,
-        four_bits=node.input(1).dtype == "int4",
+        four_bits=w.dtype == "int4",
         fma=node.rule.form == "fma",
     )
 
@@ -184,7 +174,7 @@ def has_wide_sums(node: Node) -> bool:
     bias = node.optional_input(2)
     if bias is not None:
         return bias.dtype == "int64"
-    named = str(node.options.get("quantized_bias_type", "FLOAT32"))
+    named = bias_type(node)
     if named != "FLOAT32":
         return named == "INT64"
     return node.rule.rounding != "ruy"
@@ -194,17 +184,13 @@ def fully_connected_multipliers(node: Node) -> dict[str, np.ndarray]:
     """Return ``{"output": s_input * s_filter / s_output}`` of the quantized forms, else nothing."""
     if node.output.dtype == "int16" and has_wide_sums(node):
         x, w, y = node.input(0), node.input(1), node.output
-        return {"output": np.float64(x.scale) * w.scales.astype(np.float64) / np.float64(y.scale)}
+        return {"output": product_multiplier(node, x.scale, w.scales, y.scale, "double")}
     return output_multipliers(node)
 
 
-def check_int16(node: Node) -> None:
-    """Refuse zero points, and an int32 bias that TFLite would take for an int64 one."""
-    x, y, bias = node.input(0), node.output, node.optional_input(2)
-    if x.zero_point or y.zero_point:
-        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
-    check_symmetric_filter(node)
-    named = str(node.options.get("quantized_bias_type", "FLOAT32"))
+def check_int16_bias(node: Node, bias: Operand | None) -> None:
+    """Refuse an int32 bias that TFLite would take for an int64 one."""
+    named = bias_type(node)
     if bias is not None and named != "FLOAT32" and named.lower() != bias.dtype:
         raise node.refuse(f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}")
     if bias is not None and bias.dtype == "int32" and named == "FLOAT32" and node.rule.rounding == "float64":
@@ -217,7 +203,7 @@ def check_int16(node: Node) -> None:
 def check_four_bits(node: Node) -> None:
     """Check a filter of 4 bits: constant, with zero points of 0, and a scale per unit only in TFLite."""
     w = node.input(1)
-    check_packed_filter(node)
+    check_packed_filter(node, w)
     if node.profile.micro and (w.scales.size > 1 or node.input(0).dtype != "int8"):
         raise node.refuse(
             f"the int4 filter has {w.scales.size} scales, the input dtype {node.input(0).dtype}; TFLite "
@@ -281,22 +267,22 @@ def fully_connected_version(op: Operator, inputs: Sequence[Tensor | None], outpu
 )
 def lower_fully_connected(node: Node) -> KernelCall:
     """Lower FULLY_CONNECTED: every output is the product of a row of the input and a row of the filter."""
-    if node.options.get("weights_format", "DEFAULT") != "DEFAULT":
+    if node.options["weights_format"] != "DEFAULT":
         raise node.refuse(f"weights_format is {node.options['weights_format']}; supported: DEFAULT")
-    form = conv_form(node, FULLY_CONNECTED_FORMS)
+    form, _, w, bias = product_operands(node, FULLY_CONNECTED_FORMS)
     if form == "int16" and has_wide_sums(node):
         form = "int16_wide"
-    w, y = node.input(1), node.output
+    y = node.output
     y.shape = output_shape(node)
     units, depth = w.shape
     size = {"batches": int(np.prod(y.shape[:-1], dtype=np.int64)), "depth": depth, "units": units}
-    bias = optional_bias(node, form, units)
-    if node.profile.fallback is not None and delegated(node):
+    check_bias(node, bias, form, units)
+    if node.delegated:
         check_delegated_shape(node)
     if w.dtype == "int4":
         check_four_bits(node)
     if form == "float32":
-        low, high = float_bounds(node, node.options.get("fused_activation_function", "NONE"))
+        low, high = float_bounds(node)
         return kernels.fully_connected_f32_call(
             filter=w.value, **size, activation_min=low, activation_max=high, fused=node.rule.form == "fused"
         )
@@ -308,21 +294,20 @@ def lower_fully_connected(node: Node) -> KernelCall:
 def lower_quantized(node: Node, form: str, size: dict[str, int], bias: Operand | None) -> KernelCall:
     """Lower the forms on integers."""
     x, w, y = node.input(0), node.input(1), node.output
-    per_tensor(node, x, y)
-    if w.dtype != "int4":
-        check_zero_points(node, w)
-    check_filter_scales(node, size["units"], axes=(0,))
+    check_quantization(node, x, w, size["units"], axes=(0,))
     if x.dtype == "int16":
-        check_int16(node)
+        check_int16_bias(node, bias)
     one_scale = w.scales.size == 1
     if one_scale:
-        check_bias_scale(node, bias)
+        check_bias_scale(node, x, w, bias)
     multipliers = fully_connected_multipliers(node)["output"]
     rounding = None
     if form == "int16_wide":  # TFLite has its reference kernel for it in every resolver
         rounding = "int16_multiplier" if node.rule.rounding == "double_rounding" else "float64"
-    if node.profile.fallback is not None and delegated(node):
-        check_delegated_quantization(node, multipliers)
+    if node.delegated:
+        check_requantization_scale(node, multipliers)
+        if not one_scale:
+            check_symmetric_filter(node, w)  # XNNPACK takes other zero points, and then fails
     return kernels.fully_connected_call(
         form,
         filter=w.value,
@@ -332,7 +317,5 @@ def lower_quantized(node: Node, form: str, size: dict[str, int], bias: Operand |
         # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite; by
         # XNNPACK those of int8 filters always.
         filter_offset=-w.zero_point if one_scale and node.rule.form != "symmetric_filter" else 0,
-        requant=make_requant(
-            node, multipliers, y, node.options.get("fused_activation_function", "NONE"), rounding=rounding
-        ),
+        requant=make_requant(node, multipliers, y, fused_activation(node), rounding=rounding),
     )

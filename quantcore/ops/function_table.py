@@ -9,13 +9,15 @@ import numpy as np
 
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.interpolate import interpolate_call
-from quantcore.kernels.knots import Function, knots
+from quantcore.kernels.knots import Function, knots, on_arrays
 from quantcore.kernels.lookup import lookup_call
+from quantcore.kernels.unary import unary_call
 from quantcore.ops.node import Node, Operand
+from quantcore.ops.operands import check_scales, unary_operands
 from quantcore.ops.requant import type_bounds
 from quantcore.rounding import round_half_away
 
-__all__ = ["Function", "byte_table", "knot_table", "lower_table"]
+__all__ = ["lower_function", "lower_table"]
 
 
 def byte_table(function: Function, x: Operand, y: Operand, *, xnnpack: bool = False) -> np.ndarray:
@@ -48,3 +50,14 @@ def lower_table(node: Node, function: Function, *, lowest: int = -(2**15)) -> Ke
             count=x.count, table=byte_table(function, x, y, xnnpack=node.rule.form == "xnnpack")
         )
     return interpolate_call(count=x.count, table=knot_table(function, x, y), lowest=lowest)
+
+
+def lower_function(
+    node: Node, function: str, dtypes: tuple[str, ...], *, on_floats: str | None = None
+) -> KernelCall:
+    """Lower a function of `quantcore.kernels.unary` to a table, or to itself (or `on_floats`) on float32."""
+    x, y, dtype = unary_operands(node, dtypes)
+    if dtype == "float32":
+        return unary_call(on_floats or function, dtype, count=x.count)
+    check_scales(node, x, y)
+    return lower_table(node, on_arrays(function))

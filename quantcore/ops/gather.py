@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import IndexInput, axis_limit
-from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype
+from quantcore.ops.movement import check_indices, element_bytes, index_bytes, resolve_axis
 from quantcore.ops.node import Node
+from quantcore.ops.operands import same_dtype
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
@@ -47,10 +46,9 @@ def lower_gather(node: Node) -> KernelCall:
     """Lower GATHER: slices of the input along an axis, by index; indices may be data."""
     x, indices, y = node.input(0), node.input(1), node.output
     same_dtype(node, x, y)
-    if indices.dtype not in ("int16", "int32", "int64"):
-        raise node.refuse(f"indices are {indices.dtype}; supported: int16, int32, int64")
-    axis = resolve_axis(node, int(node.options.get("axis", 0)), len(x.shape))
-    batch_dims = int(node.options.get("batch_dims", 0))
+    wide = index_bytes(node, indices, ("int16", "int32", "int64"))
+    axis = resolve_axis(node, node.options["axis"], len(x.shape))
+    batch_dims = node.options["batch_dims"]
     if batch_dims < 0:
         batch_dims += len(indices.shape)
     if (
@@ -62,8 +60,7 @@ def lower_gather(node: Node) -> KernelCall:
             f"indices of shape {indices.shape} and axis {axis}"
         )
     size = x.shape[axis]
-    if indices.value is not None and np.any((indices.value < 0) | (indices.value >= size)):
-        raise node.refuse(f"an index is outside [0, {size}), the range of dimension {axis}")
+    check_indices(node, indices, size, f"[0, {size}), the range of dimension {axis}")
     y.shape = (*x.shape[:axis], *indices.shape[batch_dims:], *x.shape[axis + 1 :])
     return kernels.gather_call(
         batch=math.prod(x.shape[:batch_dims]),
@@ -71,5 +68,5 @@ def lower_gather(node: Node) -> KernelCall:
         axis=size,
         count=math.prod(indices.shape[batch_dims:]),
         slice_bytes=math.prod(x.shape[axis + 1 :]) * element_bytes(node, x),
-        index_bytes=np.dtype(indices.dtype).itemsize,
+        index_bytes=wide,
     )

@@ -6,16 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import indexing as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import IndexInput
-from quantcore.ops.movement import element_bytes, same_dtype
+from quantcore.ops.movement import check_indices, element_bytes, index_bytes
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_operands
+from quantcore.ops.operands import check_operands, same_dtype
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
@@ -50,8 +48,7 @@ def lower_gather_nd(node: Node) -> KernelCall:
     check_operands(node, 2)
     x, indices, y = node.input(0), node.input(1), node.output
     same_dtype(node, x, y)
-    if indices.dtype not in ("int16", "int32", "int64"):
-        raise node.refuse(f"indices are {indices.dtype}; supported: int16, int32, int64")
+    wide = index_bytes(node, indices, ("int16", "int32", "int64"))
     if not x.shape or not indices.shape:
         raise node.refuse(f"shapes are {x.shape} and {indices.shape}; expected at least one dimension each")
     depth = indices.shape[-1]
@@ -60,12 +57,11 @@ def lower_gather_nd(node: Node) -> KernelCall:
             f"{depth} indices for an input of shape {x.shape}; expected at most {min(len(x.shape), 8)}"
         )
     sizes = x.shape[:depth]
-    if indices.value is not None and np.any((indices.value < 0) | (indices.value >= np.array(sizes))):
-        raise node.refuse(f"an index is outside the first {depth} dimensions of the input's shape {x.shape}")
+    check_indices(node, indices, sizes, f"the first {depth} dimensions of the input's shape {x.shape}")
     y.shape = (*indices.shape[:-1], *x.shape[depth:])
     return kernels.gather_nd_call(
         count=math.prod(indices.shape[:-1]),
         sizes=sizes,
-        index_bytes=np.dtype(indices.dtype).itemsize,
+        index_bytes=wide,
         slice_bytes=math.prod(x.shape[depth:]) * element_bytes(node, x),
     )

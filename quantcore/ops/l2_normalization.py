@@ -9,9 +9,10 @@ from quantcore.kernels import l2_normalization as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.operands import check_fixed_output, per_tensor, unary_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
+from quantcore.ops.requant import check_no_activation
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
@@ -31,23 +32,15 @@ MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
 )
 def lower_l2_normalization(node: Node) -> KernelCall:
     """Lower L2_NORMALIZATION along the last dimension."""
-    check_operands(node, 1)
-    x, y = node.input(0), node.output
-    dtype = check_dtypes(node, DTYPES, x, y)
-    if str(node.options.get("fused_activation_function", "NONE")) != "NONE":
-        raise node.refuse("has a fused activation; TFLite takes none")
+    x, y, dtype = unary_operands(node, DTYPES)
+    check_no_activation(node)
     if not 1 <= len(x.shape) <= 4:
         raise node.refuse(f"input has shape {x.shape}; expected one to four dimensions")
-    y.shape = x.shape
     depth, rows = x.shape[-1], math.prod(x.shape[:-1])
     if dtype == "float32":
         return kernels.l2_normalization_call(dtype, rows=rows, depth=depth)
     per_tensor(node, x, y)
-    if y.scale != 1 / 128 or y.zero_point != OUTPUT_ZERO_POINT[dtype]:
-        raise node.refuse(
-            f"output has scale {y.scale} and zero point {y.zero_point}; expected 1/128 and "
-            f"{OUTPUT_ZERO_POINT[dtype]}, as TFLite does"
-        )
+    check_fixed_output(node, 1 / 128, OUTPUT_ZERO_POINT[dtype])
     if depth > MAX_DEPTH:
         raise node.refuse(f"rows have {depth} elements; at most {MAX_DEPTH} fit a sum of 32 bits")
     return kernels.l2_normalization_call(dtype, rows=rows, depth=depth, input_zero_point=x.zero_point)

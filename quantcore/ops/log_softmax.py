@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +11,11 @@ from quantcore.kernels import log_softmax as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.operands import check_fixed_output, per_tensor, unary_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import type_bounds
-from quantcore.ops.softmax import FRACTION_BITS, softmax_scaling
+from quantcore.ops.softmax import FRACTION_BITS, rows_layout, softmax_scaling
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
@@ -49,22 +48,12 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_log_softmax(node: Node) -> KernelCall:
     """Lower LOG_SOFTMAX over the last dimension."""
-    check_operands(node, 1)
-    x, y = node.input(0), node.output
-    dtype = check_dtypes(node, DTYPES, x, y)
-    if not x.shape:
-        raise node.refuse("input is a scalar; expected at least one dimension")
-    y.shape = x.shape
-    depth = x.shape[-1]
-    layout = {"rows": math.prod(x.shape[:-1]) if depth else 0, "depth": depth}
+    x, y, dtype = unary_operands(node, DTYPES)
+    layout = rows_layout(node)
     if dtype == "float32":
         return kernels.log_softmax_f32_call(**layout)
     per_tensor(node, x, y)
-    highest = type_bounds(dtype)[1]
-    if float(y.scale) != OUTPUT_SCALE or y.zero_point != highest:
-        raise node.refuse(
-            f"output has scale {y.scale} and zero point {y.zero_point}; {dtype} expects 1/16 and {highest}"
-        )
+    check_fixed_output(node, OUTPUT_SCALE, type_bounds(dtype)[1])
     if node.rule.form == "table":
         if not x.scale < MAX_SCALE:
             raise node.refuse(f"the input's scale is {x.scale}; expected less than {MAX_SCALE:g}")

@@ -12,9 +12,9 @@ from quantcore.kernels import logistic as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call
 from quantcore.numerics import APPROXIMATE, Rule
-from quantcore.ops.delegate import delegable
+from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.operands import check_scales, unary_operands
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
@@ -27,14 +27,11 @@ TABLE_STEPS = 3 * 4096  # of qc_sigmoid_table in 1.0
 
 def lower_function(node: Node, function: str) -> KernelCall:
     """Lower a function of one real number."""
-    check_operands(node, 1)
-    x, y = node.input(0), node.output
-    dtype = check_dtypes(node, DTYPES, x, y)
-    y.shape = x.shape
+    x, y, dtype = unary_operands(node, DTYPES)
     if dtype == "float32":
         eigen = node.rule.form in ("eigen", "approximate")  # which is also close to XNNPACK
         return kernels.function_f32_call(f"{function}_eigen" if eigen else function, count=x.count)
-    per_tensor(node, x, y)
+    check_scales(node, x, y)
     if dtype == "int16":
         return lower_int16(node, function, x, y)
     if function == "logistic" and y.scale != 1 / 256:
@@ -80,8 +77,6 @@ def power_of_two(scale: float) -> int | None:
 
 def lower_int16(node: Node, function: str, x: Operand, y: Operand) -> KernelCall:
     """Lower the int16 form: by interpolation in a table, or in fixed point (form ``fixed``)."""
-    if x.zero_point or y.zero_point:
-        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
     if power_of_two(float(y.scale)) != -15:
         raise node.refuse(f"output has scale {y.scale}; expected 2**-15, as TFLite does")
     exponent = power_of_two(float(x.scale))
@@ -102,7 +97,7 @@ def lower_int16(node: Node, function: str, x: Operand, y: Operand) -> KernelCall
 
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes the operator: float32, or 8 bits with one scale."""
-    return all(delegable(o, ("float32", "int8", "uint8")) for o in (node.input(0), node.output))
+    return delegable(VALUES, node.input(0), node.output)
 
 
 @operator(

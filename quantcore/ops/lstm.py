@@ -17,6 +17,7 @@ from quantcore.numerics import FLOAT32_QUOTIENT, Rule
 from quantcore.ops.convolution import may_contain_minimum
 from quantcore.ops.lstm_operands import (
     GATES,
+    HIDDEN,
     LstmOperands,
     check_float_dtypes,
     check_integer_dtypes,
@@ -27,14 +28,13 @@ from quantcore.ops.node import Node, Operand
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import checked_multiplier, type_bounds
+from quantcore.ops.requant import fixed_point, fused_activation, type_bounds
 from quantcore.ops.version_rules import dtype_of, hybrid_version
 
 __all__ = ["lower_lstm"]
 
 GATE_SCALE = np.float32(2.0**-12)  # of a gate's sum, Q3.12
 ACTIVATED_SCALE = 2.0**-15  # of a gate, and of tanh(c)
-HIDDEN = 4  # the intermediate tensor with the scale of o * tanh(c)
 INTERMEDIATES = 5
 NO_CLIP = 2**31 - 1
 ROUNDED_ONCE = 2**31 - 1  # the multiplier by which double rounding only shifts
@@ -126,7 +126,7 @@ def cell_scale_power(node: Node, o: LstmOperands, micro: bool) -> int:
 
 def quantized_clip(node: Node, option: str, scale: np.float32, dtype: str, micro: bool) -> int:
     """Return a clip's bound, toward zero; `NO_CLIP` for an option of 0, or a bound TFLite rounds to 0."""
-    clip = np.float32(node.options.get(option, 0.0))
+    clip = np.float32(node.options[option])
     if not clip >= 0:
         raise node.refuse(f"{option} is {clip}; expected at least 0")
     if clip == 0:
@@ -152,7 +152,7 @@ def check_micro(node: Node, o: LstmOperands) -> None:
                 f"{node.profile.name!r}; there are {len(node.intermediates)} intermediate tensors, "
                 f"TFLite's integer LSTM has {INTERMEDIATES})"
             )
-    activation = node.options.get("fused_activation_function", "NONE")
+    activation = fused_activation(node)
     if activation != "TANH":
         raise node.refuse(f"the activation of the cell gate is {activation}; supported: TANH")
 
@@ -163,12 +163,12 @@ def lower_float(node: Node, o: LstmOperands) -> KernelCall:
     micro = node.rule.form == "tflm"
     if micro:
         check_micro(node, o)
-    activation = node.options.get("fused_activation_function", "NONE")
+    activation = fused_activation(node)
     if activation not in kernels.ACTIVATIONS:
         raise node.refuse(
             f"activation {activation} is not supported; known: {', '.join(kernels.ACTIVATIONS)}"
         )
-    clips = [float(node.options.get(option, 0.0)) for option in ("cell_clip", "proj_clip")]
+    clips = [node.options[option] for option in ("cell_clip", "proj_clip")]
     if not min(clips) >= 0:
         raise node.refuse(f"cell_clip and proj_clip are {clips}; expected at least 0")
     weights = [w for w in (*o.weights, *o.recurrent, *o.peephole, o.projection) if w is not None]
@@ -181,7 +181,7 @@ def lower_float(node: Node, o: LstmOperands) -> KernelCall:
         cell_clip=clips[0],
         projection_clip=clips[1],
         scales=weight_scales(o) if hybrid else None,
-        asymmetric=bool(node.options.get("asymmetric_quantize_inputs", False)),
+        asymmetric=node.options["asymmetric_quantize_inputs"],
         sign_overflow=hybrid and any(may_contain_minimum(w) for w in weights),
     )
 
@@ -205,10 +205,7 @@ def lower_quantized(node: Node, o: LstmOperands) -> KernelCall:
     micro = is_micro(node, o)
     if micro:
         check_micro(node, o)
-    factors = {
-        role: tuple(int(part) for part in checked_multiplier(node, np.asarray(factor, np.float64)))
-        for role, factor in real_factors(node, o, micro)
-    }
+    factors = {role: fixed_point(node, factor) for role, factor in real_factors(node, o, micro)}
     power = cell_scale_power(node, o, micro)
     hidden_offset = o.output_state.zero_point if micro else hidden_zero_point(node)
     return kernels.lstm_call(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from quantcore.kernels.lstm_shape import LstmShape
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_variable
+from quantcore.ops.operands import check_dtypes, check_operands, check_variable
 
 __all__ = ["GATES", "LstmOperands", "check_float_dtypes", "check_integer_dtypes", "lstm_operands"]
 
@@ -15,6 +15,7 @@ GATES = ("input", "forget", "cell", "output")
 # positions of the inputs; a group holds one per gate, in the order of GATES
 INPUT_WEIGHTS, RECURRENT_WEIGHTS, PEEPHOLE, BIAS, NORM = 1, 5, 9, 12, 20
 PROJECTION, PROJECTION_BIAS, OUTPUT_STATE, CELL_STATE = 16, 17, 18, 19
+HIDDEN = 4  # the intermediate tensor of o * tanh(c)
 INPUT_COUNTS = (20, 24)  # with 20 there is no layer normalization
 
 
@@ -52,10 +53,7 @@ class LstmOperands:
 
 def lstm_operands(node: Node) -> LstmOperands:
     """Return the operands of an LSTM: checked which there are, their shapes, and that state persists."""
-    if len(node.inputs) not in INPUT_COUNTS or len(node.outputs) != 1:
-        raise node.refuse(
-            f"has {len(node.inputs)} inputs and {len(node.outputs)} outputs; expected 20 or 24, and 1"
-        )
+    check_operands(node, INPUT_COUNTS)
 
     def group(first: int) -> tuple[Operand | None, ...]:
         return tuple(node.optional_input(first + gate) for gate in range(4))
@@ -90,7 +88,7 @@ def lstm_shape(node: Node) -> LstmShape:
             raise node.refuse(
                 f"{role} weights of the output gate have shape {operand.shape}; expected two dimensions"
             )
-    time_major = bool(node.options.get("time_major", False))
+    time_major = node.options["time_major"]
     steps, batches = x.shape[:2] if time_major else (x.shape[1], x.shape[0])
     normalized = node.optional_input(NORM + 1) is not None
     return LstmShape(

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quantcore.graph import Operator
+from quantcore.ops.lstm_operands import BIAS, GATES, HIDDEN, INPUT_WEIGHTS, NORM, PROJECTION, PROJECTION_BIAS
 from quantcore.ops.quantization_rule import DerivedBias
 
 __all__ = ["lstm_biases", "lstm_intermediates"]
 
-GATES = 4
-INPUT_WEIGHTS, BIAS, PROJECTION, PROJECTION_BIAS, NORM = 1, 12, 16, 17, 20
-HIDDEN = 4  # the intermediate tensor of o * tanh(c)
 NORMALIZED_SCALE = 2.0**-10  # of a gate's sum once it is normalized
 
 
@@ -28,7 +26,7 @@ def lstm_biases(op: Operator) -> Sequence[DerivedBias]:
         DerivedBias(BIAS + gate, (NORM + gate,), factor=NORMALIZED_SCALE)
         if is_normalized(op)
         else DerivedBias(BIAS + gate, (0, INPUT_WEIGHTS + gate))
-        for gate in range(GATES)
+        for gate in range(len(GATES))
     ]
     found.append(DerivedBias(PROJECTION_BIAS, (PROJECTION,), (HIDDEN,)))
     return [bias for bias in found if has_input(op, bias.position)]
@@ -36,7 +34,7 @@ def lstm_biases(op: Operator) -> Sequence[DerivedBias]:
 
 def lstm_intermediates(op: Operator) -> Mapping[int, str]:
     """Return the dtypes of the intermediate tensors: the sums of gates have one if they are normalized."""
-    gates = [g for g in range(GATES) if is_normalized(op) and has_input(op, INPUT_WEIGHTS + g)]
+    gates = [g for g in range(len(GATES)) if is_normalized(op) and has_input(op, INPUT_WEIGHTS + g)]
     return dict.fromkeys(gates, "int16") | {HIDDEN: "int8"}
 
 

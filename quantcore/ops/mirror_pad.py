@@ -8,9 +8,9 @@ from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import ShapeInput, fitting_paddings
-from quantcore.ops.movement import element_bytes, empty_call, row_major_strides, same_parameters
+from quantcore.ops.movement import element_bytes, empty_call, row_major_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.operands import check_dtypes, check_operands, same_parameters
 from quantcore.ops.pad import read_paddings
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
@@ -51,7 +51,7 @@ def lower_mirror_pad(node: Node) -> KernelCall:
     x, y = node.input(0), node.output
     check_dtypes(node, DTYPES, x, y)
     same_parameters(node, x, y)
-    mode = node.options.get("mode", "REFLECT")
+    mode = node.options["mode"]
     edge = mode == "SYMMETRIC"
     paddings = read_paddings(node)
     for d, (size, pads) in enumerate(zip(x.shape, paddings, strict=True)):

@@ -1,4 +1,4 @@
-"""What the data-movement operators share: element sizes, axes, checks of shapes and parameters."""
+"""What the data-movement operators share: element sizes, axes, index tensors, values known before running."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ import numpy as np
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.node import Node, Operand
+from quantcore.ops.operands import check_dtypes
 
-__all__ = ["element_bytes", "empty_call", "int_values", "known_axis", "resolve_axis", "row_major_strides",
-           "same_dtype", "same_parameters", "same_parameters_if_delegated", "single_scales"]  # fmt: skip
+__all__ = [
+    "check_indices",
+    "element_bytes",
+    "empty_call",
+    "index_bytes",
+    "int_values",
+    "known_axis",
+    "known_output",
+    "resolve_axis",
+    "row_major_strides",
+]
 
 
 def element_bytes(node: Node, operand: Operand) -> int:
@@ -24,6 +34,17 @@ def element_bytes(node: Node, operand: Operand) -> int:
         ) from None
 
 
+def index_bytes(node: Node, indices: Operand, dtypes: Sequence[str] = ("int32", "int64")) -> int:
+    """Return the size of an element of an index tensor; refuse other `dtypes`."""
+    return np.dtype(check_dtypes(node, dtypes, indices)).itemsize
+
+
+def check_indices(node: Node, indices: Operand, sizes: int | Sequence[int], where: str) -> None:
+    """Refuse indices that are known and outside [0, `sizes`), which is called `where`."""
+    if indices.value is not None and np.any((indices.value < 0) | (indices.value >= np.asarray(sizes))):
+        raise node.refuse(f"an index is outside {where}")
+
+
 def empty_call() -> KernelCall:
     """Return a call that does nothing, for an output without elements.
 
@@ -32,35 +53,10 @@ def empty_call() -> KernelCall:
     return kernels.copy_call(size_bytes=0)
 
 
-def same_dtype(node: Node, *operands: Operand) -> None:
-    """Refuse operands of different dtypes."""
-    if len({o.dtype for o in operands}) > 1:
-        found = ", ".join(f"tensor {o.index}: {o.dtype}" for o in operands)
-        raise node.refuse(f"dtypes differ ({found}); expected one dtype for all")
-
-
-def same_parameters(node: Node, *operands: Operand) -> None:
-    """Refuse operands whose scale or zero point differ: the operator copies and cannot rescale."""
-    found = {(float(o.scale) if o.quantized else 0.0, o.zero_point) for o in operands}
-    if len(found) > 1:
-        listed = ", ".join(f"scale {scale} zero point {zero_point}" for scale, zero_point in sorted(found))
-        raise node.refuse(
-            f"quantization parameters differ ({listed}); the operator copies, so they must be equal"
-        )
-
-
-def single_scales(x: Operand, y: Operand) -> bool:
-    """Whether both operands have one scale each."""
-    return x.quantized and y.quantized and x.scales.size == y.scales.size == 1
-
-
-def same_parameters_if_delegated(node: Node, x: Operand, y: Operand) -> None:
-    """Refuse 8-bit operands whose parameters differ under a profile with a delegate.
-
-    XNNPACK takes the copy, finds that it would have to rescale, and TFLite does not fall back.
-    """
-    if node.profile.fallback is not None and x.dtype in ("int8", "uint8") and single_scales(x, y):
-        same_parameters(node, x, y)
+def known_output(node: Node, value: np.ndarray) -> KernelCall:
+    """Give the output a value that is known before running; nothing runs."""
+    node.output.shape, node.output.value = value.shape, value
+    return empty_call()
 
 
 def resolve_axis(node: Node, axis: int, rank: int) -> int:

@@ -11,18 +11,13 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, FLOAT32_STORE, Rule
-from quantcore.ops.elementwise import (
-    broadcast_operands,
-    delegable_pair,
-    fused_activation,
-    lower_arithmetic,
-    walked_in_rows,
-)
+from quantcore.ops.broadcasting import walked_in_rows
+from quantcore.ops.elementwise import broadcast_operands, delegable_pair, lower_arithmetic
 from quantcore.ops.node import Node
-from quantcore.ops.operands import per_tensor
+from quantcore.ops.operands import check_scales
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import make_requant, product_multiplier
+from quantcore.ops.requant import fused_activation, make_requant, product_multiplier
 from quantcore.ops.version_rules import dtype_of
 
 __all__ = ["mul_multipliers"]
@@ -91,11 +86,7 @@ def lower_mul(node: Node) -> KernelCall:
     a, b, y, dtype = broadcast_operands(node, DTYPES)
     if dtype not in QUANTIZED:
         return lower_arithmetic(node, "mul", a, b, dtype)
-    per_tensor(node, a, b, y)
-    if dtype == "int16" and (a.zero_point or b.zero_point or y.zero_point):
-        raise node.refuse(
-            f"int16 zero points are {a.zero_point}, {b.zero_point} and {y.zero_point}; expected 0"
-        )
+    check_scales(node, a, b, y)
     real = mul_multipliers(node)["output"]
     requant = make_requant(node, real, y, fused_activation(node), modulo=True)
     # C leaves a shift by 32 or more undefined: scalar x86 code takes it modulo 32, vector code gives 0.

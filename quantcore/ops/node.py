@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from quantcore.errors import UnsupportedOperatorError
+from quantcore.flatbuffer.schema import TABLES, options_table
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
@@ -132,8 +133,9 @@ class Node:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """Fields of the operator's options table."""
-        return self.op.options
+        """Fields of the operator's options table; what is left out has the schema's default."""
+        table = options_table(self.op.op)
+        return (TABLES[table].defaults if table is not None else {}) | self.op.options
 
     @property
     def output(self) -> Operand:

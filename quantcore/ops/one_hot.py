@@ -9,7 +9,7 @@ import numpy as np
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, empty_call, int_values, resolve_axis
+from quantcore.ops.movement import element_bytes, empty_call, index_bytes, int_values, resolve_axis
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
@@ -31,14 +31,13 @@ def lower_one_hot(node: Node) -> KernelCall:
     check_operands(node, 4)
     indices, on, off, y = node.input(0), node.input(2), node.input(3), node.output
     check_dtypes(node, DTYPES, on, off, y)
-    if indices.dtype not in ("int32", "int64"):
-        raise node.refuse(f"indices are {indices.dtype}; expected int32 or int64")
+    wide = index_bytes(node, indices)
     if on.count != 1 or off.count != 1:
         raise node.refuse(f"the values have shapes {on.shape} and {off.shape}; expected one element each")
     depth = int_values(node, 1, 1)[0]
     if not 0 <= depth <= np.iinfo(np.int32).max:
         raise node.refuse(f"depth is {depth}; expected an int32 that is not negative")
-    axis = resolve_axis(node, int(node.options.get("axis", -1)), len(indices.shape) + 1)
+    axis = resolve_axis(node, node.options["axis"], len(indices.shape) + 1)
     y.shape = (*indices.shape[:axis], depth, *indices.shape[axis:])
     if y.count == 0:
         return empty_call()
@@ -46,6 +45,6 @@ def lower_one_hot(node: Node) -> KernelCall:
         outer=math.prod(indices.shape[:axis]),
         depth=depth,
         inner=math.prod(indices.shape[axis:]),
-        index_bytes=np.dtype(indices.dtype).itemsize,
+        index_bytes=wide,
         element_bytes=element_bytes(node, y),
     )

@@ -7,8 +7,9 @@ import math
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, resolve_axis, same_dtype, same_parameters
+from quantcore.ops.movement import element_bytes, resolve_axis
 from quantcore.ops.node import Node
+from quantcore.ops.operands import same_dtype, same_parameters
 from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
@@ -27,7 +28,7 @@ from quantcore.ops.version_rules import by_dtype
 def lower_pack(node: Node) -> KernelCall:
     """Lower PACK: inputs of one shape, stacked along a new dimension."""
     inputs, y = [node.input(i) for i in range(len(node.inputs))], node.output
-    count = int(node.options.get("values_count", len(inputs)))
+    count = node.options["values_count"]
     if not inputs or count != len(inputs):
         raise node.refuse(
             f"has {len(inputs)} inputs, and the option values_count is {count}; expected the same"
@@ -38,7 +39,7 @@ def lower_pack(node: Node) -> KernelCall:
             raise node.refuse(f"input shapes differ: {shape} and {x.shape}")
     same_dtype(node, *inputs, y)
     same_parameters(node, *inputs, y)
-    axis = resolve_axis(node, int(node.options.get("axis", 0)), len(shape) + 1)
+    axis = resolve_axis(node, node.options["axis"], len(shape) + 1)
     y.shape = (*shape[:axis], count, *shape[axis:])
     part_bytes = math.prod(shape[axis:]) * element_bytes(node, y)
     return kernels.join_call(rows=math.prod(shape[:axis]), part_bytes=[part_bytes] * count)

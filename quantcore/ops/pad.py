@@ -11,8 +11,9 @@ from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import ShapeInput, fitting_paddings
-from quantcore.ops.movement import element_bytes, same_dtype, same_parameters, same_parameters_if_delegated
+from quantcore.ops.movement import element_bytes
 from quantcore.ops.node import Node
+from quantcore.ops.operands import same_dtype, same_parameters, same_parameters_if_delegated
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import type_bounds

@@ -5,12 +5,12 @@ from __future__ import annotations
 from quantcore.kernels import pool as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import APPROXIMATE, SUMMED, Rule
-from quantcore.ops.delegate import delegable
+from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, check_zero_points
+from quantcore.ops.operands import check_dtypes, check_image, check_operands, check_zero_points
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, quantized_bounds
+from quantcore.ops.requant import float_bounds, fused_activation, quantized_bounds
 from quantcore.ops.version_rules import by_dtype
 from quantcore.ops.windows import window_geometry
 
@@ -23,21 +23,19 @@ def lower_pool(node: Node, kind: str) -> KernelCall:
     check_operands(node, 1)
     x, y = node.input(0), node.output
     dtype = check_dtypes(node, DTYPES, x, y)
-    if len(x.shape) != 4:
-        raise node.refuse(f"input has shape {x.shape}; expected four dimensions (NHWC)")
+    check_image(node, x)
     batches, height, width, channels = x.shape
-    filter_size = (int(node.options.get("filter_height", 0)), int(node.options.get("filter_width", 0)))
+    filter_size = (node.options["filter_height"], node.options["filter_width"])
     geometry = window_geometry(node, (height, width), filter_size)
     y.shape = (batches, geometry.output_height, geometry.output_width, channels)
     window = min(filter_size[0], height) * min(filter_size[1], width)
     if window > MAX_WINDOW.get(dtype, window):
         raise node.refuse(f"windows hold {window} elements; the limit for {dtype} is {MAX_WINDOW[dtype]}")
-    activation = str(node.options.get("fused_activation_function", "NONE"))
     if dtype == "float32":
-        low, high = float_bounds(node, activation)
+        low, high = float_bounds(node)
     else:
         check_zero_points(node, y)
-        low, high = quantized_bounds(node, activation, y)
+        low, high = quantized_bounds(node, fused_activation(node), y)
     return kernels.pool_call(
         kind,
         dtype,
@@ -53,11 +51,11 @@ def lower_pool(node: Node, kind: str) -> KernelCall:
 
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes MAX_POOL_2D: float32 or 8 bits, no stride larger than the window."""
-    filter_size = (int(node.options.get("filter_height", 0)), int(node.options.get("filter_width", 0)))
-    stride = (int(node.options.get("stride_h", 0)), int(node.options.get("stride_w", 0)))
+    filter_size = (node.options["filter_height"], node.options["filter_width"])
+    stride = (node.options["stride_h"], node.options["stride_w"])
     return (
-        delegable(node.input(0), ("float32", "int8", "uint8"))
-        and delegable(node.output, (node.input(0).dtype,))
+        delegable(VALUES, node.input(0))
+        and delegable((node.input(0).dtype,), node.output)
         and all(1 <= s <= f for s, f in zip(stride, filter_size, strict=True))
     )
 

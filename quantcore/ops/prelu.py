@@ -6,16 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantcore.errors import KernelError
 from quantcore.kernels import prelu as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
+from quantcore.ops.broadcasting import broadcast
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import checked_multiplier
+from quantcore.ops.requant import fixed_point, product_multiplier, quotient
 
 DTYPES = ("int8", "uint8", "float32")
 MAX_RANK = 4  # of slopes that broadcast, as in TFLite
@@ -25,10 +24,8 @@ def prelu_multipliers(node: Node) -> dict[str, np.ndarray]:
     """Return ``s_input / s_output`` and ``s_input * s_alpha / s_output``, in the precision of the rule."""
     if node.output.dtype == "float32":
         return {}
-    precision = np.float32 if node.rule.product == "float32" else np.float64
-    x, a, y = (precision(o.scale) for o in (node.input(0), node.input(1), node.output))
-    with np.errstate(all="ignore"):
-        return {"identity": np.array([np.float64(x / y)]), "alpha": np.array([np.float64(x * a / y)])}
+    x, alpha, y = node.input(0).scale, node.input(1).scale, node.output.scale
+    return {"identity": quotient(node, x, y), "alpha": product_multiplier(node, x, alpha, y)}
 
 
 @operator(
@@ -49,21 +46,15 @@ def lower_prelu(node: Node) -> KernelCall:
     check_operands(node, 2)
     x, alpha, y = node.input(0), node.input(1), node.output
     dtype = check_dtypes(node, DTYPES, x, alpha, y)
-    try:
-        shape = broadcast_shape(x.shape, alpha.shape)
-    except KernelError as error:
-        raise node.refuse(str(error)) from None
-    if shape != x.shape:
+    if broadcast(node, MAX_RANK, x, alpha) != x.shape:
         raise node.refuse(f"slopes of shape {alpha.shape} do not broadcast to the input's shape {x.shape}")
-    if alpha.shape != x.shape and len(x.shape) > MAX_RANK:
-        raise node.refuse(f"slopes broadcast over {len(x.shape)} dimensions; the limit is {MAX_RANK}")
     y.shape = x.shape
     if dtype == "float32":
         return kernels.prelu_f32_call(shape=x.shape, alpha_shape=alpha.shape)
     per_tensor(node, x, alpha, y)
     real = prelu_multipliers(node)
-    identity_multiplier, identity_shift = checked_multiplier(node, real["identity"])
-    alpha_multiplier, alpha_shift = checked_multiplier(node, real["alpha"])
+    identity_multiplier, identity_shift = fixed_point(node, real["identity"])
+    alpha_multiplier, alpha_shift = fixed_point(node, real["alpha"])
     return kernels.prelu_call(
         dtype,
         shape=x.shape,
@@ -71,8 +62,8 @@ def lower_prelu(node: Node) -> KernelCall:
         input_offset=-x.zero_point,
         alpha_offset=-alpha.zero_point,
         output_offset=y.zero_point,
-        identity_multiplier=identity_multiplier[0],
-        identity_shift=identity_shift[0],
-        alpha_multiplier=alpha_multiplier[0],
-        alpha_shift=alpha_shift[0],
+        identity_multiplier=identity_multiplier,
+        identity_shift=identity_shift,
+        alpha_multiplier=alpha_multiplier,
+        alpha_shift=alpha_shift,
     )

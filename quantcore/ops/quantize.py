@@ -10,9 +10,9 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.delegate import delegable
+from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_packed
+from quantcore.ops.operands import check_dtypes, check_packed, check_symmetric
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, type_bounds
 from quantcore.ops.version_rules import dtype_of, per_channel
@@ -72,10 +72,8 @@ def quantize_multipliers(node: Node) -> dict[str, np.ndarray]:
 
 def lower_requantize(node: Node, x: Operand, y: Operand) -> KernelCall:
     """Lower the QUANTIZE whose input is quantized already: other parameters, or another dtype."""
-    if x.dtype == y.dtype == "int16" and (x.zero_point or y.zero_point):
-        raise node.refuse(
-            f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0, as TFLite does"
-        )
+    if x.dtype == y.dtype:
+        check_symmetric(node, x, y)
     return kernels.requantize_call(
         x.dtype,
         y.dtype,
@@ -88,14 +86,14 @@ def lower_requantize(node: Node, x: Operand, y: Operand) -> KernelCall:
 def quantize_delegated(node: Node) -> bool:
     """Whether XNNPACK takes QUANTIZE: from float32 to 8 bits, or between scales of one 8-bit dtype."""
     x, y = node.input(0), node.output
-    if not delegable(x, ("float32", "int8", "uint8")) or not delegable(y, ("int8", "uint8")):
+    if not delegable(VALUES, x) or not delegable(("int8", "uint8"), y):
         return False
     return x.dtype == "float32" or requantize_delegated(x.dtype, y.dtype, x.scale, y.scale)
 
 
 def dequantize_delegated(node: Node) -> bool:
     """Whether XNNPACK takes DEQUANTIZE: of 8 bits with one scale."""
-    return delegable(node.input(0), ("int8", "uint8")) and node.output.dtype == "float32"
+    return delegable(("int8", "uint8"), node.input(0)) and node.output.dtype == "float32"
 
 
 def goes_by_body(node: Node, quantized: Operand) -> bool:
@@ -154,8 +152,7 @@ def lower_quantize(node: Node) -> KernelCall:
     """Lower float32 to a quantized dtype, per tensor or per channel, or one quantized dtype to another."""
     x, y = node.input(0), node.output
     y.shape = x.shape
-    if x.dtype not in QUANTIZE_OUTPUTS:
-        raise node.refuse(f"input dtype is {x.dtype}; supported: {', '.join(QUANTIZE_OUTPUTS)}")
+    check_dtypes(node, QUANTIZE_OUTPUTS, x)
     listed = node.profile.default is None  # and has a rule: TFLite Micro has more pairs
     if y.dtype not in QUANTIZE_OUTPUTS[x.dtype] and not listed:
         known = ", ".join(QUANTIZE_OUTPUTS[x.dtype])
@@ -205,20 +202,15 @@ def lower_dequantize(node: Node) -> KernelCall:
     """Lower a quantized dtype (per tensor or per channel), or float16, to float32."""
     x, y = node.input(0), node.output
     y.shape = x.shape
-    if y.dtype != "float32":
-        raise node.refuse(f"output dtype is {y.dtype}; expected float32")
-    if x.dtype == "float16":
+    check_dtypes(node, ("float32",), y)
+    if check_dtypes(node, ("int4", "int8", "uint8", "int16", "float16"), x) == "float16":
         return kernels.dequantize_f16_call(count=x.count)
-    if x.dtype not in ("int4", "int8", "uint8", "int16"):
-        raise node.refuse(f"input dtype is {x.dtype}; supported: int4, int8, uint8, int16, float16")
     if x.dtype == "int4":
         check_packed(node, x)
     zero_point = zero_points(node, x)
-    if x.dtype == "int16":
-        if zero_point.any():
-            raise node.refuse(f"the int16 zero point is {zero_point[0]}; expected 0, as TFLite does")
-        if x.scales.size > 1:
-            raise node.refuse("int16 with a scale per channel is not supported, as in TFLite")
+    if x.dtype == "int16" and x.scales.size > 1:
+        raise node.refuse("int16 with a scale per channel is not supported, as in TFLite")
+    check_symmetric(node, x)
     outer, inner = channel_view(node, x)
     if goes_by_body(node, x):
         return kernels.dequantize_body_call(

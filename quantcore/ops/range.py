@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from quantcore.kernels import movement
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.movement import known_output
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
@@ -55,9 +55,8 @@ def lower_range(node: Node) -> KernelCall:
         raise node.refuse(f"has {count} elements; supported are up to {LARGEST}")
     steps = np.full(count, delta, y.dtype)
     steps[:1] = start
-    y.value = np.add.accumulate(steps, dtype=y.dtype)  # one step after the other, as TFLite adds
-    y.shape = (count,)
-    return movement.copy_call(size_bytes=0)
+    # one step after the other, as TFLite adds
+    return known_output(node, np.add.accumulate(steps, dtype=y.dtype))
 
 
 @operator(
@@ -71,7 +70,5 @@ def lower_range(node: Node) -> KernelCall:
 def lower_rank(node: Node) -> KernelCall:
     """Lower RANK: known as soon as the shape of the input is."""
     check_operands(node, 1)
-    y = node.output
-    check_dtypes(node, ("int32",), y)
-    y.shape, y.value = (), np.array(len(node.input(0).shape), np.int32)
-    return movement.copy_call(size_bytes=0)
+    check_dtypes(node, ("int32",), node.output)
+    return known_output(node, np.array(len(node.input(0).shape), np.int32))

@@ -11,19 +11,18 @@ from quantcore.affine import quantize_multiplier
 from quantcore.kernels import reduce as kernels
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.numerics import SUMMED, Rule
-from quantcore.ops.delegate import delegable
+from quantcore.ops.delegate import MAX_DELEGATED_RANK, VALUES, delegable
 from quantcore.ops.movement import resolve_axis
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.operands import check_dtypes, check_operands, check_scales
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import checked_multiplier, type_bounds
+from quantcore.ops.requant import make_requant, type_bounds
 from quantcore.ops.version_rules import by_dtype
 
 QUANTIZED = ("int8", "uint8", "int16")
 DTYPES = (*QUANTIZED, "float32", "int32", "int64")
 MAX_RANK = 8
-MAX_DELEGATED_RANK = 6
 FROM_FIRST = ("first", "summed")  # forms of the optimized kernels
 
 
@@ -41,7 +40,7 @@ def reduced_axes(node: Node) -> set[int]:
 def reduced_shape(node: Node, axes: set[int]) -> tuple[int, ...]:
     """Return the output's shape."""
     shape = node.input(0).shape
-    if node.options.get("keep_dims"):
+    if node.options["keep_dims"]:
         return tuple(1 if d in axes else size for d, size in enumerate(shape))
     return tuple(size for d, size in enumerate(shape) if d not in axes)
 
@@ -100,7 +99,7 @@ def is_image_mean(node: Node) -> bool:
     It wants ``keep_dims`` and the axes counted from the front.
     """
     axes = node.known_value(1).reshape(-1).tolist()
-    return len(node.input(0).shape) == 4 and bool(node.options.get("keep_dims")) and sorted(axes) == [1, 2]
+    return len(node.input(0).shape) == 4 and node.options["keep_dims"] and sorted(axes) == [1, 2]
 
 
 def lower_image_mean(node: Node, axes: set[int], elements: int) -> KernelCall:
@@ -113,19 +112,8 @@ def lower_image_mean(node: Node, axes: set[int], elements: int) -> KernelCall:
     if not (abs(shifted) < 2**31 - 512 and np.isfinite(real)):
         raise node.refuse(f"the scales {x.scale} and {y.scale} differ too much")
     offset = y.zero_point - int(shifted + f32(0.5) if shifted > 0 else shifted - f32(0.5))
-    multiplier, shift = checked_multiplier(node, np.array([real], np.float64))
-    low, high = type_bounds(y.dtype)
     channels = x.shape[3]
-    requant = Requant(
-        node.rule.rounding,
-        multiplier,
-        shift,
-        output_offset=offset,
-        activation_min=low,
-        activation_max=high,
-        body=channels // node.rule.block * node.rule.block,
-        tail=node.rule.tail,
-    )
+    requant = make_requant(node, np.array([real], np.float64), y, length=channels, offset=offset)
     return kernels.mean_call(
         x.dtype, shape=x.shape, axes=axes, input_zero_point=0, requant=requant, channels=max(channels, 1)
     )
@@ -172,8 +160,8 @@ def delegated(node: Node) -> bool:
     """Whether XNNPACK takes a reduction: float32 or 8 bits, over constant axes."""
     x, axis = node.input(0), node.input(1)
     return (
-        delegable(x, ("float32", "int8", "uint8"))
-        and delegable(node.output, (x.dtype,))
+        delegable(VALUES, x)
+        and delegable((x.dtype,), node.output)
         and axis.tensor.data is not None
         and axis.dtype == "int32"
         and len(axis.shape) <= 1
@@ -183,7 +171,7 @@ def delegated(node: Node) -> bool:
 
 def check_delegated(node: Node, axes: set[int]) -> None:
     """Refuse what XNNPACK takes and then fails on: many dimensions, none, or axes given twice."""
-    if node.profile.fallback is None or not delegated(node):
+    if not node.delegated:
         return
     rank, listed = len(node.input(0).shape), node.known_value(1).size
     if not 1 <= rank <= MAX_DELEGATED_RANK or listed != len(axes):
@@ -204,14 +192,6 @@ def reduction_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[str, set[in
     if len(kernels.reduction_walk(x.shape, axes)) > MAX_RANK:
         raise node.refuse(f"shape {x.shape} over axes {sorted(axes)} alternates more than {MAX_RANK} times")
     return dtype, axes
-
-
-def check_scales(node: Node) -> None:
-    """Refuse operands without scales, or int16 zero points."""
-    x, y = node.input(0), node.output
-    per_tensor(node, x, y)
-    if x.dtype == "int16" and (x.zero_point or y.zero_point):
-        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
 
 
 @operator(
@@ -241,7 +221,7 @@ def lower_mean(node: Node) -> KernelCall:
     if dtype not in QUANTIZED:
         first = node.rule.form in FROM_FIRST
         return kernels.mean_plain_call(dtype, shape=x.shape, axes=axes, from_first=first)
-    check_scales(node)
+    check_scales(node, x, node.output)
     elements = math.prod(x.shape[d] for d in axes)
     if x.count and node.rule.form == "image" and is_image_mean(node):
         return lower_image_mean(node, axes, elements)
@@ -280,7 +260,7 @@ def lower_sum(node: Node) -> KernelCall:
     if dtype not in QUANTIZED:
         first = starts_with_first(node, axes)
         return kernels.reduce_call(dtype, "sum", shape=x.shape, axes=axes, from_first=first)
-    check_scales(node)
+    check_scales(node, x, node.output)
     if not x.count:
         raise node.refuse(f"input has shape {x.shape}; TFLite leaves a quantized sum of nothing undefined")
     elements = math.prod(x.shape[d] for d in axes)
@@ -291,15 +271,12 @@ def lower_sum(node: Node) -> KernelCall:
         return lower_scaled(node, axes, *optimized_sum_scaling(node, elements))
     if form == "bytes" and dtype == "int16":
         raise node.refuse("TFLite's reference kernel takes int16 for bytes, and writes half of the output")
-    stored = "uint8" if form == "bytes" else dtype
-    multiplier, shift = checked_multiplier(node, mean_multipliers(node)["output"])
-    low, high = type_bounds(stored)
-    requant = Requant(
-        node.rule.rounding,
-        multiplier,
-        shift,
-        output_offset=y.zero_point,
-        activation_min=low,
-        activation_max=high,
+    # its bytes are taken for uint8
+    stored = replace(y, tensor=replace(y.tensor, dtype="uint8")) if form == "bytes" else y
+    return kernels.mean_call(
+        stored.dtype,
+        shape=x.shape,
+        axes=axes,
+        input_zero_point=x.zero_point,
+        requant=make_requant(node, mean_multipliers(node)["output"], stored),
     )
-    return kernels.mean_call(stored, shape=x.shape, axes=axes, input_zero_point=x.zero_point, requant=requant)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.kernels import reduce as kernels
-from quantcore.kernels._core import KernelCall, Requant
+from quantcore.kernels._core import KernelCall
 from quantcore.numerics import APPROXIMATE, Rule
-from quantcore.ops.movement import same_parameters
 from quantcore.ops.node import Node
+from quantcore.ops.operands import check_scales, same_parameters
 from quantcore.ops.quantization_rule import OWN_SCALE, SAME_SCALE
-from quantcore.ops.reduce import QUANTIZED, check_scales, delegated, reduction_operands, starts_with_first
+from quantcore.ops.reduce import QUANTIZED, delegated, reduction_operands, starts_with_first
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import checked_multiplier, type_bounds
+from quantcore.ops.requant import make_requant
 from quantcore.ops.version_rules import by_dtype
 
 DTYPES = (*QUANTIZED, "float32", "int32", "int64")
-MAX_PRODUCT_SHIFT = 7
 
 
 @operator(
@@ -84,7 +83,7 @@ def lower_product(node: Node) -> KernelCall:
         return kernels.reduce_call(dtype, "product", shape=x.shape, axes=axes, from_first=first)
     if dtype == "uint8":
         raise node.refuse("dtype is uint8 with a scale; TFLite takes int8 and int16 only")
-    check_scales(node)
+    check_scales(node, x, y)
     if not x.count:
         raise node.refuse(
             f"input has shape {x.shape}; TFLite leaves a quantized product of nothing undefined"
@@ -93,20 +92,8 @@ def lower_product(node: Node) -> KernelCall:
         raise node.refuse(
             f"no dimension of {x.shape} is reduced; TFLite's optimized kernel reads outside its memory then"
         )
-    multiplier, shift = checked_multiplier(node, product_multipliers(node)["step"])
-    if shift[0] > MAX_PRODUCT_SHIFT:
-        raise node.refuse(
-            f"a step multiplies by {product_multipliers(node)['step'][0]:g}; expected less than 128"
-        )
-    low, high = type_bounds(dtype)
-    requant = Requant(
-        "int16_multiplier",
-        multiplier,
-        shift,
-        output_offset=y.zero_point,
-        activation_min=low,
-        activation_max=high,
-    )
+    step = product_multipliers(node)["step"]
+    requant = make_requant(node, step, y, rounding="int16_multiplier")
     return kernels.scaled_product_call(
         dtype, shape=x.shape, axes=axes, input_zero_point=x.zero_point, requant=requant
     )

@@ -8,10 +8,11 @@ from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
+from quantcore.ops.broadcasting import broadcast_strides, common_shape
 from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import element_bytes, int_values, row_major_strides
+from quantcore.ops.movement import element_bytes, int_values, known_output, row_major_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.operands import check_dtypes, check_operands, unary_operands
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
@@ -84,11 +85,10 @@ def lower_broadcast_to(node: Node) -> KernelCall:
     if missing < 0 or any(n not in (1, m) for n, m in zip(padded, wanted, strict=True)):
         raise node.refuse(f"an input of shape {x.shape} does not broadcast to {tuple(wanted)}")
     y.shape = tuple(wanted)
-    steps = [0] * missing + row_major_strides(x.shape)
     return movement.strided_copy_call(
         element_bytes=element_bytes(node, x),
         shape=wanted,
-        strides=[0 if n == 1 else step for n, step in zip(padded, steps, strict=True)],
+        strides=broadcast_strides(x.shape, wanted),
         output=2,
     )
 
@@ -106,13 +106,7 @@ def lower_broadcast_args(node: Node) -> KernelCall:
     y = node.output
     check_dtypes(node, BROADCAST_ARGS_DTYPES, node.input(0), node.input(1), y)
     shapes = [int_values(node, 0), int_values(node, 1)]
-    rank = max(len(shape) for shape in shapes)
-    first, second = ([1] * (rank - len(shape)) + shape for shape in shapes)
-    if any(a != b and 1 not in (a, b) for a, b in zip(first, second, strict=True)):
-        raise node.refuse(f"shapes {shapes[0]} and {shapes[1]} do not broadcast")
-    y.value = np.array([b if a == 1 else a for a, b in zip(first, second, strict=True)], y.dtype)
-    y.shape = y.value.shape
-    return movement.copy_call(size_bytes=0)
+    return known_output(node, np.array(common_shape(node, *shapes), y.dtype))
 
 
 @operator(
@@ -151,9 +145,5 @@ def lower_fill(node: Node) -> KernelCall:
 )
 def lower_zeros_like(node: Node) -> KernelCall:
     """Lower ZEROS_LIKE: known as soon as the shape of the input is."""
-    check_operands(node, 1)
-    x, y = node.input(0), node.output
-    check_dtypes(node, ZEROS_LIKE_DTYPES, x, y)
-    y.shape = x.shape
-    y.value = np.zeros(x.shape, y.dtype)
-    return movement.copy_call(size_bytes=0)
+    x, _, dtype = unary_operands(node, ZEROS_LIKE_DTYPES)
+    return known_output(node, np.zeros(x.shape, dtype))

@@ -18,8 +18,12 @@ from quantcore.rounding import round_half_away
 
 __all__ = [
     "FLOAT_BOUNDS",
+    "check_no_activation",
     "checked_multiplier",
+    "fixed_point",
     "float_bounds",
+    "fused_activation",
+    "integer_bounds",
     "make_requant",
     "open_float_bounds",
     "product_multiplier",
@@ -50,29 +54,47 @@ def type_bounds(dtype: str) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
-def float_bounds(node: Node, activation: str) -> tuple[float, float]:
-    """Return the real bounds of a fused activation.
+def fused_activation(node: Node) -> str:
+    """Return the name of the fused activation."""
+    return str(node.options["fused_activation_function"])
+
+
+def check_no_activation(node: Node) -> None:
+    """Refuse a fused activation."""
+    if fused_activation(node) != "NONE":
+        raise node.refuse(f"fused activation {fused_activation(node)} is not supported, as in TFLite")
+
+
+def real_bounds(node: Node, activation: str) -> tuple[float, float]:
+    """Return the real bounds of an activation; refuse TANH and SIGN_BIT, which TFLite's kernels ignore."""
+    if activation not in FLOAT_BOUNDS:
+        raise node.refuse(f"fused activation {activation} is not supported; known: {', '.join(FLOAT_BOUNDS)}")
+    return FLOAT_BOUNDS[activation]
+
+
+def float_bounds(node: Node) -> tuple[float, float]:
+    """Return the real bounds of the fused activation.
 
     Raises
     ------
     UnsupportedOperatorError
         TANH and SIGN_BIT, which TFLite's kernels ignore.
     """
-    if activation not in FLOAT_BOUNDS:
-        raise node.refuse(f"fused activation {activation} is not supported; known: {', '.join(FLOAT_BOUNDS)}")
-    return FLOAT_BOUNDS[activation]
+    return real_bounds(node, fused_activation(node))
 
 
-def open_float_bounds(node: Node, activation: str) -> tuple[float, float]:
-    """Return the bounds of a fused activation that lets infinities pass where it has no bound of its own.
-
-    Raises
-    ------
-    UnsupportedOperatorError
-        As `float_bounds`.
-    """
-    low, high = float_bounds(node, activation)
+def open_float_bounds(node: Node) -> tuple[float, float]:
+    """Return the bounds of a fused activation that lets infinities pass where it has no bound of its own."""
+    low, high = float_bounds(node)
     return (-math.inf if low == -_FLOAT_MAX else low), (math.inf if high == _FLOAT_MAX else high)
+
+
+def integer_bounds(node: Node, dtype: str) -> tuple[int, int]:
+    """Return the bounds of a fused activation of integers without a scale."""
+    low, high = float_bounds(node)
+    least, largest = type_bounds(dtype)
+    # a bound beyond the dtype is the largest float, which stands for none
+    return (least if low < least else int(low)), (largest if high > largest else int(high))
 
 
 def quantized_bounds(node: Node, activation: str, output: Operand) -> tuple[int, int]:
@@ -95,7 +117,7 @@ def quantized_bounds(node: Node, activation: str, output: Operand) -> tuple[int,
             return int(np.rint(np.float32(quotient) + np.float32(output.zero_point)))
         return output.zero_point + int(round_half_away(np.float64(quotient)))
 
-    low, high = float_bounds(node, activation)
+    low, high = real_bounds(node, activation)
     qlow = qmin if low == -_FLOAT_MAX else max(qmin, quantized(low))
     qhigh = qmax if high == _FLOAT_MAX else min(qmax, quantized(high))
     if qlow > qhigh:
@@ -106,10 +128,10 @@ def quantized_bounds(node: Node, activation: str, output: Operand) -> tuple[int,
     return qlow, qhigh
 
 
-def product_multiplier(node: Node, a: Any, b: Any, output: Any) -> np.ndarray:
-    """Return ``a * b / output`` for scales, rounded as the profile's rule says (float64 array)."""
+def product_multiplier(node: Node, a: Any, b: Any, output: Any, product: str | None = None) -> np.ndarray:
+    """Return ``a * b / output`` for scales, rounded as `product` or the profile's rule says (float64)."""
     a, b, output = (np.atleast_1d(np.asarray(s, dtype=np.float32)) for s in (a, b, output))
-    product = node.rule.product
+    product = product or node.rule.product
     if product == "double" or (product == "float_product" and b.size > 1):
         a, b = a.astype(np.float64), b.astype(np.float64)
     if product != "float32":
@@ -140,6 +162,7 @@ def make_requant(
     *,
     length: int | None = None,
     rounding: str | None = None,
+    offset: int | None = None,
     modulo: bool = False,
 ) -> Requant:
     """Return the requantization to `output` by the profile's rule for this operator.
@@ -151,6 +174,8 @@ def make_requant(
         last full block is rounded by the rule's ``tail``.
     rounding : str, optional
         In place of the rule's, for int64 accumulators.
+    offset : int, optional
+        What is added behind the multiplication, in place of the output's zero point.
     modulo : bool
         Take shifts beyond 31 modulo 32, as the x86 instruction does, in place of refusing them.
 
@@ -174,7 +199,7 @@ def make_requant(
         multiplier,
         shift,
         real_multiplier=real_multiplier,
-        output_offset=output.zero_point,
+        output_offset=output.zero_point if offset is None else offset,
         activation_min=low,
         activation_max=high,
         body=body,
@@ -205,3 +230,9 @@ def checked_multiplier(
             "which backends disagree"
         )
     return multiplier, shift
+
+
+def fixed_point(node: Node, real_multiplier: Any) -> tuple[int, int]:
+    """Return ``(multiplier, shift)`` of a single real multiplier; refusals as of `checked_multiplier`."""
+    multiplier, shift = checked_multiplier(node, np.atleast_1d(np.asarray(real_multiplier, np.float64)))
+    return int(multiplier[0]), int(shift[0])

@@ -10,15 +10,9 @@ from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import (
-    element_bytes,
-    int_values,
-    resolve_axis,
-    same_dtype,
-    same_parameters,
-    single_scales,
-)
+from quantcore.ops.movement import element_bytes, int_values, resolve_axis
 from quantcore.ops.node import Node
+from quantcore.ops.operands import same_dtype, same_parameters, single_scales
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
@@ -51,10 +45,7 @@ def wanted_shape(node: Node) -> list[int]:
     shape = node.optional_input(1)
     if shape is not None and shape.dtype == "int32" and len(shape.shape) == 1:
         return int_values(node, 1)
-    stored = node.options.get("new_shape")
-    if stored is None:
-        raise node.refuse("has neither a shape tensor (an int32 vector) nor the option new_shape")
-    wanted = [int(d) for d in stored]
+    wanted = [int(d) for d in node.options["new_shape"]]
     return [] if wanted == [0] else wanted  # files of the first converters write [0] for a scalar
 
 
@@ -84,9 +75,9 @@ def lower_reshape(node: Node) -> KernelCall:
 def lower_squeeze(node: Node) -> KernelCall:
     """Lower SQUEEZE: drop the listed dimensions of size 1, or all of them where none is listed."""
     shape = node.input(0).shape
-    listed = node.options.get("squeeze_dims")
+    listed = node.options["squeeze_dims"]
     axes = {d for d, size in enumerate(shape) if size == 1}
-    if listed is not None and len(listed):
+    if len(listed):
         axes = {resolve_axis(node, int(axis), len(shape)) for axis in listed}
     if any(shape[axis] != 1 for axis in axes):
         raise node.refuse(f"cannot squeeze dimensions {sorted(axes)} of shape {shape}; only those of size 1")

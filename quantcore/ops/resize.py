@@ -9,11 +9,11 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import resize as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.delegate import delegable
+from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.integer_input import ShapeInput
 from quantcore.ops.movement import element_bytes, int_values
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
+from quantcore.ops.operands import check_dtypes, check_image, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of
@@ -32,8 +32,7 @@ def resize_geometry(node: Node) -> dict[str, Any]:
     """
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    if len(x.shape) != 4:
-        raise node.refuse(f"input has shape {x.shape}; expected four dimensions (NHWC)")
+    check_image(node, x)
     height, width = int_values(node, 1, 2)
     batches, input_height, input_width, channels = x.shape
     for what, size in (("input", (input_height, input_width)), ("output", (height, width))):
@@ -45,8 +44,8 @@ def resize_geometry(node: Node) -> dict[str, Any]:
     return {
         "input_shape": x.shape,
         "output_size": (height, width),
-        "align_corners": bool(node.options.get("align_corners", False)),
-        "half_pixel_centers": bool(node.options.get("half_pixel_centers", False)),
+        "align_corners": node.options["align_corners"],
+        "half_pixel_centers": node.options["half_pixel_centers"],
     }
 
 
@@ -60,11 +59,7 @@ def doubles(node: Node, geometry: dict[str, Any]) -> bool:
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes RESIZE_BILINEAR: a constant size, and float32 or 8 bits with a scale."""
     size = node.optional_input(1)
-    return (
-        size is not None
-        and size.tensor.data is not None
-        and all(delegable(o, ("float32", "int8", "uint8")) for o in (node.input(0), node.output))
-    )
+    return size is not None and size.tensor.data is not None and delegable(VALUES, node.input(0), node.output)
 
 
 def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:

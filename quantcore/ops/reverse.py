@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, empty_call, int_values, resolve_axis, row_major_strides
+from quantcore.ops.movement import (
+    element_bytes,
+    empty_call,
+    index_bytes,
+    int_values,
+    resolve_axis,
+    row_major_strides,
+)
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
@@ -68,15 +73,13 @@ def lower_reverse_sequence(node: Node) -> KernelCall:
     x, lengths, y = node.input(0), node.input(1), node.output
     check_dtypes(node, SEQUENCE_DTYPES, x, y)
     rank = len(x.shape)
-    sequence = int(node.options.get("seq_dim", 0))
-    batch = int(node.options.get("batch_dim", 0))
+    sequence = node.options["seq_dim"]
+    batch = node.options["batch_dim"]
     if not (0 <= sequence < rank and 0 <= batch < rank) or sequence == batch:
         raise node.refuse(f"seq_dim is {sequence}, batch_dim {batch}; expected two dimensions of {x.shape}")
-    if lengths.dtype not in ("int32", "int64") or lengths.shape != (x.shape[batch],):
-        raise node.refuse(
-            f"lengths are {lengths.dtype} of shape {lengths.shape}; "
-            f"expected int32 or int64, ({x.shape[batch]},)"
-        )
+    wide = index_bytes(node, lengths)
+    if lengths.shape != (x.shape[batch],):
+        raise node.refuse(f"lengths have shape {lengths.shape}; expected ({x.shape[batch]},)")
     y.shape = x.shape
     if y.count == 0:
         return empty_call()
@@ -88,5 +91,5 @@ def lower_reverse_sequence(node: Node) -> KernelCall:
         high=x.shape[high],
         slice_bytes=math.prod(x.shape[high + 1 :]) * element_bytes(node, x),
         sequence_is_high=sequence > batch,
-        index_bytes=np.dtype(lengths.dtype).itemsize,
+        index_bytes=wide,
     )

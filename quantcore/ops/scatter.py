@@ -12,8 +12,8 @@ from quantcore.kernels import scatter as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.movement import MAX_RANK
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, int_values
-from quantcore.ops.node import Node, Operand
+from quantcore.ops.movement import element_bytes, index_bytes, int_values
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
@@ -21,13 +21,6 @@ from quantcore.ops.version_rules import dtype_of
 
 SCATTER_DTYPES = ("float32", "int8", "uint8", "int32", "int64")
 UPDATE_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
-
-
-def index_bytes(node: Node, indices: Operand) -> int:
-    """Return the size of an index."""
-    if indices.dtype not in ("int32", "int64"):
-        raise node.refuse(f"indices are {indices.dtype}; expected int32 or int64")
-    return np.dtype(indices.dtype).itemsize
 
 
 def update_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:

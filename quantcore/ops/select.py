@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from quantcore.errors import KernelError
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import select as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.numerics import Rule
-from quantcore.ops.elementwise import MAX_MICRO_RANK
-from quantcore.ops.node import Node, Operand
+from quantcore.ops.broadcasting import broadcast, broadcast_strides
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import JOINED, SAME_SCALE_INT8
 from quantcore.ops.registry import operator
@@ -23,23 +20,6 @@ from quantcore.ops.version_rules import rank_of
 MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
 MAX_DIMENSIONS = 8
 SELECTED = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
-
-
-def set_broadcast_shape(node: Node, *inputs: Operand) -> None:
-    """Set the output's shape to the one that those of `inputs` broadcast to."""
-    shape: tuple[int, ...] = ()
-    try:
-        for operand in inputs:
-            shape = broadcast_shape(shape, operand.shape)
-    except KernelError as error:
-        raise node.refuse(str(error)) from None
-    max_rank = MAX_RANK if not node.profile.micro else MAX_MICRO_RANK
-    if len({o.shape for o in inputs}) > 1 and len(shape) > max_rank:
-        listed = ", ".join(str(o.shape) for o in inputs)
-        raise node.refuse(f"shapes {listed} broadcast over {len(shape)} dimensions; the limit is {max_rank}")
-    if math.prod(shape) > np.iinfo(np.int32).max:
-        raise node.refuse(f"the inputs broadcast to {shape}, more than 2**31 - 1 elements")
-    node.output.shape = shape
 
 
 def select_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
@@ -78,19 +58,9 @@ def lower_select(node: Node) -> KernelCall:
             shape = (*shape, *(1 for _ in a.shape[1:]))
         node.output.shape = a.shape
     else:
-        set_broadcast_shape(node, condition, a, b)
+        node.output.shape = broadcast(node, MAX_RANK, condition, a, b)
     full = node.output.shape or (1,)
     if len(full) > MAX_DIMENSIONS:
         raise node.refuse(f"the output has {len(full)} dimensions; the limit is {MAX_DIMENSIONS}")
     strides = [broadcast_strides(s, full) for s in (shape, a.shape, b.shape)]
     return kernels.select_call(np.dtype(dtype).itemsize, full, *strides)
-
-
-def broadcast_strides(shape: tuple[int, ...], full: tuple[int, ...]) -> list[int]:
-    """Return the distance between neighbours, in elements; 0 in dimensions where `shape` repeats."""
-    sizes = (1,) * (len(full) - len(shape)) + tuple(shape)
-    strides, step = [], 1
-    for size, size_full in zip(reversed(sizes), reversed(full), strict=True):
-        strides.append(step if size == size_full else 0)
-        step *= size
-    return strides[::-1]

@@ -13,13 +13,13 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import softmax_tables
 from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_operands, per_tensor
+from quantcore.ops.operands import check_fixed_output, check_operands, check_symmetric, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import checked_multiplier
+from quantcore.ops.requant import fixed_point
 from quantcore.ops.version_rules import by_dtype
 
-__all__ = ["softmax_scaling"]
+__all__ = ["rows_layout", "softmax_scaling"]
 
 FORMS = {
     "int8": ("int8", "int16"),
@@ -37,7 +37,7 @@ MAX_MULTIPLIER = 2.0**31 - 1  # larger ones make every exp but that of the maxim
 
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes the operator: float32 with a beta of 1."""
-    return node.output.dtype == "float32" and float(node.options.get("beta", 0.0)) == 1.0
+    return node.output.dtype == "float32" and node.options["beta"] == 1.0
 
 
 def softmax_scaling(real_multiplier: float) -> tuple[int, int, int]:
@@ -59,7 +59,7 @@ def softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
     x = node.input(0)
     if x.dtype == "float32" or (x.dtype != "int16" and node.rule.form == "table"):
         return {}
-    beta, scale = np.float32(node.options.get("beta", 0.0)), np.float32(x.scale)
+    beta, scale = np.float32(node.options["beta"]), np.float32(x.scale)
     with np.errstate(all="ignore"):
         if x.dtype != "int16":
             return {"input": np.array([np.float64(beta) * np.float64(scale) * 2.0**FRACTION_BITS])}
@@ -75,13 +75,16 @@ def check_output(node: Node) -> None:
     if x.dtype != y.dtype or x.dtype == "uint8":
         return
     scale, zero_point = OUTPUTS[y.dtype]
-    if y.zero_point != zero_point or not abs(float(y.scale) / scale - 1) <= 0.001:
-        raise node.refuse(
-            f"output has scale {y.scale} and zero point {y.zero_point}; {y.dtype} expects "
-            f"1/{round(1 / scale)} and {zero_point}"
-        )
-    if x.dtype == "int16" and x.zero_point:
-        raise node.refuse(f"the zero point of the input is {x.zero_point}; int16 expects 0")
+    check_fixed_output(node, scale, zero_point, tolerance=0.001)
+    check_symmetric(node, x)
+
+
+def rows_layout(node: Node) -> dict[str, int]:
+    """Return the input as rows of the last dimension; refuse a scalar."""
+    shape = node.input(0).shape
+    if not shape:
+        raise node.refuse("input is a scalar; expected at least one dimension")
+    return {"rows": math.prod(shape[:-1]) if shape[-1] else 0, "depth": shape[-1]}
 
 
 def check_depth(node: Node, depth: int, limit: int) -> None:
@@ -113,12 +116,9 @@ def lower_softmax(node: Node) -> KernelCall:
     if y.dtype not in FORMS.get(x.dtype, ()):
         known = ", ".join(f"{a} to {' or '.join(b)}" for a, b in FORMS.items())
         raise node.refuse(f"input and output have dtypes {x.dtype} and {y.dtype}; supported: {known}")
-    if not x.shape:
-        raise node.refuse("input is a scalar; expected at least one dimension")
     y.shape = x.shape
-    rows, depth = math.prod(x.shape[:-1]), x.shape[-1]
-    layout = {"rows": rows if depth else 0, "depth": depth}
-    beta = float(node.options.get("beta", 0.0))
+    layout = rows_layout(node)
+    beta = node.options["beta"]
     if x.dtype == "float32":
         return kernels.softmax_f32_call(**layout, beta=beta)
     check_output(node)
@@ -157,13 +157,13 @@ def lower_fixed_point(node: Node, layout: dict[str, int]) -> KernelCall:
 def lower_int16(node: Node, layout: dict[str, int]) -> KernelCall:
     """Lower the form on int16, which is the same in every profile."""
     check_depth(node, layout["depth"], MAX_INT16_DEPTH)
-    multiplier, shift = checked_multiplier(node, softmax_multipliers(node)["input"])
+    multiplier, shift = fixed_point(node, softmax_multipliers(node)["input"])
     kind = np.float32 if node.rule.form == "float32_tables" else np.float64
     exps, reciprocals = softmax_tables(kind)
     return kernels.softmax_s16_call(
         **layout,
-        multiplier=int(multiplier[0]),
-        shift=int(shift[0]),
+        multiplier=multiplier,
+        shift=shift,
         exp_table=exps,
         reciprocal_table=reciprocals,
     )

@@ -7,15 +7,9 @@ import math
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import (
-    element_bytes,
-    int_values,
-    known_axis,
-    resolve_axis,
-    same_dtype,
-    same_parameters,
-)
+from quantcore.ops.movement import element_bytes, int_values, known_axis, resolve_axis
 from quantcore.ops.node import Node
+from quantcore.ops.operands import same_dtype, same_parameters
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import by_dtype
@@ -39,7 +33,7 @@ def split(node: Node, position: int, axis: int, sizes: list[int]) -> KernelCall:
 def check_parts(node: Node, option: str) -> int:
     """Return the number of outputs, which the option must state too."""
     count = len(node.outputs)
-    stated = int(node.options.get(option, 0))
+    stated = node.options[option]
     if count == 0 or stated != count:
         raise node.refuse(f"has {count} outputs, and the option {option} is {stated}; expected the same")
     return count
@@ -102,7 +96,7 @@ def lower_unpack(node: Node) -> KernelCall:
     """Lower UNPACK: one output per element along an axis, which the outputs do not have."""
     x = node.input(0)
     count = check_parts(node, "num")
-    axis = resolve_axis(node, int(node.options.get("axis", 0)), len(x.shape))
+    axis = resolve_axis(node, node.options["axis"], len(x.shape))
     if x.shape[axis] != count:
         raise node.refuse(f"has {count} outputs for {x.shape[axis]} elements along dimension {axis}")
     same_parameters(node, x, *node.outputs)

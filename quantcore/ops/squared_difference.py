@@ -6,11 +6,15 @@ import math
 
 import numpy as np
 
-from quantcore.affine import quantize_multiplier
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.elementwise import broadcast_operands, delegated_float
+from quantcore.ops.elementwise import (
+    broadcast_operands,
+    common_scale_multipliers,
+    delegated_float,
+    lower_on_common_scale,
+)
 from quantcore.ops.node import Node
 from quantcore.ops.operands import per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE
@@ -27,13 +31,7 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
     """Return the real multipliers of the inputs, to the common scale, and of the square, to the output's."""
     if node.output.dtype != "int8":
         return {}
-    a, b, y = (np.float64(o.scale) for o in (node.input(0), node.input(1), node.output))
-    common = 2 * max(a, b)
-    return {
-        "input1": np.array([a / common]),
-        "input2": np.array([b / common]),
-        "output": np.array([common * common / (2 ** (2 * LEFT_SHIFT) * y)]),
-    }
+    return common_scale_multipliers(node, LEFT_SHIFT, squared=True)
 
 
 @operator(
@@ -65,27 +63,4 @@ def lower_squared_difference(node: Node) -> KernelCall:
     if dtype == "int32":
         return kernels.arithmetic_s32_call(op, **shapes, activation_min=low, activation_max=high)
     per_tensor(node, a, b, y)
-    real = squared_difference_multipliers(node)
-    fixed = {role: quantize_multiplier(value[0]) for role, value in real.items()}
-    if real["output"][0] >= 1 or fixed["output"][1] > 0:
-        raise node.refuse(
-            f"the output's scale {y.scale} is too small for the inputs' {a.scale} and {b.scale}: "
-            f"the square is multiplied by {real['output'][0]:g}, expected less than 1 (TFLite aborts)"
-        )
-    return kernels.add_call(
-        op,
-        dtype,
-        **shapes,
-        left_shift=LEFT_SHIFT,
-        input1_offset=-a.zero_point,
-        input1_multiplier=fixed["input1"][0],
-        input1_shift=fixed["input1"][1],
-        input2_offset=-b.zero_point,
-        input2_multiplier=fixed["input2"][0],
-        input2_shift=fixed["input2"][1],
-        output_offset=y.zero_point,
-        output_multiplier=fixed["output"][0],
-        output_shift=fixed["output"][1],
-        activation_min=low,
-        activation_max=high,
-    )
+    return lower_on_common_scale(node, op, LEFT_SHIFT, squared_difference_multipliers(node), (low, high))

@@ -10,14 +10,9 @@ from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import (
-    element_bytes,
-    int_values,
-    row_major_strides,
-    same_dtype,
-    same_parameters_if_delegated,
-)
+from quantcore.ops.movement import element_bytes, int_values, row_major_strides
 from quantcore.ops.node import Node
+from quantcore.ops.operands import same_dtype, same_parameters_if_delegated
 from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of, rank_of
@@ -58,8 +53,8 @@ def read_spec(node: Node) -> Spec:
     end = int_values(node, 2, len(begin))
     strides = int_values(node, 3, len(begin))
     names = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-    masks = {name: int(node.options.get(name, 0)) & ((1 << len(begin)) - 1) for name in names}
-    spec = Spec(begin, end, strides, offset=bool(node.options.get("offset", False)), **masks)
+    masks = {name: node.options[name] & ((1 << len(begin)) - 1) for name in names}
+    spec = Spec(begin, end, strides, offset=node.options["offset"], **masks)
     if 0 in strides:
         raise node.refuse(f"strides are {strides}; expected none to be 0")
     if spec.ellipsis_mask.bit_count() > 1:

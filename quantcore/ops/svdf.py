@@ -9,14 +9,14 @@ import numpy as np
 
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _svdf as kernels
-from quantcore.kernels._core import KernelCall, Requant
+from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
 from quantcore.ops.convolution import may_contain_minimum
-from quantcore.ops.node import Node, Operand
+from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands, check_variable, per_tensor
 from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import FLOAT_BOUNDS, checked_multiplier, make_requant, type_bounds
+from quantcore.ops.requant import fused_activation, make_requant, open_float_bounds
 from quantcore.ops.version_rules import dtype_of, hybrid_version
 
 __all__ = ["lower_svdf"]
@@ -56,7 +56,7 @@ def svdf_shape(node: Node) -> Shape:
             raise node.refuse(f"{role} has shape {operand.shape}; expected two dimensions of at least 1")
     batches, inputs = x.shape
     filters, memory = times.shape
-    rank = int(node.options.get("rank", 0))
+    rank = node.options["rank"]
     if rank < 1 or filters % rank:
         raise node.refuse(f"rank is {rank}; expected a divisor of the {filters} filters")
     for role, operand, expected in (
@@ -86,7 +86,8 @@ def lower_quantized(node: Node, shape: Shape) -> KernelCall:
         shape,
         input_offset=-x.zero_point,
         state_offset=offset,
-        to_state=state_requant(node, factors["state"], state),
+        # clamped before its zero point is added
+        to_state=make_requant(node, factors["state"], state, offset=0),
         output=make_requant(node, factors["output"], node.output),
     )
 
@@ -98,16 +99,9 @@ def lower_float(node: Node, shape: Shape) -> KernelCall:
     hybrid = check_dtypes(node, ("float32", "int8"), features, times) == "int8"
     check_bias(node, "float32")
     micro = node.rule.form == "tflm"
-    activation = node.options.get("fused_activation_function", "NONE")
-    if activation not in (*FLOAT_BOUNDS, "TANH"):
-        raise node.refuse(f"fused activation {activation} is not supported")
-    low, high = FLOAT_BOUNDS.get(activation, (0, 0))
-    sizes = {
-        "micro": micro,
-        "tanh": activation == "TANH",
-        "activation_min": -np.inf if activation == "NONE" else low,
-        "activation_max": np.inf if activation in ("NONE", "RELU") else high,
-    }
+    tanh = fused_activation(node) == "TANH"
+    low, high = (0, 0) if tanh else open_float_bounds(node)
+    sizes = {"micro": micro, "tanh": tanh, "activation_min": low, "activation_max": high}
     if not hybrid:
         return kernels.svdf_f32_call(shape, **sizes)
     per_tensor(node, features, times)
@@ -115,18 +109,11 @@ def lower_float(node: Node, shape: Shape) -> KernelCall:
         shape,
         **sizes,
         hybrid=True,
-        asymmetric=bool(node.options.get("asymmetric_quantize_inputs", False)),
+        asymmetric=node.options["asymmetric_quantize_inputs"],
         sign_overflow=may_contain_minimum(features),
         feature_scale=features.scale,
         time_scale=times.scale,
     )
-
-
-def state_requant(node: Node, factor: np.ndarray, state: Operand) -> Requant:
-    """Return the requantization to the state, clamped before its zero point is added."""
-    multiplier, shift = checked_multiplier(node, factor)
-    low, high = type_bounds(state.dtype)
-    return Requant(node.rule.rounding, multiplier, shift, activation_min=low, activation_max=high)
 
 
 def check_bias(node: Node, dtype: str) -> None:

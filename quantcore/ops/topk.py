@@ -10,6 +10,7 @@ from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.integer_input import ShapeInput
+from quantcore.ops.movement import index_bytes
 from quantcore.ops.node import Node
 from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.quantization_rule import SAME_SCALE_INT8
@@ -34,8 +35,7 @@ def lower_topk(node: Node) -> KernelCall:
     check_operands(node, 2, 2)
     x, values, places = node.input(0), node.outputs[0], node.outputs[1]
     check_dtypes(node, DTYPES, x, values)
-    if places.dtype not in ("int16", "int32"):
-        raise node.refuse(f"places are {places.dtype}; expected int16 or int32")
+    wide = index_bytes(node, places, ("int16", "int32"))
     wanted = node.known_value(1)
     if wanted.size != 1 or wanted.dtype not in (np.int16, np.int32):
         raise node.refuse(f"input 1 is {wanted.dtype} of shape {wanted.shape}; expected one int16 or int32")
@@ -48,5 +48,5 @@ def lower_topk(node: Node) -> KernelCall:
         rows=math.prod(x.shape[:-1]),
         size=x.shape[-1],
         k=k,
-        index_bytes=np.dtype(places.dtype).itemsize,
+        index_bytes=wide,
     )

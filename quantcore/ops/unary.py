@@ -8,9 +8,9 @@ from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import on_arrays
 from quantcore.numerics import APPROXIMATE, FLOAT32_QUOTIENT, Rule
-from quantcore.ops.function_table import lower_table
+from quantcore.ops.function_table import lower_function, lower_table
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.operands import check_scales, per_tensor, unary_operands
 from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.registry import operator
 from quantcore.ops.requant import make_requant, quotient
@@ -19,21 +19,10 @@ from quantcore.ops.version_rules import by_dtype
 QUANTIZED = ("int8", "int16")
 
 
-def unary_operands(node: Node, dtypes: tuple[str, ...]) -> str:
-    """Check the operands, set the output's shape, and return the dtype."""
-    check_operands(node, 1)
-    x, y = node.input(0), node.output
-    dtype = check_dtypes(node, dtypes, x, y)
-    y.shape = x.shape
-    return dtype
-
-
-def check_quantized(node: Node) -> None:
-    """Refuse what the quantized forms do not take: no scales, or int16 zero points."""
-    x, y = node.input(0), node.output
-    per_tensor(node, x, y)
-    if x.dtype == "int16" and (x.zero_point or y.zero_point):
-        raise node.refuse(f"int16 zero points are {x.zero_point} and {y.zero_point}; expected 0")
+def lower_exactly(node: Node, function: str, dtypes: tuple[str, ...]) -> KernelCall:
+    """Lower a function of stored values, whatever the scales."""
+    x, _, dtype = unary_operands(node, dtypes)
+    return kernels.unary_call(function, dtype, count=x.count)
 
 
 def float32_output(node: Node) -> bool:
@@ -52,7 +41,7 @@ def float32_output(node: Node) -> bool:
 )
 def lower_float_only(node: Node) -> KernelCall:
     """Lower functions that are exact, or correctly rounded, on float32 alone."""
-    return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
+    return lower_exactly(node, node.op.op, ("float32",))
 
 
 @operator(
@@ -70,7 +59,7 @@ def lower_float_only(node: Node) -> KernelCall:
 def lower_round(node: Node) -> KernelCall:
     """Lower ROUND; form ``rint`` keeps the sign of what is rounded to zero."""
     function = "RINT" if node.rule.form == "rint" else "ROUND"
-    return kernels.unary_call(function, unary_operands(node, ("float32",)), count=node.input(0).count)
+    return lower_exactly(node, function, ("float32",))
 
 
 @operator(
@@ -88,7 +77,7 @@ def lower_round(node: Node) -> KernelCall:
 )
 def lower_sin_cos(node: Node) -> KernelCall:
     """Lower SIN and COS."""
-    return kernels.unary_call(node.op.op, unary_operands(node, ("float32",)), count=node.input(0).count)
+    return lower_exactly(node, node.op.op, ("float32",))
 
 
 @operator(
@@ -101,7 +90,7 @@ def lower_sin_cos(node: Node) -> KernelCall:
 )
 def lower_sign(node: Node) -> KernelCall:
     """Lower SIGN."""
-    return kernels.unary_call("SIGN", unary_operands(node, ("float32", "int32")), count=node.input(0).count)
+    return lower_exactly(node, "SIGN", ("float32", "int32"))
 
 
 @operator(
@@ -113,8 +102,7 @@ def lower_sign(node: Node) -> KernelCall:
 )
 def lower_neg(node: Node) -> KernelCall:
     """Lower NEG: stored values, whatever the scales."""
-    dtype = unary_operands(node, ("float32", "int8", "int16", "int32", "int64"))
-    return kernels.unary_call("NEG", dtype, count=node.input(0).count)
+    return lower_exactly(node, "NEG", ("float32", "int8", "int16", "int32", "int64"))
 
 
 def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
@@ -141,11 +129,10 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_abs(node: Node) -> KernelCall:
     """Lower ABS: with scales, or on stored values (float32, int32, int16 without a scale)."""
-    dtype = unary_operands(node, ("float32", "int8", "int16", "int32"))
-    x, y = node.input(0), node.output
+    x, y, dtype = unary_operands(node, ("float32", "int8", "int16", "int32"))
     if dtype not in QUANTIZED or (dtype == "int16" and not x.quantized):
         return kernels.unary_call("ABS", dtype, count=x.count)
-    check_quantized(node)
+    check_scales(node, x, y)
     return kernels.abs_call(
         dtype,
         count=x.count,
@@ -170,8 +157,7 @@ def lower_abs(node: Node) -> KernelCall:
 )
 def lower_sqrt(node: Node) -> KernelCall:
     """Lower SQRT."""
-    dtype = unary_operands(node, ("float32", *QUANTIZED))
-    x, y = node.input(0), node.output
+    x, y, dtype = unary_operands(node, ("float32", *QUANTIZED))
     if dtype == "float32":
         return kernels.unary_call("SQRT", dtype, count=x.count)
     per_tensor(node, x, y)
@@ -217,11 +203,10 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_rsqrt(node: Node) -> KernelCall:
     """Lower RSQRT; int16 by a table, or by the rule of int8 where the profile names form ``newton``."""
-    dtype = unary_operands(node, ("float32", *QUANTIZED))
-    x, y = node.input(0), node.output
+    x, y, dtype = unary_operands(node, ("float32", *QUANTIZED))
     if dtype == "float32":
         return kernels.unary_call("RSQRT", dtype, count=x.count)
-    check_quantized(node)
+    check_scales(node, x, y)
     if dtype == "int16" and node.rule.form != "newton":
         largest = np.float32(32767) * np.float32(y.scale)
         rsqrt = on_arrays("RSQRT")
@@ -249,11 +234,7 @@ def lower_rsqrt(node: Node) -> KernelCall:
 )
 def lower_exp(node: Node) -> KernelCall:
     """Lower EXP."""
-    dtype = unary_operands(node, ("float32", *QUANTIZED))
-    if dtype == "float32":
-        return kernels.unary_call("EXP", dtype, count=node.input(0).count)
-    check_quantized(node)
-    return lower_table(node, on_arrays("EXP"))
+    return lower_function(node, "EXP", ("float32", *QUANTIZED))
 
 
 @operator(
@@ -268,11 +249,10 @@ def lower_exp(node: Node) -> KernelCall:
 )
 def lower_log(node: Node) -> KernelCall:
     """Lower LOG; quantized, the logarithm of 0 and below is the least value of the output."""
-    dtype = unary_operands(node, ("float32", *QUANTIZED))
-    y = node.output
+    x, y, dtype = unary_operands(node, ("float32", *QUANTIZED))
     if dtype == "float32":
-        return kernels.unary_call("LOG", dtype, count=node.input(0).count)
-    check_quantized(node)
+        return kernels.unary_call("LOG", dtype, count=x.count)
+    check_scales(node, x, y)
     log = on_arrays("LOG")
     least = np.float32(np.iinfo(dtype).min - y.zero_point) * np.float32(y.scale)
     return lower_table(node, lambda v: np.where(v <= 0, least, log(np.where(v <= 0, 1, v))))

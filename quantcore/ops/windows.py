@@ -24,8 +24,8 @@ def window_geometry(
     UnsupportedOperatorError
         As `conv_geometry` does.
     """
-    padding = node.options.get("padding", "SAME")
-    stride = (node.options.get("stride_h", 0), node.options.get("stride_w", 0))
+    padding = node.options["padding"]
+    stride = (node.options["stride_h"], node.options["stride_w"])
     try:
         return place_window(size, filter_size, stride, dilation, (padding, padding))
     except KernelError as error:

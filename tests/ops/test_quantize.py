@@ -273,12 +273,12 @@ def model_of(op, a, b, p=(None, 0), p2=(None, 0), axis=0):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (model_of("QUANTIZE", "int64", "int8", (1, 0), (1, 0)), "input dtype is int64"),
+        (model_of("QUANTIZE", "int64", "int8", (1, 0), (1, 0)), r"dtype is int64 \(tensor 0\)"),
         (model_of("QUANTIZE", "int8", "int32", (1, 0), (1, 0)), "int8 to int32"),
         (model_of("QUANTIZE", "float32", "int32", p2=(1, 0)), "float32 to int32"),
         (model_of("QUANTIZE", "float32", "int8"), "no scale"),
         (model_of("QUANTIZE", "int16", "int16", (1, 1), (1, 0)), "int16 zero points"),
-        (model_of("DEQUANTIZE", "int32", "float32", (1, 0)), "input dtype is int32"),
+        (model_of("DEQUANTIZE", "int32", "float32", (1, 0)), r"dtype is int32 \(tensor 0\)"),
         (model_of("DEQUANTIZE", "int16", "float32", (1, 1)), "int16 zero point"),
         (model_of("DEQUANTIZE", "int16", "float32", ([1, 2], 0)), "per channel"),
     ],
@@ -299,7 +299,7 @@ def test_what_both_refuse(model, words):
         (model_of("QUANTIZE", "float32", "int8", p2=([1, 2], 0), axis=1), "2 scales along dimension 1"),
         (model_of("QUANTIZE", "float32", "int8", p2=(1, 2**40)), "outside the int32 range"),
         (model_of("DEQUANTIZE", "int8", "float32"), "no scale"),
-        (model_of("DEQUANTIZE", "int8", "int8", (1, 0)), "output dtype"),
+        (model_of("DEQUANTIZE", "int8", "int8", (1, 0)), r"dtype is int8 \(tensor 1\)"),
     ],
 )
 def test_hostile_parameters_are_refused(model, words):

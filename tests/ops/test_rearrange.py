@@ -241,7 +241,7 @@ REFUSED = [
     ("SPACE_TO_BATCH_ND", (2, 3), (i32(2), i32((0, 1))), {}, "three or four dimensions"),
     ("BROADCAST_TO", (2, 3), (i32(2, 4),), {}, "does not broadcast"),
     ("REVERSE_V2", (2, 3), (i32(2),), {}, "axis is 2"),
-    ("REVERSE_SEQUENCE", (2, 3), (i32(1, 2, 3),), {"seq_dim": 1, "batch_dim": 0}, "lengths are"),
+    ("REVERSE_SEQUENCE", (2, 3), (i32(1, 2, 3),), {"seq_dim": 1, "batch_dim": 0}, "lengths have"),
 ]
 
 
