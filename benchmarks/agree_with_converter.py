@@ -37,6 +37,7 @@ from quantcore.demo.training import NETWORKS, train
 from quantcore.errors import OracleError, QuantcoreError
 from quantcore.graph import Model
 from quantcore.oracle import Oracle
+from quantcore.quantizer.settings import MODES, STATIC
 from quantcore.samples import random_samples
 from quantcore.verification.agreement import compare_structure
 
@@ -83,7 +84,7 @@ class Subject:
         if self.keras is not None:
             arrays = [np.concatenate(parts) for parts in zip(*self.samples, strict=True)]
             return oracle.convert(self.keras, CONVERSIONS[mode, io_type], arrays)
-        if mode in ("dynamic", "float16"):
+        if mode not in STATIC:
             return None
         return oracle.quantize(self.model, self.samples, mode=mode, io=io_type)
 
@@ -202,7 +203,7 @@ def quantized(x: np.ndarray, tensor: Any) -> np.ndarray:
 @click.option("--size", default=96, help="Side of the input of Keras networks.")
 @click.option("--samples", "count", default=5, help="Samples to calibrate on.")
 @click.option("--engine", type=click.Choice(["tflite", "quantcore"]), default="tflite")
-@click.option("--mode", "modes", multiple=True, help="int8, int16x8, dynamic or float16.  [default: all]")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="[default: all]")
 @click.option("--show", default=3, help="Differences to print per row.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(

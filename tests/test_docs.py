@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import quantcore as qc
 from quantcore.ops.registry import load_operators
+from quantcore.quantizer.settings import MODES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "numerics"
@@ -33,3 +35,10 @@ def test_each_operator_has_a_page_with_runnable_numpy(page: str) -> None:
 def test_the_index_and_the_pages_agree() -> None:
     linked = set(re.findall(r"\(([a-z_0-9]+\.md)\)", (PAGES / "README.md").read_text()))
     assert linked == {page.name for page in PAGES.glob("*.md")} - {"README.md"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_mode_of_quantization_has_a_page_and_is_named(mode: str) -> None:
+    assert (ROOT / "docs" / "quantization" / f"{mode}.md").exists()
+    assert f"`{mode}`" in (ROOT / "docs" / "cli.md").read_text()
+    assert f'"{mode}"' in str(qc.quantize_model.__doc__)

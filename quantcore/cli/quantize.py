@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -24,6 +25,16 @@ quantcore quantize float.tflite -o b.tflite --ranges ranges.json --recipe recipe
 IO_CHOICES = sorted({dtype for mode in MODES.values() for dtype in mode.io})
 SEARCH = "quantcore.quantizer.search"
 COMPARED = 16  # samples on which --explain measures the error, unless --compare-samples says otherwise
+
+
+def with_modes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace ``MODES`` in the help of a command by a line for each mode."""
+    lines = []
+    for name, mode in MODES.items():
+        ends = f"--io {', '.join(mode.io)}" if len(mode.io) > 1 else ""
+        lines.append(f"    {name:10}{mode.about:39}{ends}".rstrip())
+    function.__doc__ = str(function.__doc__).replace("    MODES", "\n".join(lines))
+    return function
 
 
 @verb(examples=EXAMPLES)
@@ -61,6 +72,7 @@ COMPARED = 16  # samples on which --explain measures the error, unless --compare
 @click.option("--report", type=click.Path(), metavar="FILE", help="Write that as JSON.  [default: OUT.json]")
 @click.option("--compare-samples", type=COUNT, default=COMPARED,
               help="Samples on which --explain and --report measure the error.")  # fmt: skip
+@with_modes
 def command(as_json: bool, **options: Any) -> None:
     """Quantize a float model as TensorFlow Lite's converter does.
 
@@ -68,10 +80,7 @@ def command(as_json: bool, **options: Any) -> None:
     to one first (extra 'oracle').
 
     \b
-    int8      int8 weights and activations           --io int8, uint8, float32
-    int16x8   int8 weights, int16 activations        --io int16, float32
-    dynamic   int8 weights, activations are float and quantized when it runs
-    float16   float16 weights, float arithmetic
+    MODES
 
     The first two need the ranges of activations: --data with samples of real inputs, some hundred are
     enough, or --ranges with a file that --save-ranges wrote. Operators without a quantized form are refused

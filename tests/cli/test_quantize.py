@@ -10,9 +10,12 @@ import pytest
 
 import quantcore as qc
 from quantcore.flatbuffer import save
+from quantcore.quantizer.settings import MODES, STATIC
 from tests.cli.conftest import Cli, assert_one_line
 from tests.ops.harness import Op, graph_model, tensor
 from tests.quantizer.float_nets import float_net, samples_for
+
+WEIGHTS_ONLY = [mode for mode in MODES if mode not in STATIC]
 
 
 @pytest.fixture
@@ -63,9 +66,9 @@ def test_writes_what_the_library_makes(cli: Cli, net: Path, samples: Path, out: 
     assert max(map(len, result.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("words", [["--mode", "dynamic"], ["--mode", "float16"]])
-def test_modes_without_data(words: list[str], cli: Cli, net: Path, out: Path) -> None:
-    found = cli("quantize", net, "-o", out, *words, "--json").json()
+@pytest.mark.parametrize("mode", WEIGHTS_ONLY)
+def test_modes_without_data(mode: str, cli: Cli, net: Path, out: Path) -> None:
+    found = cli("quantize", net, "-o", out, "--mode", mode, "--json").json()
     assert found["calibration"] is None
     assert found["bytes"] == {"float": net.stat().st_size, "quantized": out.stat().st_size}
     assert found["ratio"] < 1
@@ -126,7 +129,7 @@ def test_weights_that_were_quantized_before(cli: Cli, net: Path, samples: Path, 
     assert "quantized in the float model already" in [row["rule"] for row in rows]
 
 
-@pytest.mark.parametrize("mode", ["dynamic", "float16"])
+@pytest.mark.parametrize("mode", WEIGHTS_ONLY)
 def test_explain_without_samples(mode: str, cli: Cli, net: Path, out: Path) -> None:
     report = out.with_name("report.json")
     assert cli("quantize", net, "-o", out, "--mode", mode, "--report", report).code == 0

@@ -153,10 +153,9 @@ def test_a_recipe_chooses_methods() -> None:
     ("arguments", "says"),
     [
         ({}, "representative dataset"),
-        ({"mode": "int16x8"}, "representative dataset"),
-        ({"representative_dataset": DATA, "mode": "dynamic"}, "leave it out"),
-        ({"representative_dataset": DATA, "mode": "float16"}, "leave it out"),
-        ({"ranges": qc.calibration.Ranges(), "mode": "float16"}, "leave it out"),
+        *(({"mode": mode}, "representative dataset") for mode in STATIC),
+        *(({"representative_dataset": DATA, "mode": m}, "leave it out") for m in MODES if m not in STATIC),
+        *(({"ranges": qc.calibration.Ranges(), "mode": m}, "leave it out") for m in MODES if m not in STATIC),
         ({"representative_dataset": DATA, "ranges": qc.calibration.Ranges()}, "give one of them"),
         ({"representative_dataset": DATA, "mode": "int4"}, "one of int8, int16x8, dynamic, float16"),
         ({"representative_dataset": DATA, "io": "int16"}, "int8, uint8, float32"),
@@ -192,8 +191,8 @@ def test_int8_weights_are_kept_by_int8_alone() -> None:
     made = qc.quantize_model(hybrid, DATA).subgraphs[0]
     (kept,) = [t for t in made.tensors if t.name == weights.name]
     np.testing.assert_array_equal(kept.data, weights.data)
-    for mode in ("int16x8", "dynamic", "float16"):
-        data = DATA if mode == "int16x8" else None
+    for mode in set(MODES) - {"int8"}:
+        data = DATA if mode in STATIC else None
         with pytest.raises(QuantizationError, match=f"int8 weights already: tensor .*{weights.name}"):
             qc.quantize_model(hybrid, data, mode)
 
@@ -316,14 +315,15 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 import numpy as np
 import quantcore as qc
+from quantcore.quantizer.settings import MODES, STATIC
 from quantcore.samples import random_samples
 
 for path in sys.argv[1:]:
     model = qc.load(path)
     samples = random_samples(model, 0, 2, 0)
     hybrid = any(tensor.is_quantized for tensor in model.subgraphs[0].tensors)
-    for mode in ("int8",) if hybrid else ("int8", "int16x8", "dynamic", "float16"):
-        made = qc.quantize_model(path, samples if mode.startswith("int") else None, mode, allow_float=True)
+    for mode in ("int8",) if hybrid else MODES:
+        made = qc.quantize_model(path, samples if mode in STATIC else None, mode, allow_float=True)
         qc.Interpreter(qc.load(qc.flatbuffer.write_model(made)))
     print(path)
 try:
