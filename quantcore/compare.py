@@ -115,7 +115,7 @@ def match(floats: Model, quants: Model) -> Matching:
         shapes = [[g.tensors[t].shape for t in ts] for g, ts in ((a, ours), (b, theirs))]
         if sorted(shapes[0]) != sorted(shapes[1]):
             raise QuantcoreError(f"{names}: {what} of shapes {shapes[0]} and {shapes[1]}; expected the same")
-    quantized = [t for t in {**dict.fromkeys(a.inputs), **_written(a)} if params_of(a.tensors[t]) is not None]
+    quantized = [t for t in dict.fromkeys((*a.inputs, *a.producers())) if params_of(a.tensors[t]) is not None]
     if quantized:
         raise QuantcoreError(
             f"{floats.source} is quantized (tensor {quantized[0]} is {a.tensors[quantized[0]].dtype}); "
@@ -183,20 +183,16 @@ def _constants(a: Subgraph, b: Subgraph, matching: Matching) -> list[Row]:
     """Return the rows of constants that differ from the float model's in dtype or value."""
     fixed_quant, fixed_float = fixed_tensors(b), fixed_tensors(a)
     rows = []
-    readers = {t: i for i, op in reversed(list(enumerate(b.operators))) for t in op.inputs}
+    uses = b.uses()
     for q, f in matching.constants.items():
         tensor, origin = fixed_quant[q], fixed_float[f]
         values, expected = constant_values(tensor), constant_values(origin)
         if values is None or expected is None or values.size != expected.size or origin.dtype != "float32":
             continue
-        row = _row(a, b, readers[q], q, f, ())
+        row = _row(a, b, uses[q][0][0], q, f, ())
         row.dtype, row.params = tensor.dtype, params_of(tensor)
         if tensor.dtype != origin.dtype or not np.array_equal(values, expected):
             assert tensor.data is not None
             row.sums.update(expected, tensor.data if row.params is not None else values, row.params)
             rows.append(row)
     return rows
-
-
-def _written(subgraph: Subgraph) -> dict[int, None]:
-    return dict.fromkeys(t for op in subgraph.operators for t in op.outputs if t >= 0)

@@ -7,14 +7,17 @@ Names and meanings follow TFLite's schema. Arrays are NumPy views over the file 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from quantcore.qparams import QuantParams, integer_range
 
-__all__ = ["Metadata", "Model", "Operator", "Quantization", "Signature", "Subgraph", "Tensor"]
+__all__ = ["Metadata", "Model", "Operator", "Quantization", "Signature", "Subgraph", "Tensor", "Use"]
+
+# An operator and the position of one of its inputs
+Use = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -198,6 +201,19 @@ class Subgraph:
     outputs: tuple[int, ...]
     debug_metadata_index: int = -1
 
+    def producers(self) -> dict[int, int]:
+        """Return the operator that computes each tensor that one does, in execution order."""
+        return {t: i for i, op in enumerate(self.operators) for t in op.outputs if t >= 0}
+
+    def uses(self) -> dict[int, list[Use]]:
+        """Return the uses of each tensor that an operator reads, in execution order."""
+        found: dict[int, list[Use]] = {}
+        for i, op in enumerate(self.operators):
+            for position, t in enumerate(op.inputs):
+                if t >= 0:
+                    found.setdefault(t, []).append((i, position))
+        return found
+
 
 @dataclass(slots=True)
 class Signature:
@@ -269,6 +285,10 @@ class Model:
     trailing: np.ndarray | None = None
     trailing_offset: int = 0
     unread: tuple[str, ...] = ()
+
+    def with_main(self, main: Subgraph) -> Model:
+        """Return a model with another main subgraph, and all else shared with this one."""
+        return replace(self, subgraphs=[main, *self.subgraphs[1:]])
 
     def operators(self) -> Iterator[tuple[int, int, Operator]]:
         """Yield ``(subgraph index, operator index, operator)`` in execution order."""

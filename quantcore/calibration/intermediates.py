@@ -31,7 +31,7 @@ def with_intermediates(model: Model) -> Model:
         return model
     if not any(needs_intermediates(op) for op in subgraph.operators):
         return model
-    return replace(model, subgraphs=[extended(subgraph), *model.subgraphs[1:]])
+    return model.with_main(extended(subgraph))
 
 
 def needs_intermediates(op: Operator) -> bool:

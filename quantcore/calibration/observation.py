@@ -72,7 +72,7 @@ def describe_tensor(subgraph: Subgraph, t: int) -> str:
     text = f"tensor {t} ({subgraph.tensors[t].name!r})"
     if t in subgraph.inputs:
         return f"{text}, an input of the model"
-    writer = next((i for i, op in enumerate(subgraph.operators) if t in op.outputs), None)
+    writer = subgraph.producers().get(t)
     return (
         text if writer is None else f"{text}, written by operator {writer} ({subgraph.operators[writer].op})"
     )

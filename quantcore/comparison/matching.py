@@ -85,7 +85,7 @@ class _Walk:
         self.found = Matching()
         self.taken: set[int] = set()
         self.fixed_float, self.fixed_quant = fixed_tensors(floats), fixed_tensors(quants)
-        self.readers = _readers(floats)
+        self.readers = {t: list(dict.fromkeys(i for i, _ in uses)) for t, uses in floats.uses().items()}
         self.by_name: dict[str, int] = {}
         for i, op in enumerate(floats.operators):
             for t in op.outputs:
@@ -116,7 +116,7 @@ class _Walk:
 
     def _is_inserted(self, op: Operator) -> bool:
         """Whether a QUANTIZE is not one of the float model's own."""
-        f = self.found.tensors.get(op.inputs[0])
+        f = self.found.tensors.get(op.inputs[0], -1)
         return not any(self.floats.operators[i].op == op.op for i in self.readers.get(f, ()))
 
     def _cast(self, i: int, op: Operator) -> None:
@@ -238,12 +238,3 @@ class _Walk:
 
 def _kind(op: Operator) -> str:
     return WRITTEN_AS.get(op.op, op.name)
-
-
-def _readers(subgraph: Subgraph) -> dict[int | None, list[int]]:
-    """Return the operators that read each tensor, in order."""
-    readers: dict[int | None, list[int]] = {}
-    for i, op in enumerate(subgraph.operators):
-        for t in dict.fromkeys(op.inputs):
-            readers.setdefault(t, []).append(i)
-    return readers

@@ -69,8 +69,7 @@ class OperatorRun:
             for t, array in arrays.items():
                 tensors[t] = replace(tensors[t], shape=array.shape, data=self._known.get(t))
             inputs = tuple(t for t in main.inputs if t not in known)
-            subgraph = replace(main, tensors=tensors, inputs=inputs)
-            model = replace(self.alone, subgraphs=[subgraph, *self.alone.subgraphs[1:]])
+            model = self.alone.with_main(replace(main, tensors=tensors, inputs=inputs))
             self._interpreter = Interpreter(model, self.numerics)
         return self._interpreter
 

@@ -97,8 +97,7 @@ def correct_biases(
         shift = layer.shift / count
         operators[layer.index] = _with_bias(tensors, graph, layer, shift)
         result.shifts[layer.index] = shift
-    subgraph = replace(main, tensors=tensors, operators=operators)
-    result.model = replace(model, subgraphs=[subgraph, *model.subgraphs[1:]])
+    result.model = model.with_main(replace(main, tensors=tensors, operators=operators))
     return result
 
 
@@ -165,9 +164,7 @@ def _linear(model: Model, index: int, constants: dict[int, np.ndarray]) -> Model
     operators = list(main.operators)
     options = operators[index].options | {"fused_activation_function": "NONE"}
     operators[index] = replace(operators[index], options=options)
-    return replace(
-        model, subgraphs=[replace(main, tensors=tensors, operators=operators), *model.subgraphs[1:]]
-    )
+    return model.with_main(replace(main, tensors=tensors, operators=operators))
 
 
 def _with_bias(tensors: list[Tensor], graph: FloatGraph, layer: Layer, shift: np.ndarray) -> Operator:

@@ -52,7 +52,7 @@ def check_operators(model: Model) -> None:
         An operator lacks an operand, has weights or a bias of a wrong shape, or reads what is computed later.
     """
     for graph in model.subgraphs:
-        producers = {t: i for i, op in enumerate(graph.operators) for t in op.outputs if t >= 0}
+        producers = graph.producers()
         for i, op in enumerate(graph.operators):
             late = [t for t in op.inputs if producers.get(t, -1) >= i]
             fault = f"it reads tensor {late[0]}, which is computed later" if late else ""

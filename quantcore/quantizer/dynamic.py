@@ -9,10 +9,10 @@ import math
 from dataclasses import replace
 
 from quantcore.calibration.ranges import Ranges
-from quantcore.graph import Model, Operator, Subgraph
+from quantcore.graph import Model, Operator, Subgraph, Use
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.float_constants import FloatConstants, in_subgraphs
-from quantcore.quantizer.float_graph import Use, rule_of
+from quantcore.quantizer.float_graph import rule_of
 from quantcore.quantizer.parameters import quantize_weights_dynamic
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.working_copy import working_copy
@@ -156,8 +156,8 @@ def _push_down(graph: Subgraph, conversion: Operator) -> list[int]:
 
 
 def _only_user(graph: Subgraph, t: int) -> Operator | None:
-    users = [op for op in graph.operators for operand in op.inputs if operand == t]
-    return users[0] if len(users) == 1 and t not in graph.outputs else None
+    uses = graph.uses().get(t, [])
+    return graph.operators[uses[0][0]] if len(uses) == 1 and t not in graph.outputs else None
 
 
 def _shrinks(graph: Subgraph, op: Operator, operand: int) -> bool:

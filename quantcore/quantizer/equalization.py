@@ -128,7 +128,7 @@ def equalize(
         result.pairs[pair] = factors[pair]
         _scale(tensors, graph, pair, factors[pair])
     main = replace(graph.subgraph, tensors=tensors)
-    result.model = replace(model, subgraphs=[main, *model.subgraphs[1:]])
+    result.model = model.with_main(main)
     return result
 
 

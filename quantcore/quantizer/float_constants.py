@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from quantcore.errors import QuantizationError
-from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
+from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor, Use
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.float_graph import Use, rule_of
+from quantcore.quantizer.float_graph import rule_of
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["FloatConstants", "in_subgraphs"]
@@ -37,12 +37,11 @@ class FloatConstants:
     def __init__(self, graph: Subgraph, kept: frozenset[int]) -> None:
         self.graph = graph
         self.rules = [rule_of(op) for op in graph.operators]
-        uses: dict[int, list[Use]] = {}
-        for i, op in enumerate(graph.operators):
-            for position, t in enumerate(op.inputs):
-                if i not in kept and t >= 0 and _is_float_constant(graph.tensors[t]):
-                    uses.setdefault(t, []).append((i, position))
-        self.uses = dict(sorted(uses.items()))
+        self.uses: dict[int, list[Use]] = {}
+        for t, uses in sorted(graph.uses().items()):
+            wanted = [use for use in uses if use[0] not in kept]
+            if wanted and _is_float_constant(graph.tensors[t]):
+                self.uses[t] = wanted
         self._names = {tensor.name for tensor in graph.tensors}
         self._replaced: set[int] = set(graph.outputs)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.graph import Model, Operator, Subgraph, Tensor, Use
 from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import load_operators
 
-__all__ = ["FloatGraph", "Use", "has_floats", "rule_of"]
-
-# An operator and the position of one of its inputs
-Use = tuple[int, int]
+__all__ = ["FloatGraph", "has_floats", "rule_of"]
 
 STAYS_FLOAT = QuantizationRule()
 
@@ -50,23 +47,17 @@ class FloatGraph:
     """
 
     subgraph: Subgraph
-    producers: dict[int, int] = field(default_factory=dict)
-    uses: dict[int, list[Use]] = field(default_factory=dict)
-    rules: list[QuantizationRule] = field(default_factory=list)
+    producers: dict[int, int]
+    uses: dict[int, list[Use]]
+    rules: list[QuantizationRule]
     folded: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, model: Model, folded: frozenset[int] = frozenset()) -> FloatGraph:
         """Return the view of the main subgraph of `model`."""
-        graph = cls(model.subgraphs[0], folded=folded)
-        for i, op in enumerate(graph.operators):
-            graph.rules.append(rule_of(op))
-            for t in op.outputs:
-                graph.producers[t] = i
-            for position, t in enumerate(op.inputs):
-                if t >= 0:
-                    graph.uses.setdefault(t, []).append((i, position))
-        return graph
+        main = model.subgraphs[0]
+        rules = [rule_of(op) for op in main.operators]
+        return cls(main, main.producers(), main.uses(), rules, folded)
 
     @property
     def operators(self) -> list[Operator]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantcore.graph import Operator, Subgraph
+from quantcore.graph import Operator, Subgraph, Use
 from quantcore.quantizer.float_graph import rule_of
 
 __all__ = ["fold_dequantize", "foldable"]
@@ -10,8 +10,9 @@ __all__ = ["fold_dequantize", "foldable"]
 
 def foldable(graph: Subgraph) -> frozenset[int]:
     """Return the DEQUANTIZE behind quantized weights that only operators read that take weights so."""
+    uses = graph.uses()
     return frozenset(
-        i for i, op in enumerate(graph.operators) if op.op == "DEQUANTIZE" and _is_foldable(graph, op)
+        i for i, op in enumerate(graph.operators) if op.op == "DEQUANTIZE" and _is_foldable(graph, op, uses)
     )
 
 
@@ -33,12 +34,11 @@ def fold_dequantize(graph: Subgraph) -> frozenset[int]:
     return folded
 
 
-def _is_foldable(graph: Subgraph, op: Operator) -> bool:
+def _is_foldable(graph: Subgraph, op: Operator, uses: dict[int, list[Use]]) -> bool:
     if len(op.inputs) != 1 or len(op.outputs) != 1 or op.inputs[0] < 0:
         return False  # a damaged model: then it is an operator without a quantized form
     (source,), (result,) = op.inputs, op.outputs
     tensor = graph.tensors[source]
     if tensor.data is None or not tensor.is_quantized or result in graph.outputs:
         return False
-    uses = [(user, k) for user in graph.operators for k, t in enumerate(user.inputs) if t == result]
-    return all(k in rule_of(user).weights for user, k in uses)
+    return all(k in rule_of(graph.operators[user]).weights for user, k in uses.get(result, ()))

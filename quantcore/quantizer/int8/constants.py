@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from quantcore.quantizer.float_graph import FloatGraph, Use
+from quantcore.graph import Use
+from quantcore.quantizer.float_graph import FloatGraph
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["Constant", "find_constants"]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantcore.quantizer.float_graph import FloatGraph, Use
+from quantcore.graph import Use
+from quantcore.quantizer.float_graph import FloatGraph
 from quantcore.quantizer.int8.constants import bias_positions
 from quantcore.quantizer.int8.propagation import Propagation, Slot
 from quantcore.quantizer.int8.recurrent import missing_intermediates, state_tensors

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from quantcore.graph import Tensor
+from quantcore.graph import Tensor, Use
 from quantcore.ops.quantization_rule import DerivedBias
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Entry
-from quantcore.quantizer.float_graph import FloatGraph, Use
+from quantcore.quantizer.float_graph import FloatGraph
 from quantcore.quantizer.int8.constants import Constant, find_constants
 from quantcore.quantizer.int8.recurrent import int16_weight_params
 from quantcore.quantizer.parameters import bias_scales, constant_qparams, guard_bias, weight_qparams

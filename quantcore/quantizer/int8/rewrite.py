@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quantcore.graph import Operator, Quantization, Subgraph, Tensor
+from quantcore.graph import Operator, Quantization, Subgraph, Tensor, Use
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Account, Entry
-from quantcore.quantizer.float_graph import Use
 from quantcore.quantizer.int8.decisions import Decisions
 from quantcore.quantizer.int8.propagation import Propagation, Slot
 from quantcore.quantizer.int8.recurrent import quantize_int16_weights, state_entry, state_tensors
