@@ -18,29 +18,22 @@ from quantcore.calibration.dataset import Dataset, read_samples
 from quantcore.comparison.runs import WholeRun
 from quantcore.graph import Model, Tensor
 from quantcore.quantizer.float_graph import FloatGraph
+from quantcore.quantizer.layer_pairs import (
+    BIAS,
+    INPUT_AXIS,
+    OUTPUT_AXIS,
+    WEIGHTS,
+    LayerPair,
+    channel_count,
+    find_pairs,
+)
 
-__all__ = ["Equalized", "LayerPair", "equalize"]
+__all__ = ["Equalized", "equalize"]
 
-HOMOGENEOUS = ("NONE", "RELU")  # fused activations f with f(a * x) = a * f(x) for every positive a
-POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
-# Dimension of the output channels of the weights, and of the input channels
-OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
-INPUT_AXIS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 1}
-WEIGHTS, BIAS = 1, 2  # positions among the inputs
 ROUNDS = 20  # at most; factors settle in a few
 SETTLED = 1e-3  # largest change of a factor, as a power of two
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LARGEST = 2.0**10  # factor in one round: a dead channel is not blown up without end
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPair:
-    """Two operators between which channels can be scaled: `first` writes `tensor`, `second` reads it, or what
-    pooling and the like make of it."""
-
-    first: int
-    second: int
-    tensor: int
 
 
 @dataclass(slots=True)
@@ -104,15 +97,8 @@ def equalize(
     `Equalized.skipped` says so. So are layers whose output others read too, and quantized weights.
     """
     graph = FloatGraph.of(model)
-    result = Equalized(model)
-    pairs = []
-    for i, op in enumerate(graph.operators):
-        if op.op in OUTPUT_AXIS:
-            pair = _second(graph, i)
-            if isinstance(pair, LayerPair):
-                pairs.append(pair)
-            else:
-                result.skipped[i] = pair
+    pairs, skipped = find_pairs(graph)
+    result = Equalized(model, skipped=skipped)
     if not pairs:
         return result
     if dataset is None:
@@ -127,95 +113,8 @@ def equalize(
     for pair in pairs:
         result.pairs[pair] = factors[pair]
         _scale(tensors, graph, pair, factors[pair])
-    main = replace(graph.subgraph, tensors=tensors)
-    result.model = model.with_main(main)
+    result.model = model.with_main(replace(graph.subgraph, tensors=tensors))
     return result
-
-
-def _second(graph: FloatGraph, i: int) -> LayerPair | str:
-    """Return the pair that begins with operator `i`, or why there is none."""
-    op = graph.operators[i]
-    reason = _unfit(graph, i)
-    if reason:
-        return reason
-    value = op.outputs[0]
-    activation = op.options.get("fused_activation_function", "NONE")
-    while True:
-        if activation not in HOMOGENEOUS:
-            return f"{activation} is bounded or not homogeneous"
-        if value in graph.subgraph.outputs:
-            return "its output is an output of the model"
-        uses = [use for use in graph.uses.get(value, []) if graph.operators[use[0]].op != "SHAPE"]
-        if len(uses) != 1 or uses[0][1] != 0:
-            return "its output is read by several, or beside another value"
-        after = uses[0][0]
-        reader = graph.operators[after]
-        if reader.op in INPUT_AXIS:
-            reason = _unfit(graph, after) or _channels_fit(graph, i, after)
-            return f"operator {after} behind it: {reason}" if reason else LayerPair(i, after, op.outputs[0])
-        if not _passes_channels(graph, after):
-            return f"{reader.name} follows"
-        value = reader.outputs[0]
-        activation = reader.options.get("fused_activation_function", "NONE")
-
-
-def _unfit(graph: FloatGraph, i: int) -> str:
-    """Return why the weights and bias of operator `i` cannot be scaled; empty if they can."""
-    for t in graph.operators[i].inputs[WEIGHTS:]:
-        if t < 0:
-            continue
-        tensor = graph.tensor(t)
-        if tensor.data is None or tensor.dtype != "float32" or tensor.sparsity is not None:
-            return f"tensor {t} ({tensor.name!r}) is no plain float32 constant"
-        if len(graph.uses[t]) > 1:
-            return f"tensor {t} ({tensor.name!r}) is shared with other operators"
-    return ""
-
-
-def _channels_fit(graph: FloatGraph, i: int, after: int) -> str:
-    """Return why the input channels of `after` are not the output channels of `i`; empty if they are.
-
-    A FULLY_CONNECTED may read a flattened image, in which channels are the innermost dimension.
-    """
-    channels = _channels(graph, i, OUTPUT_AXIS)
-    inputs = _channels(graph, after, INPUT_AXIS)
-    flat = graph.operators[after].op == "FULLY_CONNECTED"
-    if inputs == channels or (flat and inputs % channels == 0):
-        if graph.operators[after].options.get("depth_multiplier", 1) == 1:
-            return ""
-        return "its depth multiplier is not 1"
-    return f"it has {inputs} input channels, not {channels}"
-
-
-def _channels(graph: FloatGraph, i: int, axes: dict[str, int]) -> int:
-    op = graph.operators[i]
-    return graph.tensor(op.inputs[WEIGHTS]).shape[axes[op.op]]
-
-
-def _passes_channels(graph: FloatGraph, i: int) -> bool:
-    """Whether operator `i` is positively homogeneous and keeps channels innermost."""
-    op = graph.operators[i]
-    if op.op in ("RELU", "LEAKY_RELU", "PAD", *POOLS):
-        return op.op != "PAD" or not _pads_channels(graph, i)
-    if op.op in ("RESHAPE", "SQUEEZE"):
-        return _flattens(graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0]))
-    if op.op == "MEAN":
-        axes = graph.tensor(op.inputs[1]).data
-        rank = len(graph.tensor(op.inputs[0]).shape)
-        return axes is not None and all(0 <= a % rank < rank - 1 for a in axes.reshape(-1).tolist())
-    return False
-
-
-def _pads_channels(graph: FloatGraph, i: int) -> bool:
-    paddings = graph.tensor(graph.operators[i].inputs[1]).data
-    return paddings is None or bool(paddings[-1].any())
-
-
-def _flattens(before: Tensor, after: Tensor) -> bool:
-    """Whether a reshape keeps the channels innermost: as they are, or flattened behind the batch."""
-    same = before.shape[-1:] == after.shape[-1:]
-    flat = len(after.shape) == 2 and after.shape[0] == before.shape[0]
-    return bool(before.shape and after.shape) and (same or flat)
 
 
 def _activations(
@@ -279,7 +178,7 @@ def _by_weights(graph: FloatGraph, pairs: list[LayerPair], exact: bool) -> dict[
     """Return the factors of all pairs, after as many rounds as it takes."""
     weights = {i: _weights(graph, i) for pair in pairs for i in (pair.first, pair.second)}
     ops = {i: graph.operators[i].op for i in weights}
-    total = {pair: np.ones(_channels(graph, pair.first, OUTPUT_AXIS)) for pair in pairs}
+    total = {pair: np.ones(channel_count(graph, pair.first, OUTPUT_AXIS)) for pair in pairs}
     for _ in range(ROUNDS):
         changed = False
         for pair in pairs:

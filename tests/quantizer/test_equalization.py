@@ -8,7 +8,8 @@ import pytest
 import quantcore as qc
 from quantcore.calibration import collect_ranges
 from quantcore.graph import Model
-from quantcore.quantizer.equalization import LayerPair, equalize
+from quantcore.quantizer.equalization import equalize
+from quantcore.quantizer.layer_pairs import LayerPair
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
 from tests.quantizer.networks import images, unbalanced
