@@ -16,8 +16,8 @@ from quantcore.graph import Model, Operator, Signature, Subgraph
 from quantcore.numerics import PROFILES, Rule
 from quantcore.ops.node import Node
 from quantcore.ops.registry import load_operators
-from quantcore.oracle import Oracle, process
-from quantcore.oracle.rewrite import reachable_subgraphs, single_operator
+from quantcore.oracle import Oracle, packages
+from quantcore.subgraphs import reachable_subgraphs, single_operator
 from quantcore.verify import VerifyResult, verify
 from tests.ops.harness import (
     Op,
@@ -397,7 +397,7 @@ def test_unusable_arguments(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -
         verify(path, oracle=Oracle("BUILTIN_WITHOUT_DEFAULT_DELEGATES"))
     with pytest.raises(KernelError, match="dtype int8, got int64"):
         check(path, np.array([[1]]))
-    monkeypatch.setattr(process.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OracleUnavailable, match="not installed"):
         verify(path)
 

@@ -49,7 +49,7 @@ def command(
 
     from quantcore.benchmark.speed import TimedTFLite, compare_speed
     from quantcore.flatbuffer import read_model
-    from quantcore.oracle.client import RESOLVERS
+    from quantcore.oracle.packages import RESOLVERS
     from quantcore.runtime import Interpreter
 
     for path in models:  # whatever is wrong with a model is said before anything is measured
@@ -82,7 +82,7 @@ def print_speeds(speeds: list[Speed]) -> None:
 
     from quantcore.cli._tables import print_table, table
     from quantcore.numerics import PROFILES
-    from quantcore.oracle.client import RESOLVERS
+    from quantcore.oracle.packages import RESOLVERS
 
     short = {profile.resolver: name for name, profile in PROFILES.items()}
     resolvers = [r for r in RESOLVERS if any(r in (*speed.oracle, *speed.refused) for speed in speeds)]

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from quantcore.graph import Model
-from quantcore.oracle.rewrite import single_operator
 from quantcore.runtime import Interpreter
+from quantcore.subgraphs import single_operator
 
 __all__ = ["OperatorRun", "Values", "WholeRun"]
 

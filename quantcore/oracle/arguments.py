@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from quantcore.errors import OracleError, OracleRefused
-from quantcore.flatbuffer import write_model
+from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model, Subgraph
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "resolve_signature",
     "split",
     "to_bytes",
+    "to_model",
 ]
 
 ModelLike = Model | bytes | bytearray | memoryview | str | os.PathLike[str]
@@ -38,6 +39,11 @@ def to_bytes(model: ModelLike) -> bytes:
         return Path(model).read_bytes()
     except OSError as error:
         raise OracleError(f"cannot read {model}: {error.strerror or error}") from None
+
+
+def to_model(model: ModelLike) -> Model:
+    """Return the model, read if it is not yet."""
+    return model if isinstance(model, Model) else read_model(to_bytes(model))
 
 
 def split(inputs: Inputs) -> Named:

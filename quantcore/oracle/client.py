@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from quantcore.errors import OracleCrashed, OracleError, OracleRefused
-from quantcore.flatbuffer import read_model, write_model
+from quantcore.errors import OracleError
+from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
 from quantcore.oracle.arguments import (
     Inputs,
     ModelLike,
-    collect,
-    flatten,
     graph_order,
     resolve_signature,
-    split,
     to_bytes,
+    to_model,
 )
 from quantcore.oracle.conversion import MODES
-from quantcore.oracle.process import PACKAGES, WorkerProcess, find_package
-from quantcore.oracle.rewrite import ENTRY, intermediate_tensors, with_entry, with_outputs
+from quantcore.oracle.packages import PACKAGES, find_package, package_of
+from quantcore.oracle.prepared import Prepared
+from quantcore.oracle.shared import SharedProcess
+from quantcore.subgraphs import intermediate_tensors
 
-__all__ = ["MICRO", "RESOLVERS", "Oracle", "convert"]
-
-MAX_REASON = 400
-RESOLVERS = ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "AUTO")  # of TFLite
-MICRO = "TFLM"  # TensorFlow Lite Micro has one set of kernels, and a package of its own
-
-
-class _Shared:
-    """The process that an oracle and its siblings use."""
-
-    def __init__(self, package: str | None) -> None:
-        self.package = package
-        self.worker: WorkerProcess | None = None
-        self.lock = threading.Lock()
+__all__ = ["Oracle", "convert"]
 
 
 class Oracle:
@@ -87,16 +72,10 @@ class Oracle:
         timeout: float = 120.0,
         package: str | None = None,
     ) -> None:
-        if resolver not in (*RESOLVERS, MICRO):
-            raise OracleError(f"unknown resolver {resolver!r}; known: {', '.join((*RESOLVERS, MICRO))}")
-        if resolver == MICRO and package is None:
-            package = "tflite_micro"
-        if (resolver == MICRO) != (package == "tflite_micro"):
-            raise OracleError(f"the package {package} has no resolver {resolver}")
         self.resolver = resolver
         self.num_threads = num_threads
         self.timeout = timeout
-        self._shared = _Shared(package)
+        self._shared = SharedProcess(package_of(resolver, package))
 
     def __enter__(self) -> Oracle:
         return self
@@ -109,10 +88,7 @@ class Oracle:
 
     def close(self) -> None:
         """End the process, which siblings use too. A later call starts a new one."""
-        with self._shared.lock:
-            if self._shared.worker is not None:
-                self._shared.worker.close()
-                self._shared.worker = None
+        self._shared.close()
 
     def sibling(self, resolver: str) -> Oracle:
         """Return an oracle with another of TFLite's resolvers that uses the same process."""
@@ -129,8 +105,7 @@ class Oracle:
     @property
     def version(self) -> str:
         """Version of that package, as it reports it itself (starts the process)."""
-        with self._shared.lock:
-            return self._start().version
+        return self._shared.start().version
 
     def run(
         self,
@@ -188,28 +163,39 @@ class Oracle:
         """
         if not samples:
             return []
-        if outputs is None and subgraph == 0 and signature is None:
-            names, flat = flatten([split(sample) for sample in samples])
-            return self._invoke(to_bytes(model), names, flat, len(samples), None, keep_state)
-        graph = model if isinstance(model, Model) else read_model(to_bytes(model))
         if signature is not None:
-            subgraph, samples = resolve_signature(graph, signature, samples)
-        main = graph.subgraphs[subgraph]
-        ordered = [graph_order(main, sample) for sample in samples]
-        wanted = list(main.outputs if outputs is None else outputs)
-        computed = set(intermediate_tensors(main)) | set(main.outputs)
-        graph = with_outputs(graph, subgraph, [t for t in wanted if t in computed])
-        exposed = graph.subgraphs[subgraph].outputs
-        names = None
-        entry = None
-        if subgraph != 0:
-            graph, entry = with_entry(graph, subgraph), ENTRY
-            names = [f"i{k}" for k in range(len(main.inputs))]
-        flat = [array for sample in ordered for array in sample]
-        results = self._invoke(write_model(graph), names, flat, len(samples), entry, keep_state)
+            model = to_model(model)
+            subgraph, samples = resolve_signature(model, signature, samples)
+            outputs = model.subgraphs[subgraph].outputs if outputs is None else outputs
+        return self.run_prepared(Prepared(model, outputs, subgraph=subgraph), samples, keep_state=keep_state)
+
+    def run_prepared(
+        self, prepared: Prepared, samples: Sequence[Inputs], *, keep_state: bool = False
+    ) -> list[list[np.ndarray]]:
+        """Run several samples of a model that is run again and again; see `run_batch`."""
+        if not samples:
+            return []
+        names, flat = prepared.arguments(samples)
+        taken = len(flat) // len(samples)
+        request = {
+            "command": "run",
+            "model": prepared.key,
+            "resolver": self.resolver,
+            "num_threads": self.num_threads,
+            "signature": prepared.entry,
+            "names": names,
+            "samples": len(samples),
+            "inputs_per_sample": taken,
+            "keep_state": keep_state,
+        }
+        doing = f"running a model of {len(prepared.data)} bytes with {self.resolver}"
+        reply, arrays = self._shared.run(request, flat, prepared.data, timeout=self.timeout, doing=doing)
+        given = len(arrays) // len(samples)
         return [
-            collect(main, wanted, dict(zip(exposed, result, strict=True)), sample)
-            for result, sample in zip(results, ordered, strict=True)
+            prepared.results(
+                reply["names"], arrays[i * given : (i + 1) * given], flat[i * taken : (i + 1) * taken]
+            )
+            for i in range(len(samples))
         ]
 
     def run_all(self, model: ModelLike, inputs: Inputs, *, subgraph: int = 0) -> dict[int, np.ndarray]:
@@ -218,7 +204,7 @@ class Oracle:
         The values come from a copy of the model whose graph outputs are extended, never from memory that the
         planner may have reused. Variable tensors, constants, handles and strings are left out.
         """
-        graph = model if isinstance(model, Model) else read_model(to_bytes(model))
+        graph = to_model(model)
         main = graph.subgraphs[subgraph]
         wanted = [*dict.fromkeys([*main.inputs, *intermediate_tensors(main)])]
         return dict(zip(wanted, self.run(graph, inputs, wanted, subgraph=subgraph), strict=True))
@@ -263,10 +249,8 @@ class Oracle:
         if MODES[mode][1] and not (arrays and len(arrays[0])):
             raise OracleError(f"mode {mode!r} calibrates on data; give representative arrays (samples, ...)")
         request = {"command": "convert", "path": str(Path(path).resolve()), "mode": mode}
-        doing = f"converting {path} ({mode})"
-        with self._shared.lock:
-            reply, results = self._ask(request, arrays if MODES[mode][1] else [], timeout, doing)
-        _raise_refusal(reply, doing)
+        arrays = arrays if MODES[mode][1] else []
+        _, results = self._shared.ask(request, arrays, timeout=timeout, doing=f"converting {path} ({mode})")
         return results[0].tobytes()
 
     def calibrate(self, model: ModelLike, samples: Sequence[Inputs], *, timeout: float = 600.0) -> Model:
@@ -352,11 +336,7 @@ class Oracle:
         self, request: dict[str, Any], arrays: Sequence[np.ndarray], doing: str
     ) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Pass a request of another module on to the worker; `doing` says in messages what it is for."""
-        with self._shared.lock:
-            reply, results = self._ask(request, arrays, self.timeout, doing)
-        if reply["status"] in ("refused", "failed"):
-            _raise_refusal(reply, doing)
-        return reply, results
+        return self._shared.ask(request, arrays, timeout=self.timeout, doing=doing)
 
     def _samples(self, model: ModelLike, samples: Sequence[Inputs]) -> tuple[bytes, list[np.ndarray]]:
         """Return the file, and the arrays of all samples in turn, in the order of the graph's inputs."""
@@ -369,80 +349,9 @@ class Oracle:
     ) -> bytes:
         """Have the worker make a file of the file `data`."""
         request["inputs_per_sample"] = len(flat) // max(1, request["samples"])
-        with self._shared.lock:
-            reply, results = self._ask(request, [np.frombuffer(data, np.uint8), *flat], timeout, doing)
-        _raise_refusal(reply, doing)
+        file = np.frombuffer(data, np.uint8)
+        _, results = self._shared.ask(request, [file, *flat], timeout=timeout, doing=doing)
         return results[0].tobytes()
-
-    def _invoke(
-        self,
-        data: bytes,
-        names: list[str] | None,
-        flat: list[np.ndarray],
-        samples: int,
-        entry: str | None,
-        keep_state: bool,
-    ) -> list[list[np.ndarray]]:
-        key = hashlib.sha256(data).hexdigest()
-        request = {
-            "command": "run",
-            "model": key,
-            "resolver": self.resolver,
-            "num_threads": self.num_threads,
-            "signature": entry,
-            "names": names,
-            "samples": samples,
-            "inputs_per_sample": len(flat) // samples,
-            "keep_state": keep_state,
-        }
-        doing = f"running a model of {len(data)} bytes with {self.resolver}"
-        with self._shared.lock:
-            reply, results = self._run_loaded(request, flat, data, doing)
-        _raise_refusal(reply, doing)
-        step = len(results) // samples
-        parts = [results[i * step : (i + 1) * step] for i in range(samples)]
-        if entry is None:
-            return parts
-        order = [reply["names"].index(f"o{k}") for k in range(step)]
-        return [[part[k] for k in order] for part in parts]
-
-    def _run_loaded(
-        self, request: dict[str, Any], flat: list[np.ndarray], data: bytes, doing: str
-    ) -> tuple[dict[str, Any], list[np.ndarray]]:
-        worker = self._shared.worker
-        fresh = worker is None or worker.requests == 0
-        try:
-            return self._run_once(request, flat, data, doing)
-        except OracleCrashed:
-            if fresh:
-                raise
-            # An earlier model may have damaged that process; only a new one tells whose fault it was.
-            return self._run_once(request, flat, data, doing)
-
-    def _run_once(
-        self, request: dict[str, Any], flat: list[np.ndarray], data: bytes, doing: str
-    ) -> tuple[dict[str, Any], list[np.ndarray]]:
-        reply, results = self._ask(request, flat, self.timeout, doing)
-        if reply["status"] != "unknown model":
-            return reply, results
-        load = {"command": "load", "model": request["model"]}
-        self._ask(load, [np.frombuffer(data, np.uint8)], self.timeout, doing)
-        return self._ask(request, flat, self.timeout, doing)
-
-    def _ask(
-        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout: float, doing: str
-    ) -> tuple[dict[str, Any], list[np.ndarray]]:
-        worker = self._start()
-        try:
-            return worker.request(request, arrays, timeout=timeout, doing=doing)
-        except BaseException:
-            self._shared.worker = None  # whatever went wrong, the process has been ended
-            raise
-
-    def _start(self) -> WorkerProcess:
-        if self._shared.worker is None:
-            self._shared.worker = WorkerProcess(find_package(self._shared.package))
-        return self._shared.worker
 
 
 def convert(
@@ -455,14 +364,3 @@ def convert(
     """Convert one saved model in a process that ends afterwards; see `Oracle.convert`."""
     with Oracle(package="tensorflow") as oracle:
         return oracle.convert(path, mode, representative, timeout=timeout)
-
-
-def _raise_refusal(reply: dict[str, Any], doing: str) -> None:
-    if reply["status"] == "refused":
-        reason = reply["reason"]
-        if len(reason) > MAX_REASON:  # TFLite repeats itself for every tensor that it dislikes
-            reason = f"{reason[:MAX_REASON]} ..."
-        raise OracleRefused(f"the oracle refused, {doing}: {reason}")
-    if reply["status"] != "ok":
-        reason = reply.get("reason", reply["status"])
-        raise OracleError(f"the oracle's process failed while {doing}: {reason}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 import socket
@@ -18,51 +17,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from quantcore.errors import OracleCrashed, OracleError, OracleUnavailable
+from quantcore.errors import OracleCrashed, OracleError
 from quantcore.oracle import protocol
 
-__all__ = ["PACKAGES", "WorkerProcess", "find_package"]
+__all__ = ["WorkerProcess"]
 
-PACKAGES = {"tensorflow": "tensorflow", "ai_edge_litert": "ai-edge-litert", "tflite_micro": "tflite-micro"}
-EXTRAS = {"tensorflow": "oracle", "ai_edge_litert": "oracle", "tflite_micro": "tflm"}
-DEFAULTS = ("tensorflow", "ai_edge_litert")  # what serves where nobody says which
 STARTUP_TIMEOUT = 300.0
 NOISE_SHOWN = 300
-
-
-def find_package(package: str | None = None) -> str:
-    """Return the import name of the package that provides the oracle, without importing it.
-
-    Parameters
-    ----------
-    package : str, optional
-        ``tensorflow``, ``ai_edge_litert`` or ``tflite_micro``; default: the first of the former two that is
-        installed.
-
-    Raises
-    ------
-    OracleUnavailable
-        If it is not installed.
-    """
-    if package is not None and package not in PACKAGES:
-        raise OracleUnavailable(f"unknown oracle package {package!r}; known: {', '.join(PACKAGES)}")
-    wanted = [package] if package is not None else DEFAULTS
-    for name in wanted:
-        if is_installed(name):
-            return name
-    names = " or ".join(PACKAGES[name] for name in wanted)
-    raise OracleUnavailable(
-        f"the oracle needs {names}, which is not installed; install it (extra {EXTRAS[wanted[0]]!r} of "
-        "quantcore-tflite)"
-    )
-
-
-def is_installed(package: str) -> bool:
-    """Whether Python finds a package; an import hook that forbids it counts as no."""
-    try:
-        return importlib.util.find_spec(package) is not None
-    except (ImportError, ValueError):  # ValueError: a stand-in module without a spec
-        return False
 
 
 class WorkerProcess:

@@ -22,6 +22,7 @@ import numpy as np
 from quantcore.oracle import protocol
 from quantcore.oracle.lite import LiteBackend
 from quantcore.oracle.micro import MicroBackend
+from quantcore.oracle.packages import MICRO_PACKAGE
 
 __all__ = ["main"]
 
@@ -40,7 +41,7 @@ class Worker:
 
     def __init__(self, package: str) -> None:
         self.models: OrderedDict[str, bytes] = OrderedDict()
-        self.backend = MicroBackend() if package == "tflite_micro" else LiteBackend(package)
+        self.backend = MicroBackend() if package == MICRO_PACKAGE else LiteBackend(package)
         self.observing: Any = None
 
     def answer(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
@@ -93,7 +94,6 @@ class Worker:
             return refused(f"{type(error).__name__}: {error}"), []
         return {"status": "ok"}, [np.frombuffer(data, np.uint8)]
 
-
     def quantize(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
         """Calibrate, or quantize, the model in the first array; the other arrays are the samples."""
         quantization = importlib.import_module("quantcore.oracle.quantization")
@@ -106,7 +106,6 @@ class Worker:
         except Exception as error:  # as for convert
             return refused(f"{type(error).__name__}: {error}"), []
         return {"status": "ok"}, [np.frombuffer(result, np.uint8)]
-
 
     def observe(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
         """Start to observe the model in the array; feed it a sample; return the ranges and end."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantcore.errors import OracleError, OracleRefused, OracleUnavailable, QuantcoreError
-from quantcore.oracle.rewrite import single_operator
 from quantcore.samples import random_value
+from quantcore.subgraphs import single_operator
 from quantcore.verification.layers import Sample, SubgraphCheck, Values, give_reason
 from quantcore.verification.result import Comparison
 

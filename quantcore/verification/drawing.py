@@ -8,9 +8,9 @@ import numpy as np
 
 from quantcore.errors import QuantcoreError
 from quantcore.graph import Model
-from quantcore.oracle.rewrite import called_subgraphs, reachable_subgraphs
 from quantcore.runtime import Interpreter
 from quantcore.samples import SampleSource, random_samples, split_samples
+from quantcore.subgraphs import called_subgraphs, reachable_subgraphs
 
 __all__ = ["Drawn", "Progress", "ProgressCallback", "draw"]
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from quantcore.graph import Model, Operator
 from quantcore.ops.node import Node
-from quantcore.oracle.rewrite import called_subgraphs, reachable_subgraphs
 from quantcore.runtime import run_operator
+from quantcore.subgraphs import called_subgraphs, reachable_subgraphs
 from quantcore.verification.rules import inexact, make_node
 
 __all__ = ["APPROXIMATE_ULPS", "BOUNDS", "allowances", "computed_inexactly"]

@@ -12,9 +12,9 @@ from quantcore.graph import Model, Tensor
 from quantcore.numerics import get_profile
 from quantcore.oracle import Oracle
 from quantcore.oracle.arguments import ModelLike
-from quantcore.oracle.rewrite import intermediate_tensors
 from quantcore.runtime import Interpreter, run_operator
 from quantcore.runtime.state import initial_state
+from quantcore.subgraphs import intermediate_tensors
 from quantcore.verification.floats import allowances, computed_inexactly
 from quantcore.verification.result import Comparison, VerifyResult
 

@@ -18,9 +18,8 @@ from quantcore.errors import OracleCrashed, OracleError, OracleRefused, OracleUn
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES
-from quantcore.oracle import Oracle, process
-from quantcore.oracle.process import find_package
-from quantcore.oracle.rewrite import intermediate_tensors
+from quantcore.oracle import Oracle, find_package, packages, process
+from quantcore.subgraphs import intermediate_tensors
 from tests.ops.harness import (
     Op,
     assert_same_bits,
@@ -401,7 +400,7 @@ def test_threads_take_turns(oracle: Oracle) -> None:
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     with Oracle() as oracle, pytest.raises(OracleUnavailable, match="tensorflow or ai-edge-litert"):
         oracle.run(b"", A)
     with pytest.raises(OracleUnavailable, match="known: tensorflow, ai_edge_litert"):

@@ -14,7 +14,7 @@ from quantcore.errors import KernelError, OracleUnavailable
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES, Rule
 from quantcore.ops.registry import load_operators
-from quantcore.oracle import Oracle, process
+from quantcore.oracle import Oracle, packages
 from quantcore.samples import random_samples
 from quantcore.verification.divergence import Divergence, describe_rules
 from quantcore.verify import ProfilesResult, verify
@@ -190,9 +190,9 @@ def test_what_no_profile_computes_is_missing_and_so_is_what_needs_it(oracles: di
 def test_a_profile_whose_oracle_is_not_installed_is_run_all_the_same(
     rules: None, oracles: dict[str, Oracle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = process.importlib.util.find_spec
+    found = packages.importlib.util.find_spec
     monkeypatch.setattr(
-        process.importlib.util, "find_spec", lambda name: None if name == "tflite_micro" else found(name)
+        packages.importlib.util, "find_spec", lambda name: None if name == "tflite_micro" else found(name)
     )
     given = {name: oracle for name, oracle in oracles.items() if name != "tflm"}
     result = check(convolutions(), given, samples=1)
@@ -200,7 +200,7 @@ def test_a_profile_whose_oracle_is_not_installed_is_run_all_the_same(
     assert "extra 'tflm'" in result.unavailable["tflm"]
     assert "tflm" in result.operators[0].computed
     assert (result.bit_exact, result.complete) == (False, False)
-    monkeypatch.setattr(process.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OracleUnavailable):
         verify(convolutions(), numerics="all")
 

@@ -10,8 +10,8 @@ import pytest
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
 from quantcore.numerics import APPROXIMATE, SUMMED, Rule
-from quantcore.oracle.rewrite import single_operator
 from quantcore.samples import random_samples
+from quantcore.subgraphs import single_operator
 from quantcore.verification.floats import APPROXIMATE_ULPS, allowances
 from quantcore.verification.result import Comparison
 from quantcore.verify import verify
