@@ -7,36 +7,24 @@ result is called bit-exact only if everything was compared. See docs/verify.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable
 from typing import Literal, overload
 
 from quantcore.errors import KernelError, OracleUnavailable
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
-from quantcore.numerics import PROFILES, get_profile
-from quantcore.oracle import Oracle
 from quantcore.oracle.arguments import ModelLike
 from quantcore.samples import SampleSource, split_samples
-from quantcore.verification.drawing import Progress, ProgressCallback, draw
-from quantcore.verification.pool import Pool
+from quantcore.verification.drawing import draw
+from quantcore.verification.one_profile import verify_profile
+from quantcore.verification.pool import ALL, Oracles, Pool
 from quantcore.verification.profiles import ProfilesResult, compare_profiles
-from quantcore.verification.recorded import (
-    Recorded,
-    RecordedMatch,
-    RecordedSource,
-    compare_recorded,
-    read_recorded,
-)
+from quantcore.verification.recorded import RecordedSource, compare_recorded, read_recorded
 from quantcore.verification.result import Comparison, VerifyResult
-from quantcore.verification.single import verify_profile
 
 __all__ = ["ALL", "Comparison", "ProfilesResult", "VerifyResult", "verify"]
 
-ALL: Literal["all"] = "all"
-
-Oracles = Oracle | Mapping[str, Oracle]
+ProgressCallback = Callable[[int, int, str], None]
 
 
 @overload
@@ -141,50 +129,55 @@ def verify(
         raise KernelError(f"samples is {samples}; expected at least 1")
     if recorded is not None and numerics != ALL:
         raise KernelError(f"a recording is compared with every profile; use numerics='all', not {numerics!r}")
-    profiles = PROFILES if numerics == ALL else {numerics: get_profile(numerics)}
-    given: dict[str, Oracle] = dict(oracle) if isinstance(oracle, Mapping) else {}
-    if isinstance(oracle, Oracle):
-        given = {name: oracle for name, profile in profiles.items() if profile.resolver == oracle.resolver}
-        if not given:
-            wanted = ", ".join(profile.resolver for profile in profiles.values())
-            raise KernelError(f"numerics {numerics!r} needs an oracle with {wanted}, got {oracle.resolver}")
+    pool = Pool(numerics, oracle, num_threads, timeout, package)
     graph = model if isinstance(model, Model) else read_model(model)
     recording = None if recorded is None else read_recorded(graph, recorded)
     if recording is not None and inputs is None:
         inputs = recording.inputs
-    drawn = draw(graph, inputs, samples, seed)
-    rounds = len(profiles) + (numerics == ALL)
-    report = Progress(progress, rounds * drawn.steps(graph))
-    with ExitStack() as stack:
-        pool = Pool(stack, given, num_threads, timeout, package)
+    drawn = draw(model, graph, inputs, samples, seed)
+    rounds = len(pool.profiles) + (numerics == ALL)
+    report = _Progress(progress, rounds * drawn.steps)
+    with pool:
         if numerics != ALL:
             report.say("the oracle starts")
-            return verify_profile(model, graph, numerics, pool.get(profiles[numerics]), drawn, report.step)
-        result = ProfilesResult(graph.source, len(drawn.samples[0]), seed, notes=drawn.notes)
-        for name, profile in profiles.items():
+            return verify_profile(drawn, numerics, pool.get(pool.profiles[numerics]), report.step)
+        result = ProfilesResult(graph.source, drawn.samples, seed, notes=drawn.notes)
+        for name, profile in pool.profiles.items():
             report.say(f"{name}: the oracle starts")
             try:
                 chosen = pool.get(profile)
             except OracleUnavailable as error:
                 result.unavailable[name] = str(error)
             else:
-                step = partial(_step, report, name)
-                result.profiles[name] = verify_profile(model, graph, name, chosen, drawn, step)
+                result.profiles[name] = verify_profile(drawn, name, chosen, report.steps_of(name))
     if not result.profiles and recording is None:
         raise OracleUnavailable(next(iter(result.unavailable.values())))
-    compare_profiles(graph, drawn, result, partial(_step, report, "profiles"))
+    compare_profiles(drawn, result, report.steps_of("profiles"))
     if recording is not None:
-        result.recorded = _compare_recording(graph, recording, inputs)
+        if inputs is None:
+            raise KernelError(
+                "the recording holds outputs only; give their inputs, in it (in0 ...) or beside it"
+            )
+        result.recorded = compare_recorded(graph, recording, split_samples(graph, 0, inputs))
     return result
 
 
-def _step(report: Progress, name: str, what: str) -> None:
-    report.step(f"{name}: {what}")
+class _Progress:
+    """Counts operators for the caller's progress bar."""
 
+    def __init__(self, callback: ProgressCallback | None, total: int) -> None:
+        self.callback, self.total, self.done = callback, total, 0
 
-def _compare_recording(
-    graph: Model, recording: Recorded, inputs: SampleSource | None
-) -> list[RecordedMatch]:
-    if inputs is None:
-        raise KernelError("the recording holds outputs only; give their inputs, in it (in0 ...) or beside it")
-    return compare_recorded(graph, recording, split_samples(graph, 0, inputs))
+    def step(self, what: str) -> None:
+        """Report that one more operator has been compared for one sample."""
+        self.done += 1
+        self.say(what)
+
+    def steps_of(self, name: str) -> Callable[[str], None]:
+        """Return `step` for one of several rounds."""
+        return lambda what: self.step(f"{name}: {what}")
+
+    def say(self, what: str) -> None:
+        """Report what comes next."""
+        if self.callback is not None:
+            self.callback(min(self.done, self.total), self.total, what)

@@ -17,6 +17,7 @@ from quantcore.numerics import PROFILES, Rule
 from quantcore.ops.node import Node
 from quantcore.ops.registry import load_operators
 from quantcore.oracle import Oracle, packages
+from quantcore.oracle.prepared import Prepared
 from quantcore.subgraphs import reachable_subgraphs, single_operator
 from quantcore.verify import VerifyResult, verify
 from tests.ops.harness import (
@@ -241,18 +242,17 @@ def test_a_model_that_the_oracle_refuses(models_dir: Path) -> None:
 
 def test_a_model_that_crashes_the_oracle(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What TensorFlow Lite does with this model (int8 state) is tested with the oracle; here it is acted."""
-    run_batch = Oracle.run_batch
+    run = Oracle.run_prepared
     tried = []
 
-    def crash(oracle: Oracle, model: object, *args: object, **kwargs: object) -> object:
-        graph = model if isinstance(model, Model) else qc.load(model)  # type: ignore[arg-type]
-        ops = {op.op for op in graph.subgraphs[0].operators}
+    def crash(oracle: Oracle, prepared: Prepared, *args: object, **kwargs: object) -> object:
+        ops = {op.op for op in qc.load(prepared.data).subgraphs[0].operators}
         tried.append(ops)
         if "SVDF" in ops:
             raise OracleCrashed("the oracle's process was ended by SIGABRT", "SIGABRT")
-        return run_batch(oracle, model, *args, **kwargs)  # type: ignore[arg-type]
+        return run(oracle, prepared, *args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Oracle, "run_batch", crash)
+    monkeypatch.setattr(Oracle, "run_prepared", crash)
     result = check(models_dir / "tflm_keyword_scrambled_8bit.tflite", samples=2)
     assert "SIGABRT" in result.notes[0]
     assert tried.count({"SVDF"}) == 1  # each time would cost the seconds that a new process takes

@@ -6,28 +6,27 @@ for the operator that computes them; where there is neither, random values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from quantcore.errors import OracleError, OracleRefused, OracleUnavailable, QuantcoreError
+from quantcore.oracle.prepared import Prepared
 from quantcore.samples import random_value
 from quantcore.subgraphs import single_operator
-from quantcore.verification.layers import Sample, SubgraphCheck, Values, give_reason
+from quantcore.verification.check import SubgraphCheck, Values, give_reason
 from quantcore.verification.result import Comparison
 
 __all__ = ["compare_alone"]
 
-
 Outputs = list[list[np.ndarray]]  # per sample, in the operator's order
 
 
-def compare_alone(check: SubgraphCheck, samples: Sequence[Sample]) -> list[str]:
+def compare_alone(check: SubgraphCheck) -> list[str]:
     """Fill the operators' rows of `check`, and return notes on where inputs were random."""
     runner = _AloneRunner(check)
     computed = [row.tensor for rows in check.rows for row in rows]
-    for first, chunk in check.chunks(samples, [*check.subgraph.inputs, *computed]):
-        chains = [dict(zip(check.subgraph.inputs, sample, strict=True)) for sample in chunk]
+    inputs = check.entry.subgraph.inputs
+    for first, chunk in check.entry.chunks([*inputs, *computed]):
+        chains = [dict(zip(inputs, sample, strict=True)) for sample in chunk]
         for i in range(len(check.operators)):
             runner.compare(i, chains, first)
     return runner.notes()
@@ -40,7 +39,7 @@ class _AloneRunner:
         self.check = check
         self.deadly: set[str] = set()  # kinds of operators that ended the oracle's process
         self.invented: set[int] = set()
-        self.rng = np.random.default_rng(check.index)
+        self.rng = np.random.default_rng(check.entry.index)
 
     def notes(self) -> list[str]:
         """Say which tensors were invented."""
@@ -68,19 +67,19 @@ class _AloneRunner:
 
     def _provide(self, t: int, chains: list[Values]) -> None:
         """Invent values for an input that nothing has computed."""
-        tensor = self.check.subgraph.tensors[t] if t >= 0 else None
+        tensor = self.check.entry.subgraph.tensors[t] if t >= 0 else None
         if tensor is None or tensor.data is not None or tensor.is_variable or t in chains[0]:
             return
         for number, chain in enumerate(chains):
             try:
-                chain[t] = random_value(self.rng, self.check.subgraph, t, number)
+                chain[t] = random_value(self.rng, self.check.entry.subgraph, t, number)
             except QuantcoreError:  # handles and strings: running the operator will say what is missing
                 return
         self.invented.add(t)
 
     def _ours(self, i: int, chains: list[Values], rows: list[Comparison]) -> Outputs | None:
         try:
-            return [self.check.run_ours(i, chain) for chain in chains]
+            return [self.check.ours.run(i, chain) for chain in chains]
         except QuantcoreError as error:
             give_reason(rows, str(error))
             return None
@@ -90,10 +89,10 @@ class _AloneRunner:
         if op in self.deadly:  # each time costs the seconds that a new process takes
             give_reason(rows, f"left out, since {op} has ended the oracle's process before")
             return None
-        alone, inputs = single_operator(self.check.model, self.check.index, i)
+        alone, inputs = single_operator(self.check.entry.model, self.check.entry.index, i)
         try:
             samples = [[chain[t] for t in inputs] for chain in chains]
-            return self.check.ask(alone, samples)
+            return self.check.ask(Prepared(alone), samples)
         except KeyError as error:
             give_reason(rows, f"there is no value for input tensor {error}")
         except OracleUnavailable:

@@ -1,31 +1,18 @@
-"""Where the profiles part from each other: ours against ours, on the same inputs."""
+"""Where the profiles part from each other: what was found on a tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from quantcore.differences import difference
-from quantcore.errors import QuantcoreError
-from quantcore.graph import Model
-from quantcore.numerics import PROFILES, Rule
-from quantcore.ops.node import Node
-from quantcore.ops.requant import quantized_bounds
-from quantcore.runtime import Interpreter, run_operator
-from quantcore.runtime.state import initial_state
-from quantcore.verification.rates import Store, expected_mismatches
 from quantcore.verification.result import json_number
-from quantcore.verification.rules import find_page, find_rule, make_node
 
-__all__ = ["Divergence", "Parting", "compare_operators", "compare_whole", "describe_rules"]
-
-# Operators whose outputs are one requantized sum each, of enough terms that its fraction is spread evenly.
-SUMS = ("BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "TRANSPOSE_CONV")
-VECTORS_OF_CHANNELS = ("DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")  # in int8; else they run over the flat output
+__all__ = ["Divergence", "Parting"]
 
 
 @dataclass(slots=True)
@@ -176,139 +163,3 @@ class Divergence:
             "missing": self.missing,
             "pairs": [pair.to_json() for pair in self.pairs.values() if pair.mismatches],
         }
-
-
-def describe_rules(a: Rule | None, b: Rule | None) -> tuple[str, str]:
-    """Return what two rules differ in, each in words; two empty strings if they are the same."""
-    if a is None or b is None or a == b:
-        return "", ""
-    differing = [f.name for f in fields(Rule) if getattr(a, f.name) != getattr(b, f.name)]
-    return _words(a, differing), _words(b, differing)
-
-
-def _words(rule: Rule, differing: Sequence[str]) -> str:
-    """Return what sets a rule apart; of what is as in the reference kernels, only the rounding."""
-    usual = Rule()
-    parts = [rule.form or "reference form"] if "form" in differing else []
-    parts += [rule.rounding] if "rounding" in differing else []
-    if rule.block and {"block", "tail"} & set(differing):
-        parts.append(f"tail of {rule.block}: {rule.tail}")
-    if "product" in differing and (rule.product != usual.product or not parts):
-        parts.append(f"product {rule.product}")
-    return ", ".join(parts) or f"bounds {rule.bounds}"
-
-
-def compare_operators(
-    model: Model, subgraph_index: int, samples: Sequence[list[np.ndarray]], step: Callable[[str], None]
-) -> list[Divergence]:
-    """Run each operator by every profile on the same inputs: those that the first profile computes.
-
-    Where a profile has no rule, the next one that can computes the inputs of what follows; what none can
-    compute is missing, and so is all that needs it.
-    """
-    run = _Operators(model, subgraph_index)
-    for sample in samples:
-        values = dict(zip(run.subgraph.inputs, sample, strict=True))
-        for i, op in enumerate(run.subgraph.operators):
-            run.compare(i, values)
-            step(f"operator {i} {op.op}")
-    return [row for rows in run.rows for row in rows]
-
-
-class _Operators:
-    """Goes through the operators, with state per profile."""
-
-    def __init__(self, model: Model, subgraph_index: int) -> None:
-        self.model, self.index = model, subgraph_index
-        self.subgraph = model.subgraphs[subgraph_index]
-        tensors = self.subgraph.tensors
-        self.states = {
-            name: {t: initial_state(v) for t, v in enumerate(tensors) if v.is_variable} for name in PROFILES
-        }
-        self.rows = [
-            [
-                Divergence(subgraph_index, t, tensors[t].name, tensors[t].dtype, i, op.op, find_page(op.name))
-                for t in op.outputs
-                if t >= 0
-            ]
-            for i, op in enumerate(self.subgraph.operators)
-        ]
-
-    def compare(self, i: int, values: dict[int, np.ndarray]) -> None:
-        """Run operator `i` by every profile; add its outputs by the first one to `values`."""
-        rows = self.rows[i]
-        inputs = self.subgraph.operators[i].inputs
-        given = {t: values[t] for t in inputs if t in values}
-        results: dict[str, list[np.ndarray]] = {}
-        for name in PROFILES:
-            try:
-                known = {**given, **self.states[name]}
-                results[name] = run_operator(self.model, self.index, i, known, name)
-            except QuantcoreError as error:
-                for row in rows:
-                    row.missing.setdefault(name, str(error))
-        nodes = {name: make_node(self.model, self.index, i, given, name) for name in results}
-        for k, row in enumerate(rows):
-            outputs = {name: arrays[k] for name, arrays in results.items()}
-            row.add(outputs)
-            _explain(row, nodes, outputs)
-            if outputs:
-                values[row.tensor] = next(iter(outputs.values()))
-
-
-def _explain(row: Divergence, nodes: Mapping[str, Node], outputs: Mapping[str, np.ndarray]) -> None:
-    """Add to the pairs of `row` what the rules of the two profiles predict for one sample."""
-    predicted: dict[tuple[Rule | None, Rule | None], float | None] = {}
-    for pair in combinations(outputs, 2):
-        a, b = (nodes[name] for name in pair)
-        rules = find_rule(a), find_rule(b)
-        if rules not in predicted:
-            predicted[rules] = _predict(a, b, *rules, outputs[pair[0]])
-        parting, count = row.pairs[pair], predicted[rules]
-        parting.rules = describe_rules(*rules)
-        if count is not None:
-            parting.expected = (parting.expected or 0.0) + count
-
-
-def _predict(a: Node, b: Node, rule_a: Rule | None, rule_b: Rule | None, y: np.ndarray) -> float | None:
-    """Return how many elements of output `y` two rules are expected to store differently; None if unknown."""
-    op = a.op.op
-    if op not in SUMS or y.dtype.kind not in "iu" or rule_a is None or rule_b is None:
-        return None
-    multipliers = a.definition.multipliers if a.definition is not None else None
-    if rule_a.form != rule_b.form or multipliers is None:
-        return None
-    if rule_a == rule_b:
-        return 0.0
-    try:
-        real = [multipliers(node).get("output") for node in (a, b)]
-        activation = str(a.options.get("fused_activation_function", "NONE"))
-        low, high = quantized_bounds(a, activation, a.output)
-    except QuantcoreError:
-        return None
-    if real[0] is None or real[1] is None:
-        return None
-    by_channel = op in VECTORS_OF_CHANNELS and y.dtype == np.int8
-    stores = (Store(rule_a, real[0], by_channel), Store(rule_b, real[1], by_channel))
-    return expected_mismatches(*stores, y, zero_point=a.output.zero_point, low=low, high=high)
-
-
-def compare_whole(
-    model: Model, subgraph_index: int, samples: Sequence[list[np.ndarray]]
-) -> list[Divergence]:
-    """Run the whole subgraph by every profile from the same inputs."""
-    subgraph = model.subgraphs[subgraph_index]
-    tensors = [(t, subgraph.tensors[t]) for t in subgraph.outputs]
-    rows = [Divergence(subgraph_index, t, tensor.name, tensor.dtype) for t, tensor in tensors]
-    interpreters: dict[str, Interpreter] = {}
-    for name in PROFILES:
-        try:
-            interpreters[name] = Interpreter(model, name, subgraph_index=subgraph_index)
-        except QuantcoreError as error:
-            for row in rows:
-                row.missing[name] = str(error)
-    for sample in samples:
-        results = {name: interpreter.run(sample) for name, interpreter in interpreters.items()}
-        for k, row in enumerate(rows):
-            row.add({name: outputs[k] for name, outputs in results.items()})
-    return rows

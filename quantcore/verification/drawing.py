@@ -1,69 +1,72 @@
-"""The samples of a verification, and its progress."""
+"""The entry points of a model, and samples for each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
+from dataclasses import dataclass
 
 from quantcore.errors import QuantcoreError
 from quantcore.graph import Model
+from quantcore.oracle.arguments import ModelLike
 from quantcore.runtime import Interpreter
 from quantcore.samples import SampleSource, random_samples, split_samples
 from quantcore.subgraphs import called_subgraphs, reachable_subgraphs
+from quantcore.verification.entry_point import EntryPoint, Sample
 
-__all__ = ["Drawn", "Progress", "ProgressCallback", "draw"]
-
-ProgressCallback = Callable[[int, int, str], None]
+__all__ = ["Drawn", "draw"]
 
 
+@dataclass(frozen=True, slots=True)
 class Drawn:
-    """Samples by entry point.
+    """What a model is verified with.
 
     Attributes
     ----------
-    samples : dict of int to list
-        By subgraph; the main subgraph's are the caller's, if there are any.
+    model : Model
+    entries : list of EntryPoint
+        The main subgraph first; its samples are the caller's, if there are any.
     notes : list of str
     seed : int
     """
 
-    def __init__(self, samples: dict[int, list[list[np.ndarray]]], notes: list[str], seed: int) -> None:
-        self.samples, self.notes, self.seed = samples, notes, seed
+    model: Model
+    entries: list[EntryPoint]
+    notes: list[str]
+    seed: int
 
-    def steps(self, model: Model) -> int:
-        """Return how many operators are run, over all samples."""
-        return sum(len(drawn) * len(model.subgraphs[s].operators) for s, drawn in self.samples.items())
+    @property
+    def samples(self) -> int:
+        """How many samples the main subgraph has."""
+        return len(self.entries[0].samples)
+
+    @property
+    def steps(self) -> int:
+        """How many operators are run, over all samples."""
+        return sum(len(entry.samples) * len(entry.subgraph.operators) for entry in self.entries)
 
 
-def draw(model: Model, inputs: SampleSource | None, samples: int, seed: int) -> Drawn:
+def draw(source: ModelLike, model: Model, inputs: SampleSource | None, count: int, seed: int) -> Drawn:
     """Take samples for the main subgraph from `inputs`; draw random ones for other entry points.
 
     A subgraph that an operator calls gets what it is called with when the first sample is run: random indices
     and counters would be of no use to it.
     """
-    drawn = Drawn({}, [], seed)
-    given: list[list[np.ndarray]] | None = None
+    drawn = Drawn(model, [], [], seed)
+    given: list[Sample] | None = None
     if inputs is not None:
         given = split_samples(model, 0, inputs)
-        if len(given) > samples:
-            drawn.notes.append(f"{samples} of the {len(given)} samples were used")
-    called: dict[int, list[list[np.ndarray]]] = {}
+        if len(given) > count:
+            drawn.notes.append(f"{count} of the {len(given)} samples were used")
+    called: dict[int, list[Sample]] = {}
     for s in reachable_subgraphs(model):
-        if s == 0 and given is not None:
-            drawn.samples[s] = given[:samples]
-        elif s in called:
-            drawn.samples[s] = called[s][:samples]
-        else:
-            drawn.samples[s] = random_samples(model, s, samples, seed)
-        for callee, values in called_with(model, s, drawn.samples[s][0]).items():
+        known = given if s == 0 and given is not None else called.get(s)
+        samples = random_samples(model, s, count, seed) if known is None else known[:count]
+        drawn.entries.append(EntryPoint(source, model, s, samples))
+        for callee, values in called_with(model, s, samples[0]).items():
             called.setdefault(callee, []).extend(values)
     return drawn
 
 
-def called_with(
-    model: Model, subgraph_index: int, sample: list[np.ndarray]
-) -> dict[int, list[list[np.ndarray]]]:
+def called_with(model: Model, subgraph_index: int, sample: Sample) -> dict[int, list[Sample]]:
     """Return the inputs of each call of a subgraph while `sample` is run; none if it cannot be run."""
     if not any(called_subgraphs(op) for op in model.subgraphs[subgraph_index].operators):
         return {}
@@ -71,20 +74,3 @@ def called_with(
         return Interpreter(model, subgraph_index=subgraph_index).calls(sample)
     except QuantcoreError:
         return {}
-
-
-class Progress:
-    """Counts operators for the caller's progress bar."""
-
-    def __init__(self, callback: ProgressCallback | None, total: int) -> None:
-        self.callback, self.total, self.done = callback, total, 0
-
-    def step(self, what: str) -> None:
-        """Report that one more operator has been compared for one sample."""
-        self.done += 1
-        self.say(what)
-
-    def say(self, what: str) -> None:
-        """Report what comes next."""
-        if self.callback is not None:
-            self.callback(min(self.done, self.total), self.total, what)

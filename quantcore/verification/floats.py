@@ -19,7 +19,7 @@ import numpy as np
 
 from quantcore.graph import Model, Operator
 from quantcore.ops.node import Node
-from quantcore.runtime import run_operator
+from quantcore.runtime import OperatorRunner
 from quantcore.subgraphs import called_subgraphs, reachable_subgraphs
 from quantcore.verification.rules import inexact, make_node
 
@@ -110,7 +110,7 @@ def _sums_of_magnitudes(
     subgraphs[subgraph_index] = replace(subgraph, tensors=tensors, operators=operators)
     given = {t: values[t] for t in op.inputs if t in values}
     magnitudes = {t: np.abs(v) if v.dtype == np.float32 else v for t, v in given.items()}
-    return run_operator(replace(model, subgraphs=subgraphs), subgraph_index, i, magnitudes, numerics)
+    return OperatorRunner(replace(model, subgraphs=subgraphs), subgraph_index, numerics).run(i, magnitudes)
 
 
 def computed_inexactly(model: Model, subgraph_index: int, numerics: str) -> set[int]:

@@ -14,11 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantcore.affine import quantize_multiplier
+from quantcore.errors import QuantcoreError
 from quantcore.numerics import Rule
+from quantcore.ops.node import Node
+from quantcore.ops.requant import quantized_bounds
 
-__all__ = ["Store", "expected_mismatches"]
+__all__ = ["Store", "expected_mismatches", "predict"]
 
 FLOAT32_FRACTION = 23
+
+# Operators whose outputs are one requantized sum each, of enough terms that its fraction is spread evenly.
+SUMS = ("BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "TRANSPOSE_CONV")
+VECTORS_OF_CHANNELS = ("DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")  # in int8; else they run over the flat output
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +58,30 @@ class Store:
         yield self.rule.tail, ~mask
 
 
-def expected_mismatches(
-    a: Store, b: Store, y: np.ndarray, *, zero_point: int, low: int, high: int
-) -> float:
+def predict(a: Node, b: Node, rule_a: Rule | None, rule_b: Rule | None, y: np.ndarray) -> float | None:
+    """Return how many elements of output `y` two rules are expected to store differently; None if unknown."""
+    op = a.op.op
+    if op not in SUMS or y.dtype.kind not in "iu" or rule_a is None or rule_b is None:
+        return None
+    multipliers = a.definition.multipliers if a.definition is not None else None
+    if rule_a.form != rule_b.form or multipliers is None:
+        return None
+    if rule_a == rule_b:
+        return 0.0
+    try:
+        real = [multipliers(node).get("output") for node in (a, b)]
+        activation = str(a.options.get("fused_activation_function", "NONE"))
+        low, high = quantized_bounds(a, activation, a.output)
+    except QuantcoreError:
+        return None
+    if real[0] is None or real[1] is None:
+        return None
+    by_channel = op in VECTORS_OF_CHANNELS and y.dtype == np.int8
+    stores = (Store(rule_a, real[0], by_channel), Store(rule_b, real[1], by_channel))
+    return expected_mismatches(*stores, y, zero_point=a.output.zero_point, low=low, high=high)
+
+
+def expected_mismatches(a: Store, b: Store, y: np.ndarray, *, zero_point: int, low: int, high: int) -> float:
     """Return how many of an operator's outputs two rules are expected to store differently.
 
     Parameters

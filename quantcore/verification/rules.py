@@ -1,8 +1,9 @@
-"""Which rule of a profile each operator of a subgraph follows."""
+"""Which rule of a profile each operator of a subgraph follows, and what sets rules apart."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from quantcore.numerics import Rule, get_profile
 from quantcore.ops.node import Node
 from quantcore.ops.registry import build_node, load_operators
 
-__all__ = ["INEXACT_FORMS", "ROUNDINGS", "find_page", "find_rule", "inexact", "make_node"]
+__all__ = ["INEXACT_FORMS", "ROUNDINGS", "describe_rules", "find_page", "find_rule", "inexact", "make_node"]
 
 ROUNDINGS = {
     "double_rounding": "rounded twice, a tie of the second rounding away from zero (gemmlowp)",
@@ -63,3 +64,23 @@ def inexact(node: Node) -> str | None:
         return None
     all_float = all(x is None or x.dtype == "float32" or not x.quantized for x in node.inputs)
     return rule.form if all_float else None
+
+
+def describe_rules(a: Rule | None, b: Rule | None) -> tuple[str, str]:
+    """Return what two rules differ in, each in words; two empty strings if they are the same."""
+    if a is None or b is None or a == b:
+        return "", ""
+    differing = [f.name for f in fields(Rule) if getattr(a, f.name) != getattr(b, f.name)]
+    return _words(a, differing), _words(b, differing)
+
+
+def _words(rule: Rule, differing: Sequence[str]) -> str:
+    """Return what sets a rule apart; of what is as in the reference kernels, only the rounding."""
+    usual = Rule()
+    parts = [rule.form or "reference form"] if "form" in differing else []
+    parts += [rule.rounding] if "rounding" in differing else []
+    if rule.block and {"block", "tail"} & set(differing):
+        parts.append(f"tail of {rule.block}: {rule.tail}")
+    if "product" in differing and (rule.product != usual.product or not parts):
+        parts.append(f"product {rule.product}")
+    return ", ".join(parts) or f"bounds {rule.bounds}"

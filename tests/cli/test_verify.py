@@ -13,8 +13,8 @@ from quantcore.cli._verify_profiles import _legend
 from quantcore.kernels import _core as core
 from quantcore.numerics import PROFILES, Profile, Rule
 from quantcore.oracle import Oracle
-from quantcore.verification.divergence import Divergence, describe_rules
-from quantcore.verification.rules import ROUNDINGS
+from quantcore.verification.divergence import Divergence
+from quantcore.verification.rules import ROUNDINGS, describe_rules
 from tests.cli.conftest import CLASSES, Cli
 from tests.ops.harness import get_oracle, set_rule
 

@@ -16,7 +16,8 @@ from quantcore.numerics import PROFILES, Rule
 from quantcore.ops.registry import load_operators
 from quantcore.oracle import Oracle, packages
 from quantcore.samples import random_samples
-from quantcore.verification.divergence import Divergence, describe_rules
+from quantcore.verification.divergence import Divergence
+from quantcore.verification.rules import describe_rules
 from quantcore.verify import ProfilesResult, verify
 from tests.ops.harness import (
     Op,
