@@ -19,7 +19,7 @@ import quantcore.ops
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Subgraph
 from quantcore.kernels._core import KernelCall
-from quantcore.numerics import Profile, Rules, expand
+from quantcore.numerics import Profile, Rules, split_keys
 from quantcore.ops.integer_input import IndexInput, ShapeInput
 from quantcore.ops.node import Definition, Expand, Lower, Node, Operand
 from quantcore.ops.quantization_rule import QuantizationRule
@@ -65,7 +65,7 @@ def operator(
                 page,
                 version=of(name, version, first_version),
                 int16x8_version=of(name, int16x8_version, 1),
-                rules=expand(of(name, rules, {})),
+                rules=split_keys(of(name, rules, {})),
                 macs=macs,
                 multipliers=multipliers,
                 xnnpack=xnnpack,
