@@ -15,6 +15,7 @@ from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
 from quantcore.ops.integer_input import IndexInput, ShapeInput
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.version_rules import VersionRule, first_version
 
 __all__ = [
     "CallSubgraph",
@@ -24,7 +25,6 @@ __all__ = [
     "Node",
     "Operand",
     "UnknownValueError",
-    "first_version",
 ]
 
 
@@ -221,11 +221,6 @@ class Node:
         return UnsupportedOperatorError(message, self.op.name, self.index)
 
 
-def first_version(node: Node) -> int:
-    """Return 1: the operator has no later version, or none that a `Model` can ask for."""
-    return 1
-
-
 Lower = Callable[[Node], KernelCall]
 CallSubgraph = Callable[[int, Sequence[Operand]], list[Operand]]
 Expand = Callable[[Node, CallSubgraph], list[Operand]]
@@ -249,8 +244,7 @@ class Definition:
     page : str
         Name of the page in ``docs/numerics``, without ``.md``.
     version : callable
-        ``version(node)`` is the lowest version that expresses the operator with these operands, which is what
-        the converter writes.
+        The version that the converter writes, see `quantcore.ops.version_rules.VersionRule`.
     int16x8_version : int
         In the mode int16x8, the version is at least this one, also where the operator stays float.
     rules : dict of str to dict of str to Rule
@@ -280,7 +274,7 @@ class Definition:
     dtypes: tuple[str, ...]
     max_version: int
     page: str
-    version: Callable[[Node], int] = first_version
+    version: VersionRule = first_version
     int16x8_version: int = 1
     rules: dict[str, dict[str, Rule]] = field(default_factory=dict)
     macs: Callable[[Node], int] | None = None

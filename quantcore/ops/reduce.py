@@ -200,6 +200,7 @@ def reduction_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[str, set[in
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
+    page="mean",
     rules={
         "optimized": {
             "float32": SUMMED,
@@ -237,6 +238,7 @@ def lower_mean(node: Node) -> KernelCall:
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
+    page="sum",
     rules={
         "reference": {"float32": Rule(form="whole"), "int8, int16": Rule(form="bytes")},
         "optimized": {

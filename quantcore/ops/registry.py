@@ -19,10 +19,11 @@ import quantcore.ops
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Subgraph
 from quantcore.kernels._core import KernelCall
-from quantcore.numerics import Profile, Rules, split_keys
+from quantcore.numerics import Profile, Rules, expand
 from quantcore.ops.integer_input import IndexInput, ShapeInput
-from quantcore.ops.node import Definition, Expand, Lower, Node, Operand, first_version
+from quantcore.ops.node import Definition, Expand, Lower, Node, Operand
 from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.version_rules import VersionRule, first_version
 
 __all__ = ["build_node", "control_flow", "find_definition", "load_operators", "operator"]
 
@@ -33,8 +34,8 @@ def operator(
     *names: str,
     dtypes: tuple[str, ...],
     max_version: int,
-    page: str = "",
-    version: Callable[[Node], int] | Mapping[str, Callable[[Node], int]] = first_version,
+    page: str,
+    version: VersionRule | Mapping[str, VersionRule] = first_version,
     int16x8_version: int | Mapping[str, int] = 1,
     rules: Rules | Mapping[str, Rules] | None = None,
     macs: Callable[[Node], int] | None = None,
@@ -47,8 +48,7 @@ def operator(
 ) -> Callable[[Lower], Lower]:
     """Register the decorated ``lower`` function for the operators called `names`; see `Definition`.
 
-    What only some of them have, or each has otherwise, is given by name. `page` is needed where it is not
-    called as the first of them.
+    What only some of them have, or each has otherwise, is given by name.
     """
 
     def of(name: str, given: Any, default: Any) -> Any:
@@ -62,10 +62,10 @@ def operator(
                 lower,
                 dtypes,
                 max_version,
-                page or names[0].lower(),
+                page,
                 version=of(name, version, first_version),
                 int16x8_version=of(name, int16x8_version, 1),
-                rules=split_keys(of(name, rules, {})),
+                rules=expand(of(name, rules, {})),
                 macs=macs,
                 multipliers=multipliers,
                 xnnpack=xnnpack,

@@ -17,6 +17,7 @@ from quantcore.ops.registry import operator
     "SHAPE",
     dtypes=("any",),
     max_version=1,
+    page="shape",
     rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
     quantization=OWN_SCALE,
 )

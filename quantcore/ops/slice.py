@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -14,19 +17,19 @@ from quantcore.ops.registry import operator
 from quantcore.ops.version_rules import dtype_of, rank_of
 
 
-def slice_version(node: Node) -> int:
+def slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
     """Return the version for the dtype; 5 for more than 4 dimensions."""
     versions = {"int4": 7, "uint32": 6}
     older = {"int16": 4, "string": 3, "int8": 2}
-    dtype = dtype_of(node, 0)
+    dtype = dtype_of(inputs, 0)
     if dtype in versions:
         return versions[dtype]
-    return 5 if rank_of(node, 0) > 4 else older.get(dtype, 1)
+    return 5 if rank_of(inputs, 0) > 4 else older.get(dtype, 1)
 
 
-def transpose_version(node: Node) -> int:
+def transpose_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
     """Return the version for the dtype and the number of dimensions."""
-    dtype, rank = dtype_of(node, 0), rank_of(node, 0)
+    dtype, rank = dtype_of(inputs, 0), rank_of(inputs, 0)
     if dtype == "int4":
         return 7
     if rank > 5:
@@ -42,6 +45,7 @@ def transpose_version(node: Node) -> int:
     max_version=8,
     version=slice_version,
     int16x8_version=2,
+    page="slice",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(lambda x, y: [0] * len(x)), 2: ShapeInput(lambda x, y: y, (-1, -1))},
@@ -74,6 +78,7 @@ def lower_slice(node: Node) -> KernelCall:
     max_version=8,
     version=transpose_version,
     int16x8_version=2,
+    page="transpose",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(lambda x, y: range(len(x)))},

@@ -36,6 +36,7 @@ def float32_output(node: Node) -> bool:
     "CEIL",
     dtypes=("float32",),
     max_version=1,
+    page="square",
     rules={"optimized": {"float32": Rule()}, "tflm": {"float32": Rule()}},
 )
 def lower_float_only(node: Node) -> KernelCall:
@@ -117,6 +118,7 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=5,
     version=by_dtype(int8=2, uint8=2, int16=3, int32=5),
     int16x8_version=2,
+    page="abs",
     rules={
         "reference": {"int8, int16": FLOAT32_QUOTIENT},
         "optimized": {"float32, int32": Rule(), "int8, int16": FLOAT32_QUOTIENT},
@@ -144,6 +146,7 @@ def lower_abs(node: Node) -> KernelCall:
     dtypes=("float32", *QUANTIZED),
     max_version=2,
     version=by_dtype(int8=2, int16=2),
+    page="sqrt",
     rules={
         "optimized": {"float32, int8, int16": Rule()},
         "xnnpack": {"float32": APPROXIMATE},
@@ -187,6 +190,7 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
+    page="rsqrt",
     rules={
         "reference": {"int8, int16": FLOAT32_QUOTIENT},
         "optimized": {"float32": Rule(), "int8, int16": FLOAT32_QUOTIENT},
@@ -219,6 +223,7 @@ def lower_rsqrt(node: Node) -> KernelCall:
     max_version=2,
     version=by_dtype(int8=2, int16=2),
     int16x8_version=2,
+    page="exp",
     rules={
         "optimized": {"float32, int8, int16": Rule()},
         "xnnpack": {"float32": APPROXIMATE},
