@@ -2,7 +2,7 @@
 
 Most models have such operands as constants. Where one is an input of the graph, its value is unknown until
 a run; these are the values that the shapes in the file imply, by what each operator says of its inputs
-(`quantcore.ops.integer_input`).
+(`quantcore.ops.shared.integer_input`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from quantcore.graph import Operator, Subgraph, Tensor
-from quantcore.ops.integer_input import IndexInput, ShapeInput
 from quantcore.ops.registry import load_operators
+from quantcore.ops.shared.integer_input import IndexInput, ShapeInput
 
 __all__ = ["fitting_value", "governing_inputs", "index_limit"]
 

@@ -18,7 +18,7 @@ from quantcore.calibration.observation import Observation, observed_tensors
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph
-from quantcore.ops.lstm_operands import HIDDEN
+from quantcore.ops.shared.lstm_operands import HIDDEN
 from quantcore.oracle import Oracle
 
 __all__ = ["ENGINES", "RANGES", "collect_ranges"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quantcore.graph import Model, Operator, Subgraph, Tensor
-from quantcore.ops.lstm_operands import HIDDEN
+from quantcore.ops.shared.lstm_operands import HIDDEN
 
 __all__ = ["with_intermediates"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from quantcore.graph import Operator, Subgraph
-from quantcore.ops.lstm_operands import (
+from quantcore.ops.shared.lstm_operands import (
     BIAS,
     CELL_STATE,
     HIDDEN,
@@ -22,7 +22,7 @@ from quantcore.ops.lstm_operands import (
     PROJECTION,
     RECURRENT_WEIGHTS,
 )
-from quantcore.ops.lstm_quantization import has_input, is_normalized
+from quantcore.ops.shared.lstm_quantization import has_input, is_normalized
 
 __all__ = ["LstmInside", "lstms_to_replay", "shows_all"]
 

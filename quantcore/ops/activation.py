@@ -11,13 +11,13 @@ from quantcore.kernels import activation as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call, tabulate
 from quantcore.numerics import FIXED8, FLOAT32_QUOTIENT, Rule
-from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_scales, unary_operands
-from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import FLOAT_BOUNDS, fixed_point, make_requant, quotient
-from quantcore.ops.version_rules import by_dtype, dtype_of
+from quantcore.ops.shared.operands import check_scales, unary_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
+from quantcore.ops.shared.requant import FLOAT_BOUNDS, fixed_point, make_requant, quotient
+from quantcore.ops.shared.version_rules import by_dtype, dtype_of
+from quantcore.ops.shared.xnnpack import VALUES, delegable, float32_alone
 from quantcore.requantization import in_delegate_range, to_fixed8
 
 DTYPES = ("int8", "uint8", "float32")
@@ -206,11 +206,6 @@ def sixteen_bits(multiplier: int) -> int:
     return min((multiplier + (1 << 15)) >> 16, 32767)
 
 
-def float32_input(node: Node) -> bool:
-    """Whether XNNPACK takes an operator of which it has the float32 form alone."""
-    return node.input(0).dtype == "float32"
-
-
 @operator(
     "HARD_SWISH",
     dtypes=DTYPES,
@@ -222,7 +217,7 @@ def float32_input(node: Node) -> bool:
         "tflm": {"float32, int8": Rule()},
     },
     multipliers=hard_swish_multipliers,
-    xnnpack=float32_input,
+    xnnpack=float32_alone,
     quantization=OWN_SCALE_INT8,
 )
 def lower_hard_swish(node: Node) -> KernelCall:

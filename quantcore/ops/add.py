@@ -11,8 +11,10 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.broadcasting import walked_in_rows
-from quantcore.ops.elementwise import (
+from quantcore.ops.node import Node, Operand
+from quantcore.ops.registry import operator
+from quantcore.ops.shared.broadcasting import walked_in_rows
+from quantcore.ops.shared.elementwise import (
     Body,
     broadcast_operands,
     common_scale_multipliers,
@@ -20,12 +22,10 @@ from quantcore.ops.elementwise import (
     lower_arithmetic,
     lower_on_common_scale,
 )
-from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_scales
-from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import operator
-from quantcore.ops.requant import fused_activation, quantized_bounds
-from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
+from quantcore.ops.shared.operands import check_scales
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import fused_activation, quantized_bounds
+from quantcore.ops.shared.version_rules import broadcasts_beyond, dtype_of
 
 __all__ = ["add_multipliers"]
 

@@ -7,12 +7,12 @@ import math
 from quantcore.kernels import arg_extreme as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import known_axis
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.indices import known_axis
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.version_rules import by_dtype
 
 KERNEL_DTYPE = {"int8": "int8", "uint8": "uint8", "int32": "int32", "float32": "float32", "bool": "uint8"}
 

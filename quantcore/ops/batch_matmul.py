@@ -13,14 +13,14 @@ from quantcore.kernels import _batch_matmul as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
 from quantcore.numerics import FLOAT_PRODUCT, SUMMED, Rule
-from quantcore.ops.broadcasting import common_shape
-from quantcore.ops.delegate import delegable
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_operands, check_scales
-from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import make_requant, product_multiplier
-from quantcore.ops.version_rules import dtype_of, is_hybrid
+from quantcore.ops.shared.broadcasting import common_shape
+from quantcore.ops.shared.operands import check_operands, check_scales
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import make_requant, product_multiplier
+from quantcore.ops.shared.version_rules import dtype_of, is_hybrid
+from quantcore.ops.shared.xnnpack import delegable
 
 # dtypes of both inputs and the output
 FORMS = {

@@ -11,13 +11,18 @@ from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, empty_call, int_values, row_major_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_image, check_operands, same_parameters_if_delegated
 from quantcore.ops.pad import zero_value
-from quantcore.ops.quantization_rule import SAME_SCALE, SAME_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype, dtype_of, rank_of
+from quantcore.ops.shared.indices import element_bytes, empty_call, int_values, row_major_strides
+from quantcore.ops.shared.operands import (
+    check_dtypes,
+    check_image,
+    check_operands,
+    same_parameters_if_delegated,
+)
+from quantcore.ops.shared.quantization_rule import SAME_SCALE, SAME_SCALE_INT8
+from quantcore.ops.shared.version_rules import by_dtype, dtype_of, rank_of
 
 DTYPES = ("float32", "int8", "uint8", "int32", "int64")
 BATCH_DTYPES = (*DTYPES, "int16")

@@ -10,9 +10,9 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.affine import dequantize_call
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_packed
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import dtype_of
+from quantcore.ops.shared.operands import check_dtypes, check_packed
+from quantcore.ops.shared.version_rules import dtype_of
 
 # What TensorFlow Lite Micro converts, each to each
 MICRO_DTYPES = ("bool", "int8", "int16", "int32", "uint32", "float32")

@@ -7,13 +7,13 @@ import numpy as np
 from quantcore.kernels import comparison as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.broadcasting import broadcast
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor, unary_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import fixed_point
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.broadcasting import broadcast
+from quantcore.ops.shared.operands import check_dtypes, check_operands, per_tensor, unary_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.requant import fixed_point
+from quantcore.ops.shared.version_rules import by_dtype
 
 __all__ = ["comparison_multipliers", "lower_comparison", "lower_logical", "lower_logical_not"]
 

@@ -9,13 +9,13 @@ import numpy as np
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, resolve_axis
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_symmetric, same_dtype, same_parameters
-from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import check_no_activation
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.indices import element_bytes, resolve_axis
+from quantcore.ops.shared.operands import check_symmetric, same_dtype, same_parameters
+from quantcore.ops.shared.quantization_rule import JOINED
+from quantcore.ops.shared.requant import check_no_activation
+from quantcore.ops.shared.version_rules import by_dtype
 
 
 def joined_shape(node: Node, inputs: list[Operand], axis: int) -> tuple[int, ...]:

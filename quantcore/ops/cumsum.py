@@ -7,10 +7,10 @@ import math
 from quantcore.kernels import scan as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import empty_call, known_axis
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.registry import operator
+from quantcore.ops.shared.indices import empty_call, known_axis
+from quantcore.ops.shared.operands import check_dtypes, check_operands
 
 DTYPES = ("float32", "int32", "int64")
 

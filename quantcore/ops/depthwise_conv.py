@@ -12,7 +12,9 @@ from quantcore.kernels import depthwise_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.numerics import FLOAT32_STORE, FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
-from quantcore.ops.convolution import (
+from quantcore.ops.node import Node, Operand
+from quantcore.ops.registry import operator
+from quantcore.ops.shared.convolution import (
     CONVOLUTION_FORMS,
     check_bias,
     check_bias_option,
@@ -25,12 +27,10 @@ from quantcore.ops.convolution import (
     output_multipliers,
     product_operands,
 )
-from quantcore.ops.delegate import check_requantization_scale
-from quantcore.ops.node import Node, Operand
-from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, fused_activation, make_requant
-from quantcore.ops.version_rules import CONVOLUTION_VERSIONS, dtype_of, is_hybrid, per_channel
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import float_bounds, fused_activation, make_requant
+from quantcore.ops.shared.version_rules import CONVOLUTION_VERSIONS, dtype_of, is_hybrid, per_channel
+from quantcore.ops.shared.xnnpack import check_requantization_scale
 
 __all__ = ["lower_depthwise_conv_2d"]
 

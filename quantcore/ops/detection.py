@@ -12,8 +12,8 @@ from quantcore.kernels import detection as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_operands, per_tensor
 from quantcore.ops.registry import operator
+from quantcore.ops.shared.operands import check_operands, per_tensor
 
 LARGEST = np.iinfo(np.int32).max
 PER_CLASS = 100  # where the option detections_per_class is missing

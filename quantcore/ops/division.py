@@ -10,12 +10,12 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import division as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
-from quantcore.ops.elementwise import broadcast_operands, delegated_float, lower_arithmetic
 from quantcore.ops.node import Node
-from quantcore.ops.operands import per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import (
+from quantcore.ops.shared.elementwise import broadcast_operands, delegated_float, lower_arithmetic
+from quantcore.ops.shared.operands import per_tensor
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.requant import (
     fixed_point,
     float_bounds,
     fused_activation,
@@ -23,7 +23,7 @@ from quantcore.ops.requant import (
     quantized_bounds,
     quotient,
 )
-from quantcore.ops.version_rules import broadcasts_beyond, by_dtype
+from quantcore.ops.shared.version_rules import broadcasts_beyond, by_dtype
 
 QUANTIZED = ("int8", "uint8", "int16")
 FLOOR_DIV_DTYPES = ("float32", "int8", "int16", "int32")

@@ -12,13 +12,13 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import embedding_lookup as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.integer_input import IndexInput, axis_limit
-from quantcore.ops.movement import check_indices, element_bytes
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import dtype_of, per_channel
+from quantcore.ops.shared.indices import check_indices, element_bytes
+from quantcore.ops.shared.integer_input import IndexInput, axis_limit
+from quantcore.ops.shared.operands import check_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.version_rules import dtype_of, per_channel
 
 
 def check_table(node: Node) -> None:

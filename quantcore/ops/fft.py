@@ -7,11 +7,11 @@ import math
 from quantcore.kernels import fft as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.fft_twiddles import half_twiddles, twiddles
-from quantcore.ops.movement import int_values
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
 from quantcore.ops.registry import operator
+from quantcore.ops.shared.fft_twiddles import half_twiddles, twiddles
+from quantcore.ops.shared.indices import int_values
+from quantcore.ops.shared.operands import check_dtypes, check_operands
 
 LONGEST = 2**16  # of a transform, so that a file cannot ask for tables of any size
 PARTS = {"COMPLEX_ABS": "abs", "REAL": "real", "IMAG": "imag"}

@@ -11,7 +11,9 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _fully_connected as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_STORE, SUMMED, Rule
-from quantcore.ops.convolution import (
+from quantcore.ops.node import Node, Operand
+from quantcore.ops.registry import operator
+from quantcore.ops.shared.convolution import (
     FORMS,
     bias_type,
     check_bias,
@@ -24,11 +26,8 @@ from quantcore.ops.convolution import (
     output_multipliers,
     product_operands,
 )
-from quantcore.ops.delegate import MAX_DELEGATED_RANK, VALUES, check_requantization_scale, constant, delegable
-from quantcore.ops.node import Node, Operand
-from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import operator
-from quantcore.ops.requant import (
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import (
     FLOAT_BOUNDS,
     float_bounds,
     fused_activation,
@@ -36,7 +35,14 @@ from quantcore.ops.requant import (
     open_float_bounds,
     product_multiplier,
 )
-from quantcore.ops.version_rules import dtype_of, has_bias_type, is_hybrid, per_channel
+from quantcore.ops.shared.version_rules import dtype_of, has_bias_type, is_hybrid, per_channel
+from quantcore.ops.shared.xnnpack import (
+    MAX_DELEGATED_RANK,
+    VALUES,
+    check_requantization_scale,
+    constant,
+    delegable,
+)
 
 __all__ = ["lower_fully_connected"]
 

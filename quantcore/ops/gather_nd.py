@@ -10,13 +10,13 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import indexing as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.integer_input import IndexInput
-from quantcore.ops.movement import check_indices, element_bytes, index_bytes
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_operands, same_dtype
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import dtype_of
+from quantcore.ops.shared.indices import check_indices, element_bytes, index_bytes
+from quantcore.ops.shared.integer_input import IndexInput
+from quantcore.ops.shared.operands import check_operands, same_dtype
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.version_rules import dtype_of
 
 
 def gather_nd_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:

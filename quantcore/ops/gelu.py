@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import APPROXIMATE, Rule
-from quantcore.ops.delegate import delegable
-from quantcore.ops.function_table import lower_function
 from quantcore.ops.node import Node
-from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.function_table import lower_function
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.version_rules import by_dtype
+from quantcore.ops.shared.xnnpack import delegable, float32_alone
 
 GELU_DTYPES = ("int8", "uint8", "int16", "float32")
 
@@ -37,11 +37,6 @@ def lower_elu(node: Node) -> KernelCall:
     return lower_function(node, function, ("int8", "float32"), on_floats="ELU")
 
 
-def gelu_delegated(node: Node) -> bool:
-    """Whether XNNPACK takes GELU: on float32."""
-    return node.input(0).dtype == "float32"
-
-
 @operator(
     "GELU",
     dtypes=GELU_DTYPES,
@@ -54,7 +49,7 @@ def gelu_delegated(node: Node) -> bool:
         "optimized": {"float32": APPROXIMATE, "int8, uint8, int16": Rule()},
         "xnnpack": {"float32": APPROXIMATE},
     },
-    xnnpack=gelu_delegated,
+    xnnpack=float32_alone,
     quantization=OWN_SCALE,
 )
 def lower_gelu(node: Node) -> KernelCall:

@@ -9,11 +9,11 @@ from quantcore.kernels import l2_normalization as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_fixed_output, per_tensor, unary_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import check_no_activation
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.operands import check_fixed_output, per_tensor, unary_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.requant import check_no_activation
+from quantcore.ops.shared.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
 OUTPUT_ZERO_POINT = {"int8": 0, "uint8": 128}

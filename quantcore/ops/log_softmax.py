@@ -11,12 +11,12 @@ from quantcore.kernels import log_softmax as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_fixed_output, per_tensor, unary_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import type_bounds
+from quantcore.ops.shared.operands import check_fixed_output, per_tensor, unary_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.requant import type_bounds
+from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.softmax import FRACTION_BITS, rows_layout, softmax_scaling
-from quantcore.ops.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
 OUTPUT_SCALE = 1 / 16

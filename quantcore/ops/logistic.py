@@ -12,12 +12,12 @@ from quantcore.kernels import logistic as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call
 from quantcore.numerics import APPROXIMATE, Rule
-from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_scales, unary_operands
-from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.operands import check_scales, unary_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.version_rules import by_dtype
+from quantcore.ops.shared.xnnpack import VALUES, delegable
 
 DTYPES = ("int8", "uint8", "int16", "float32")
 # int16 inputs that need no other factor than 3 for the table: Q3.12, and for TANH one bit more

@@ -14,8 +14,10 @@ from quantcore.kernels import _lstm as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lstm_shape import GateFactors, LstmScales
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
-from quantcore.ops.convolution import may_contain_minimum
-from quantcore.ops.lstm_operands import (
+from quantcore.ops.node import Node, Operand
+from quantcore.ops.registry import operator
+from quantcore.ops.shared.convolution import may_contain_minimum
+from quantcore.ops.shared.lstm_operands import (
     GATES,
     HIDDEN,
     LstmOperands,
@@ -23,13 +25,11 @@ from quantcore.ops.lstm_operands import (
     check_integer_dtypes,
     lstm_operands,
 )
-from quantcore.ops.lstm_quantization import lstm_biases, lstm_intermediates
-from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.registry import operator
-from quantcore.ops.requant import fixed_point, fused_activation, type_bounds
-from quantcore.ops.version_rules import dtype_of, hybrid_version
+from quantcore.ops.shared.lstm_quantization import lstm_biases, lstm_intermediates
+from quantcore.ops.shared.operands import per_tensor
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.requant import fixed_point, fused_activation, type_bounds
+from quantcore.ops.shared.version_rules import dtype_of, hybrid_version
 
 __all__ = ["lower_lstm"]
 

@@ -7,14 +7,14 @@ import numpy as np
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.integer_input import ShapeInput, fitting_paddings
-from quantcore.ops.movement import element_bytes, empty_call, row_major_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, same_parameters
 from quantcore.ops.pad import read_paddings
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.indices import element_bytes, empty_call, row_major_strides
+from quantcore.ops.shared.integer_input import ShapeInput, fitting_paddings
+from quantcore.ops.shared.operands import check_dtypes, check_operands, same_parameters
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
 

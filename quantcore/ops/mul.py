@@ -11,14 +11,14 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, FLOAT32_STORE, Rule
-from quantcore.ops.broadcasting import walked_in_rows
-from quantcore.ops.elementwise import broadcast_operands, delegable_pair, lower_arithmetic
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_scales
-from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import fused_activation, make_requant, product_multiplier
-from quantcore.ops.version_rules import dtype_of
+from quantcore.ops.shared.broadcasting import walked_in_rows
+from quantcore.ops.shared.elementwise import broadcast_operands, delegable_pair, lower_arithmetic
+from quantcore.ops.shared.operands import check_scales
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import fused_activation, make_requant, product_multiplier
+from quantcore.ops.shared.version_rules import dtype_of
 
 __all__ = ["mul_multipliers"]
 

@@ -13,9 +13,9 @@ from quantcore.flatbuffer.schema import TABLES, options_table
 from quantcore.graph import Operator, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
-from quantcore.ops.integer_input import IndexInput, ShapeInput
-from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.version_rules import VersionRule, first_version
+from quantcore.ops.shared.integer_input import IndexInput, ShapeInput
+from quantcore.ops.shared.quantization_rule import QuantizationRule
+from quantcore.ops.shared.version_rules import VersionRule, first_version
 
 __all__ = [
     "CallSubgraph",
@@ -244,7 +244,7 @@ class Definition:
     page : str
         Name of the page in ``docs/numerics``, without ``.md``.
     version : callable
-        The version that the converter writes, see `quantcore.ops.version_rules.VersionRule`.
+        The version that the converter writes, see `quantcore.ops.shared.version_rules.VersionRule`.
     int16x8_version : int
         In the mode int16x8, the version is at least this one, also where the operator stays float.
     rules : dict of str to dict of str to Rule

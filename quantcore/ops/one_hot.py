@@ -9,11 +9,11 @@ import numpy as np
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, empty_call, index_bytes, int_values, resolve_axis
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
+from quantcore.ops.shared.indices import element_bytes, empty_call, index_bytes, int_values, resolve_axis
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 
 DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
 

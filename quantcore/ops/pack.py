@@ -1,4 +1,4 @@
-"""PACK and CONCATENATION: arrays side by side."""
+"""PACK."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, resolve_axis
 from quantcore.ops.node import Node
-from quantcore.ops.operands import same_dtype, same_parameters
-from quantcore.ops.quantization_rule import JOINED
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.indices import element_bytes, resolve_axis
+from quantcore.ops.shared.operands import same_dtype, same_parameters
+from quantcore.ops.shared.quantization_rule import JOINED
+from quantcore.ops.shared.version_rules import by_dtype
 
 
 @operator(

@@ -10,14 +10,14 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.integer_input import ShapeInput, fitting_paddings
-from quantcore.ops.movement import element_bytes
 from quantcore.ops.node import Node
-from quantcore.ops.operands import same_dtype, same_parameters, same_parameters_if_delegated
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import type_bounds
-from quantcore.ops.version_rules import dtype_of, rank_of
+from quantcore.ops.shared.indices import element_bytes
+from quantcore.ops.shared.integer_input import ShapeInput, fitting_paddings
+from quantcore.ops.shared.operands import same_dtype, same_parameters, same_parameters_if_delegated
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.requant import type_bounds
+from quantcore.ops.shared.version_rules import dtype_of, rank_of
 
 
 def read_paddings(node: Node) -> np.ndarray:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from quantcore.kernels import pool as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import APPROXIMATE, SUMMED, Rule
-from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_image, check_operands, check_zero_points
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, fused_activation, quantized_bounds
-from quantcore.ops.version_rules import by_dtype
-from quantcore.ops.windows import window_geometry
+from quantcore.ops.shared.operands import check_dtypes, check_image, check_operands, check_zero_points
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.requant import float_bounds, fused_activation, quantized_bounds
+from quantcore.ops.shared.version_rules import by_dtype
+from quantcore.ops.shared.windows import window_geometry
+from quantcore.ops.shared.xnnpack import VALUES, delegable
 
 DTYPES = ("int8", "uint8", "int16", "float32")
 MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds

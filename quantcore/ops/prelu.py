@@ -9,12 +9,12 @@ import numpy as np
 from quantcore.kernels import prelu as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
-from quantcore.ops.broadcasting import broadcast
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import fixed_point, product_multiplier, quotient
+from quantcore.ops.shared.broadcasting import broadcast
+from quantcore.ops.shared.operands import check_dtypes, check_operands, per_tensor
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.requant import fixed_point, product_multiplier, quotient
 
 DTYPES = ("int8", "uint8", "float32")
 MAX_RANK = 4  # of slopes that broadcast, as in TFLite

@@ -10,12 +10,12 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.delegate import VALUES, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_packed, check_symmetric
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import make_requant, type_bounds
-from quantcore.ops.version_rules import dtype_of, per_channel
+from quantcore.ops.shared.operands import check_dtypes, check_packed, check_symmetric
+from quantcore.ops.shared.requant import make_requant, type_bounds
+from quantcore.ops.shared.version_rules import dtype_of, per_channel
+from quantcore.ops.shared.xnnpack import VALUES, delegable
 from quantcore.requantization import QUANTIZE_RULES, requantize_delegated, requantize_multiplier
 
 # output dtypes by input dtype, as in TFLite kernels/quantize.cc (Prepare and Eval)

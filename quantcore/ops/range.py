@@ -1,4 +1,4 @@
-"""RANGE and RANK: numbers that follow from shapes and constants."""
+"""RANGE."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import known_output
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.indices import known_output
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.version_rules import by_dtype
 
 DTYPES = ("float32", "int32", "int64")
 LARGEST = 2**26  # elements that a range computed while lowering may have
@@ -57,18 +56,3 @@ def lower_range(node: Node) -> KernelCall:
     steps[:1] = start
     # one step after the other, as TFLite adds
     return known_output(node, np.add.accumulate(steps, dtype=y.dtype))
-
-
-@operator(
-    "RANK",
-    dtypes=("int32",),
-    max_version=1,
-    page="tile",
-    rules={"optimized": {"int32": Rule()}},
-    quantization=OWN_SCALE_INT8,
-)
-def lower_rank(node: Node) -> KernelCall:
-    """Lower RANK: known as soon as the shape of the input is."""
-    check_operands(node, 1)
-    check_dtypes(node, ("int32",), node.output)
-    return known_output(node, np.array(len(node.input(0).shape), np.int32))

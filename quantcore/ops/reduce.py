@@ -1,282 +1,121 @@
-"""MEAN and SUM, and what all reductions share: axes and shapes."""
+"""REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, REDUCE_ANY and REDUCE_ALL."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 import numpy as np
 
-from quantcore.affine import quantize_multiplier
 from quantcore.kernels import reduce as kernels
-from quantcore.kernels._core import KernelCall, Requant
-from quantcore.numerics import SUMMED, Rule
-from quantcore.ops.delegate import MAX_DELEGATED_RANK, VALUES, delegable
-from quantcore.ops.movement import resolve_axis
+from quantcore.kernels._core import KernelCall
+from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, check_scales
-from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import make_requant, type_bounds
-from quantcore.ops.version_rules import by_dtype
-
-QUANTIZED = ("int8", "uint8", "int16")
-DTYPES = (*QUANTIZED, "float32", "int32", "int64")
-MAX_RANK = 8
-FROM_FIRST = ("first", "summed")  # forms of the optimized kernels
-
-
-def reduced_axes(node: Node) -> set[int]:
-    """Return the set of reduced dimensions, counted from the front."""
-    axis = node.known_value(1)
-    rank = len(node.input(0).shape)
-    if axis.dtype != np.int32:
-        raise node.refuse(f"axis is {axis.dtype}; expected int32")
-    if rank == 0:
-        return set()  # TFLite does not look at the axis of a scalar
-    return {resolve_axis(node, int(value), rank) for value in axis.reshape(-1)}
-
-
-def reduced_shape(node: Node, axes: set[int]) -> tuple[int, ...]:
-    """Return the output's shape."""
-    shape = node.input(0).shape
-    if node.options["keep_dims"]:
-        return tuple(1 if d in axes else size for d, size in enumerate(shape))
-    return tuple(size for d, size in enumerate(shape) if d not in axes)
-
-
-def starts_with_first(node: Node, axes: set[int]) -> bool:
-    """Whether each output starts with its first element: shown by float32 sums of -0.0, and by NaN.
-
-    TFLite's reference kernels do it where all dimensions are reduced.
-    """
-    form = node.rule.form
-    return form in FROM_FIRST or (form == "whole" and len(axes) == len(node.input(0).shape))
-
-
-def mean_multiplier(multiplier: int, shift: int, elements: int) -> tuple[int, int]:
-    """Divide a fixed-point multiplier by the number of elements.
-
-    The quotient keeps its precision by a shift to the left, as far as the shift that remains allows
-    (TFLite reference/reduce.h, QuantizedMeanOrSum).
-    """
-    left = min(elements.bit_length() - 1, 32, 31 + shift)
-    return (multiplier << left) // elements, shift - left
-
-
-def mean_multipliers(node: Node) -> dict[str, np.ndarray]:
-    """Return ``{"output": s_input / s_output}`` (float64 division), not yet divided by the element count."""
-    if node.output.dtype not in QUANTIZED:
-        return {}
-    with np.errstate(all="ignore"):
-        return {"output": np.array([np.float64(node.input(0).scale) / np.float64(node.output.scale)])}
-
-
-def mean_requant(node: Node, elements: int) -> Requant:
-    """Return the requantization from a sum to the mean: double rounding, `elements` in the multiplier."""
-    y = node.output
-    (real,) = mean_multipliers(node)["output"]
-    if not real < 2.0**31:
-        raise node.refuse(f"the ratio of the scales is {real:g}; expected less than 2**31")
-    multiplier, shift = quantize_multiplier(real)
-    multiplier, shift = mean_multiplier(int(multiplier), int(shift), max(elements, 1))
-    if shift > 31:
-        raise node.refuse(f"the ratio of the scales is {real:g}; expected less than 2**31")
-    low, high = type_bounds(y.dtype)
-    return Requant(
-        "double_rounding",
-        multiplier,
-        shift,
-        output_offset=y.zero_point,
-        activation_min=low,
-        activation_max=high,
-    )
-
-
-def is_image_mean(node: Node) -> bool:
-    """Whether TFLite's optimized kernel for means of whole images takes the operator.
-
-    It wants ``keep_dims`` and the axes counted from the front.
-    """
-    axes = node.known_value(1).reshape(-1).tolist()
-    return len(node.input(0).shape) == 4 and node.options["keep_dims"] and sorted(axes) == [1, 2]
-
-
-def lower_image_mean(node: Node, axes: set[int], elements: int) -> KernelCall:
-    """Lower the mean of whole images by the optimized kernel, which moves the zero points into one offset."""
-    x, y = node.input(0), node.output
-    f32 = np.float32
-    with np.errstate(all="ignore"):
-        shifted = f32(x.zero_point) * x.scale / y.scale
-        real = x.scale / (f32(elements) * y.scale)
-    if not (abs(shifted) < 2**31 - 512 and np.isfinite(real)):
-        raise node.refuse(f"the scales {x.scale} and {y.scale} differ too much")
-    offset = y.zero_point - int(shifted + f32(0.5) if shifted > 0 else shifted - f32(0.5))
-    channels = x.shape[3]
-    requant = make_requant(node, np.array([real], np.float64), y, length=channels, offset=offset)
-    return kernels.mean_call(
-        x.dtype, shape=x.shape, axes=axes, input_zero_point=0, requant=requant, channels=max(channels, 1)
-    )
-
-
-def lower_scaled(node: Node, axes: set[int], scale: np.float32, bias: np.float32) -> KernelCall:
-    """Lower a sum that is rescaled in float32; XNNPACK's saturates, and its bias holds the zero point."""
-    x, y = node.input(0), node.output
-    if not (np.isfinite(scale) and np.isfinite(bias)):
-        raise node.refuse(f"the ratio of the scales {x.scale} and {y.scale} is not finite")
-    low, high = type_bounds(y.dtype)
-    xnnpack = node.rule.form == "scaled"
-    return kernels.scaled_sum_call(
-        x.dtype,
-        shape=x.shape,
-        axes=axes,
-        scale=scale,
-        bias=bias,
-        saturate=xnnpack,
-        output_offset=0 if xnnpack else y.zero_point,
-        lowest=low,
-        highest=high,
-    )
-
-
-def xnnpack_scaling(node: Node, elements: int, divisor: int) -> tuple[np.float32, np.float32]:
-    """Return scale and bias of XNNPACK's sums (`divisor` 1) and means (`divisor` is `elements`)."""
-    x, y = node.input(0), node.output
-    f32 = np.float32
-    with np.errstate(all="ignore"):
-        scale = x.scale / y.scale * (f32(1) / f32(divisor))
-        return scale, f32(y.zero_point) - f32(elements * x.zero_point) * scale
-
-
-def optimized_sum_scaling(node: Node, elements: int) -> tuple[np.float32, np.float32]:
-    """Return scale and bias of the optimized kernel's sums, without the output's zero point."""
-    x, y = node.input(0), node.output
-    with np.errstate(all="ignore"):
-        scale = x.scale / y.scale
-        return scale, np.float32(-x.zero_point) * scale * np.float32(elements)
-
-
-def delegated(node: Node) -> bool:
-    """Whether XNNPACK takes a reduction: float32 or 8 bits, over constant axes."""
-    x, axis = node.input(0), node.input(1)
-    return (
-        delegable(VALUES, x)
-        and delegable((x.dtype,), node.output)
-        and axis.tensor.data is not None
-        and axis.dtype == "int32"
-        and len(axis.shape) <= 1
-        and axis.count >= 1
-    )
-
-
-def check_delegated(node: Node, axes: set[int]) -> None:
-    """Refuse what XNNPACK takes and then fails on: many dimensions, none, or axes given twice."""
-    if not node.delegated:
-        return
-    rank, listed = len(node.input(0).shape), node.known_value(1).size
-    if not 1 <= rank <= MAX_DELEGATED_RANK or listed != len(axes):
-        raise node.refuse(
-            f"input has {rank} dimensions, and {listed} axes are given, {len(axes)} of them different; "
-            f"XNNPACK expects 1 to {MAX_DELEGATED_RANK} dimensions and each axis once"
-        )
-
-
-def reduction_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[str, set[int]]:
-    """Check the operands, set the output's shape, and return the dtype and the reduced dimensions."""
-    check_operands(node, 2)
-    x, y = node.input(0), node.output
-    dtype = check_dtypes(node, dtypes, x, y)
-    axes = reduced_axes(node)
-    check_delegated(node, axes)
-    y.shape = reduced_shape(node, axes)
-    if len(kernels.reduction_walk(x.shape, axes)) > MAX_RANK:
-        raise node.refuse(f"shape {x.shape} over axes {sorted(axes)} alternates more than {MAX_RANK} times")
-    return dtype, axes
+from quantcore.ops.shared.operands import check_scales, same_parameters
+from quantcore.ops.shared.quantization_rule import OWN_SCALE, SAME_SCALE
+from quantcore.ops.shared.reduction import (
+    QUANTIZED,
+    REDUCED,
+    delegated_reduction,
+    reduction_operands,
+    starts_with_first,
+)
+from quantcore.ops.shared.requant import make_requant
+from quantcore.ops.shared.version_rules import by_dtype
 
 
 @operator(
-    "MEAN",
-    dtypes=DTYPES,
+    "REDUCE_MAX",
+    "REDUCE_MIN",
+    dtypes=REDUCED,
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="mean",
+    page="reduce_max",
     rules={
-        "optimized": {
-            "float32": SUMMED,
-            "int8, uint8": Rule("ruy", "float32", form="image", block=16),
-            "int16, int32, int64": Rule(),
-        },
-        "xnnpack": {"float32": SUMMED, "int8, uint8": Rule(form="scaled")},
-        "tflm": {"float32, int8, int16": Rule()},
+        "reference": {"float32": Rule(form="whole")},
+        "optimized": {"float32": Rule(form="first"), "int8, uint8, int16, int32, int64": Rule()},
+        "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule()},
+        "tflm": {"float32, int8": Rule()},
     },
-    multipliers=mean_multipliers,
-    xnnpack=delegated,
+    xnnpack=delegated_reduction,
+    quantization=SAME_SCALE,
+)
+def lower_extreme(node: Node) -> KernelCall:
+    """Lower REDUCE_MAX or REDUCE_MIN, which compare values as stored."""
+    dtype, axes = reduction_operands(node, REDUCED)
+    x, y = node.input(0), node.output
+    if dtype in QUANTIZED:
+        same_parameters(node, x, y)
+    operation = "max" if node.op.op == "REDUCE_MAX" else "min"
+    if dtype == "float32" and node.rule.form == "first":
+        operation += "_later"
+    first = dtype == "float32" and starts_with_first(node, axes)
+    return kernels.reduce_call(dtype, operation, shape=x.shape, axes=axes, from_first=first)
+
+
+def product_multipliers(node: Node) -> dict[str, np.ndarray]:
+    """Return ``{"step": s_input / s_output ** (1 / elements)}`` of the quantized form."""
+    x, y = node.input(0), node.output
+    if x.dtype not in QUANTIZED or not x.quantized or not x.count or not y.count:
+        return {}
+    elements = x.count // y.count
+    with np.errstate(all="ignore"):
+        return {"step": np.array([float(x.scale) / float(y.scale) ** (1.0 / elements)])}
+
+
+@operator(
+    "REDUCE_PROD",
+    dtypes=REDUCED,
+    max_version=2,
+    version=by_dtype(int8=2, int16=2),
+    int16x8_version=2,
+    page="reduce_prod",
+    rules={
+        "reference": {"float32": Rule(form="whole")},
+        "optimized": {"float32, int8, uint8, int16, int32, int64": Rule(form="first")},
+    },
+    multipliers=product_multipliers,
     quantization=OWN_SCALE,
 )
-def lower_mean(node: Node) -> KernelCall:
-    """Lower MEAN; the axes must be known before running."""
-    dtype, axes = reduction_operands(node, DTYPES)
-    x = node.input(0)
-    if dtype not in QUANTIZED:
-        first = node.rule.form in FROM_FIRST
-        return kernels.mean_plain_call(dtype, shape=x.shape, axes=axes, from_first=first)
-    check_scales(node, x, node.output)
-    elements = math.prod(x.shape[d] for d in axes)
-    if x.count and node.rule.form == "image" and is_image_mean(node):
-        return lower_image_mean(node, axes, elements)
-    if x.count and node.rule.form == "scaled":
-        return lower_scaled(node, axes, *xnnpack_scaling(node, elements, elements))
-    return kernels.mean_call(
-        dtype, shape=x.shape, axes=axes, input_zero_point=x.zero_point, requant=mean_requant(node, elements)
+def lower_product(node: Node) -> KernelCall:
+    """Lower REDUCE_PROD; integers without scales wrap."""
+    dtype, axes = reduction_operands(node, REDUCED)
+    x, y = node.input(0), node.output
+    if dtype not in QUANTIZED or not x.quantized:
+        if dtype in QUANTIZED:
+            same_parameters(node, x, y)
+        first = dtype == "float32" and starts_with_first(node, axes)
+        return kernels.reduce_call(dtype, "product", shape=x.shape, axes=axes, from_first=first)
+    if dtype == "uint8":
+        raise node.refuse("dtype is uint8 with a scale; TFLite takes int8 and int16 only")
+    check_scales(node, x, y)
+    if not x.count:
+        raise node.refuse(
+            f"input has shape {x.shape}; TFLite leaves a quantized product of nothing undefined"
+        )
+    if node.rule.form == "first" and all(x.shape[d] == 1 for d in axes):
+        raise node.refuse(
+            f"no dimension of {x.shape} is reduced; TFLite's optimized kernel reads outside its memory then"
+        )
+    step = product_multipliers(node)["step"]
+    requant = make_requant(node, step, y, rounding="int16_multiplier")
+    return kernels.scaled_product_call(
+        dtype, shape=x.shape, axes=axes, input_zero_point=x.zero_point, requant=requant
     )
 
 
 @operator(
-    "SUM",
-    dtypes=DTYPES,
-    max_version=2,
-    version=by_dtype(int8=2),
-    int16x8_version=2,
-    page="sum",
+    "REDUCE_ANY",
+    "REDUCE_ALL",
+    dtypes=("bool",),
+    max_version=1,
+    page="reduce_any",
     rules={
-        "reference": {"float32": Rule(form="whole"), "int8, int16": Rule(form="bytes")},
-        "optimized": {
-            "float32": Rule(form="first"),
-            "int8, uint8, int16": Rule(form="scaled_sum"),
-            "int32, int64": Rule(),
-        },
-        "xnnpack": {"float32": SUMMED, "int8, uint8": Rule(form="scaled")},
-        "tflm": {"float32, int8, int16": Rule()},
+        "REDUCE_ANY": {"optimized": {"bool": Rule()}},
+        "REDUCE_ALL": {"optimized": {"bool": Rule()}, "tflm": {"bool": Rule()}},
     },
-    multipliers=mean_multipliers,
-    xnnpack=delegated,
-    quantization=replace(OWN_SCALE, same_scale_int16="output"),
 )
-def lower_sum(node: Node) -> KernelCall:
-    """Lower SUM; the axes must be known before running."""
-    dtype, axes = reduction_operands(node, DTYPES)
-    x, y = node.input(0), node.output
-    if dtype not in QUANTIZED:
-        first = starts_with_first(node, axes)
-        return kernels.reduce_call(dtype, "sum", shape=x.shape, axes=axes, from_first=first)
-    check_scales(node, x, node.output)
-    if not x.count:
-        raise node.refuse(f"input has shape {x.shape}; TFLite leaves a quantized sum of nothing undefined")
-    elements = math.prod(x.shape[d] for d in axes)
-    form = node.rule.form
-    if form == "scaled":
-        return lower_scaled(node, axes, *xnnpack_scaling(node, elements, 1))
-    if form == "scaled_sum":
-        return lower_scaled(node, axes, *optimized_sum_scaling(node, elements))
-    if form == "bytes" and dtype == "int16":
-        raise node.refuse("TFLite's reference kernel takes int16 for bytes, and writes half of the output")
-    # its bytes are taken for uint8
-    stored = replace(y, tensor=replace(y.tensor, dtype="uint8")) if form == "bytes" else y
-    return kernels.mean_call(
-        stored.dtype,
-        shape=x.shape,
-        axes=axes,
-        input_zero_point=x.zero_point,
-        requant=make_requant(node, mean_multipliers(node)["output"], stored),
-    )
+def lower_logical(node: Node) -> KernelCall:
+    """Lower REDUCE_ANY or REDUCE_ALL."""
+    _, axes = reduction_operands(node, ("bool",))
+    operation = "any" if node.op.op == "REDUCE_ANY" else "all"
+    return kernels.reduce_call("bool", operation, shape=node.input(0).shape, axes=axes)

@@ -20,10 +20,10 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Subgraph
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rules, expand
-from quantcore.ops.integer_input import IndexInput, ShapeInput
 from quantcore.ops.node import Definition, Expand, Lower, Node, Operand
-from quantcore.ops.quantization_rule import QuantizationRule
-from quantcore.ops.version_rules import VersionRule, first_version
+from quantcore.ops.shared.integer_input import IndexInput, ShapeInput
+from quantcore.ops.shared.quantization_rule import QuantizationRule
+from quantcore.ops.shared.version_rules import VersionRule, first_version
 
 __all__ = ["build_node", "control_flow", "find_definition", "load_operators", "operator"]
 

@@ -8,14 +8,14 @@ from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.broadcasting import broadcast_strides, common_shape
-from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import element_bytes, int_values, known_output, row_major_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, unary_operands
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.broadcasting import broadcast_strides, common_shape
+from quantcore.ops.shared.indices import element_bytes, int_values, known_output, row_major_strides
+from quantcore.ops.shared.integer_input import ShapeInput
+from quantcore.ops.shared.operands import check_dtypes, check_operands, unary_operands
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.version_rules import by_dtype
 
 TILE_DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
 BROADCAST_TO_DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")

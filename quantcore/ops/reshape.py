@@ -9,13 +9,13 @@ import numpy as np
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import element_bytes, int_values, resolve_axis
 from quantcore.ops.node import Node
-from quantcore.ops.operands import same_dtype, same_parameters, single_scales
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.indices import element_bytes, int_values, resolve_axis
+from quantcore.ops.shared.integer_input import ShapeInput
+from quantcore.ops.shared.operands import same_dtype, same_parameters, single_scales
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.version_rules import by_dtype
 
 
 def copy(node: Node, shape: tuple[int, ...]) -> KernelCall:

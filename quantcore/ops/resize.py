@@ -9,14 +9,14 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import resize as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.delegate import VALUES, delegable
-from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import element_bytes, int_values
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_image, check_operands
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import dtype_of
+from quantcore.ops.shared.indices import element_bytes, int_values
+from quantcore.ops.shared.integer_input import ShapeInput
+from quantcore.ops.shared.operands import check_dtypes, check_image, check_operands
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.version_rules import dtype_of
+from quantcore.ops.shared.xnnpack import VALUES, delegable
 
 BILINEAR_DTYPES = ("int8", "uint8", "int16", "float32")
 # the reference form by dtype; a profile's rule names another one where its backend has one

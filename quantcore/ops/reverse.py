@@ -9,7 +9,9 @@ from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.movement import (
+from quantcore.ops.node import Node
+from quantcore.ops.registry import operator
+from quantcore.ops.shared.indices import (
     element_bytes,
     empty_call,
     index_bytes,
@@ -17,11 +19,9 @@ from quantcore.ops.movement import (
     resolve_axis,
     row_major_strides,
 )
-from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
-from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
+from quantcore.ops.shared.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 SEQUENCE_DTYPES = ("float32", "uint8", "int16", "int32", "int64")

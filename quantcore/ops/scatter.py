@@ -12,12 +12,12 @@ from quantcore.kernels import scatter as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.movement import MAX_RANK
 from quantcore.numerics import Rule
-from quantcore.ops.movement import element_bytes, index_bytes, int_values
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import dtype_of
+from quantcore.ops.shared.indices import element_bytes, index_bytes, int_values
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.version_rules import dtype_of
 
 SCATTER_DTYPES = ("float32", "int8", "uint8", "int32", "int64")
 UPDATE_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")

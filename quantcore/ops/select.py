@@ -10,12 +10,12 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import select as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.broadcasting import broadcast, broadcast_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import JOINED, SAME_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import rank_of
+from quantcore.ops.shared.broadcasting import broadcast, broadcast_strides
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.quantization_rule import JOINED, SAME_SCALE_INT8
+from quantcore.ops.shared.version_rules import rank_of
 
 MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
 MAX_DIMENSIONS = 8

@@ -13,11 +13,11 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import softmax_tables
 from quantcore.numerics import APPROXIMATE, Rule
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_fixed_output, check_operands, check_symmetric, per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import fixed_point
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.operands import check_fixed_output, check_operands, check_symmetric, per_tensor
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import fixed_point
+from quantcore.ops.shared.version_rules import by_dtype
 
 __all__ = ["rows_layout", "softmax_scaling"]
 

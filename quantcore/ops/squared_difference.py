@@ -9,18 +9,18 @@ import numpy as np
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.elementwise import (
+from quantcore.ops.node import Node
+from quantcore.ops.registry import operator
+from quantcore.ops.shared.elementwise import (
     broadcast_operands,
     common_scale_multipliers,
     delegated_float,
     lower_on_common_scale,
 )
-from quantcore.ops.node import Node
-from quantcore.ops.operands import per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import operator
-from quantcore.ops.requant import type_bounds
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.operands import per_tensor
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import type_bounds
+from quantcore.ops.shared.version_rules import by_dtype
 
 DTYPES = ("int8", "float32", "int32")
 LEFT_SHIFT = 7  # the square of 9 + 7 bits stays within int32

@@ -9,13 +9,13 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import element_bytes, int_values, row_major_strides
 from quantcore.ops.node import Node
-from quantcore.ops.operands import same_dtype, same_parameters_if_delegated
-from quantcore.ops.quantization_rule import SAME_SCALE
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import dtype_of, rank_of
+from quantcore.ops.shared.indices import element_bytes, int_values, row_major_strides
+from quantcore.ops.shared.integer_input import ShapeInput
+from quantcore.ops.shared.operands import same_dtype, same_parameters_if_delegated
+from quantcore.ops.shared.quantization_rule import SAME_SCALE
+from quantcore.ops.shared.version_rules import dtype_of, rank_of
 
 
 @dataclass(frozen=True, slots=True)

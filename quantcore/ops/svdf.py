@@ -11,13 +11,13 @@ from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _svdf as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
-from quantcore.ops.convolution import may_contain_minimum
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands, check_variable, per_tensor
-from quantcore.ops.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import fused_activation, make_requant, open_float_bounds
-from quantcore.ops.version_rules import dtype_of, hybrid_version
+from quantcore.ops.shared.convolution import may_contain_minimum
+from quantcore.ops.shared.operands import check_dtypes, check_operands, check_variable, per_tensor
+from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
+from quantcore.ops.shared.requant import fused_activation, make_requant, open_float_bounds
+from quantcore.ops.shared.version_rules import dtype_of, hybrid_version
 
 __all__ = ["lower_svdf"]
 

@@ -9,13 +9,13 @@ import numpy as np
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import index_bytes
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import SAME_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.indices import index_bytes
+from quantcore.ops.shared.integer_input import ShapeInput
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.quantization_rule import SAME_SCALE_INT8
+from quantcore.ops.shared.version_rules import by_dtype
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
 

@@ -14,7 +14,9 @@ from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import transposed_padding
 from quantcore.numerics import FLOAT_PRODUCT, INT16_MULTIPLIER, SUMMED, Rule
-from quantcore.ops.convolution import (
+from quantcore.ops.node import Node
+from quantcore.ops.registry import operator
+from quantcore.ops.shared.convolution import (
     FORMS,
     bias_type,
     check_bias,
@@ -26,14 +28,12 @@ from quantcore.ops.convolution import (
     output_multipliers,
     product_operands,
 )
-from quantcore.ops.delegate import VALUES, constant, delegable
-from quantcore.ops.integer_input import ShapeInput
-from quantcore.ops.movement import int_values
-from quantcore.ops.node import Node
-from quantcore.ops.quantization_rule import OWN_SCALE
-from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, fused_activation, make_requant, open_float_bounds
-from quantcore.ops.version_rules import dtype_of
+from quantcore.ops.shared.indices import int_values
+from quantcore.ops.shared.integer_input import ShapeInput
+from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import float_bounds, fused_activation, make_requant, open_float_bounds
+from quantcore.ops.shared.version_rules import dtype_of
+from quantcore.ops.shared.xnnpack import VALUES, constant, delegable
 
 TRANSPOSE_FORMS = {**FORMS, ("int16", "int8"): "int16"}
 MAX_STRIDE = 2**15 - 1

@@ -8,13 +8,14 @@ from quantcore.kernels import unary as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.knots import on_arrays
 from quantcore.numerics import APPROXIMATE, FLOAT32_QUOTIENT, Rule
-from quantcore.ops.function_table import lower_function, lower_table
 from quantcore.ops.node import Node
-from quantcore.ops.operands import check_scales, per_tensor, unary_operands
-from quantcore.ops.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.registry import operator
-from quantcore.ops.requant import make_requant, quotient
-from quantcore.ops.version_rules import by_dtype
+from quantcore.ops.shared.function_table import lower_function, lower_table
+from quantcore.ops.shared.operands import check_scales, per_tensor, unary_operands
+from quantcore.ops.shared.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
+from quantcore.ops.shared.requant import make_requant, quotient
+from quantcore.ops.shared.version_rules import by_dtype
+from quantcore.ops.shared.xnnpack import float32_alone
 
 QUANTIZED = ("int8", "int16")
 
@@ -23,11 +24,6 @@ def lower_exactly(node: Node, function: str, dtypes: tuple[str, ...]) -> KernelC
     """Lower a function of stored values, whatever the scales."""
     x, _, dtype = unary_operands(node, dtypes)
     return kernels.unary_call(function, dtype, count=x.count)
-
-
-def float32_output(node: Node) -> bool:
-    """Whether XNNPACK takes a function that it approximates: on float32 it does."""
-    return node.output.dtype == "float32"
 
 
 @operator(
@@ -54,7 +50,7 @@ def lower_float_only(node: Node) -> KernelCall:
         "xnnpack": {"float32": Rule(form="rint")},
         "tflm": {"float32": Rule()},
     },
-    xnnpack=float32_output,
+    xnnpack=float32_alone,
 )
 def lower_round(node: Node) -> KernelCall:
     """Lower ROUND; form ``rint`` keeps the sign of what is rounded to zero."""
@@ -73,7 +69,7 @@ def lower_round(node: Node) -> KernelCall:
         "xnnpack": {"float32": APPROXIMATE},
         "tflm": {"float32": Rule()},
     },
-    xnnpack=float32_output,
+    xnnpack=float32_alone,
 )
 def lower_sin_cos(node: Node) -> KernelCall:
     """Lower SIN and COS."""
@@ -152,7 +148,7 @@ def lower_abs(node: Node) -> KernelCall:
         "xnnpack": {"float32": APPROXIMATE},
         "tflm": {"float32": Rule()},
     },
-    xnnpack=float32_output,
+    xnnpack=float32_alone,
     quantization=OWN_SCALE_INT8,
 )
 def lower_sqrt(node: Node) -> KernelCall:
@@ -198,7 +194,7 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
         "tflm": {"float32, int8": Rule(), "int16": Rule(form="newton")},
     },
     multipliers=rsqrt_multipliers,
-    xnnpack=float32_output,
+    xnnpack=float32_alone,
     quantization=OWN_SCALE,
 )
 def lower_rsqrt(node: Node) -> KernelCall:
@@ -229,7 +225,7 @@ def lower_rsqrt(node: Node) -> KernelCall:
         "xnnpack": {"float32": APPROXIMATE},
         "tflm": {"float32": Rule()},
     },
-    xnnpack=float32_output,
+    xnnpack=float32_alone,
     quantization=OWN_SCALE,
 )
 def lower_exp(node: Node) -> KernelCall:

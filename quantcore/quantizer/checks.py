@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
-from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 from quantcore.quantizer.float_graph import rule_of
 from quantcore.quantizer.settings import STATIC, Settings
 

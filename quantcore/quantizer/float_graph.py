@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantcore.graph import Model, Operator, Subgraph, Tensor, Use
-from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import load_operators
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 
 __all__ = ["FloatGraph", "has_floats", "rule_of"]
 

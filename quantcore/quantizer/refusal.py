@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph
-from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 from quantcore.quantizer.float_graph import has_floats, rule_of
 from quantcore.quantizer.int16x8.plan import why_float
 from quantcore.quantizer.settings import Settings

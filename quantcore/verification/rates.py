@@ -17,7 +17,7 @@ from quantcore.affine import quantize_multiplier
 from quantcore.errors import QuantcoreError
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
-from quantcore.ops.requant import quantized_bounds
+from quantcore.ops.shared.requant import quantized_bounds
 
 __all__ = ["Store", "expected_mismatches", "predict"]
 

@@ -56,7 +56,7 @@ def test_mismatch_is_exit_code_1(
     cli: Cli, classifier: Path, monkeypatch: pytest.MonkeyPatch, shared: None
 ) -> None:
     """Bounds that are not the oracle's must be found out, located and reported."""
-    monkeypatch.setattr("quantcore.ops.requant.quantized_bounds", lambda *_: (-128, -100))
+    monkeypatch.setattr("quantcore.ops.shared.requant.quantized_bounds", lambda *_: (-128, -100))
     result = cli("verify", classifier)
     assert result.code == 1
     assert "NOT bit-exact: 1/2 operators" in result.out

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
-from quantcore.ops.reduce import mean_multiplier
+from quantcore.ops.mean import mean_multiplier
 from tests.ops.harness import (
     assert_same_bits,
     check,

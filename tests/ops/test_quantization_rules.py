@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quantcore.ops.quantization_rule import QuantizationRule
 from quantcore.ops.registry import load_operators
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 
 RULES: dict[str, QuantizationRule] = {name: d.quantization for name, d in load_operators().items()}
 

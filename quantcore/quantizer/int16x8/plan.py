@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from quantcore.errors import QuantizationError
 from quantcore.graph import Operator, Subgraph
-from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 from quantcore.quantizer.float_graph import has_floats, rule_of
 from quantcore.quantizer.int16x8.draft import Draft, float_value
 from quantcore.quantizer.settings import Settings

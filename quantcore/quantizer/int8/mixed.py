@@ -13,7 +13,7 @@ from dataclasses import replace
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Operator, Subgraph
-from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 from quantcore.quantizer import int16x8
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.float_graph import FloatGraph

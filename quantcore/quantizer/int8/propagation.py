@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from quantcore.graph import Tensor, Use
-from quantcore.ops.quantization_rule import DerivedBias
+from quantcore.ops.shared.quantization_rule import DerivedBias
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Entry
 from quantcore.quantizer.float_graph import FloatGraph

@@ -14,9 +14,9 @@ import numpy as np
 
 from quantcore.calibration.ranges import Ranges
 from quantcore.graph import Operator
-from quantcore.ops.lstm_operands import HIDDEN, PROJECTION
-from quantcore.ops.lstm_quantization import has_input
-from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.shared.lstm_operands import HIDDEN, PROJECTION
+from quantcore.ops.shared.lstm_quantization import has_input
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 from quantcore.qparams import QuantParams, choose_qparams
 from quantcore.quantizer.account import Entry
 from quantcore.quantizer.float_graph import FloatGraph

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from quantcore.ops.quantization_rule import QuantizationRule
+from quantcore.ops.shared.quantization_rule import QuantizationRule
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.int8.decisions import Decisions
 from quantcore.quantizer.int8.propagation import Requantize, Slot

@@ -9,7 +9,7 @@ import numpy as np
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes
+from quantcore.ops.shared.operands import check_dtypes
 
 __all__ = [
     "check_indices",

@@ -13,8 +13,8 @@ from quantcore.kernels.knots import Function, knots, on_arrays
 from quantcore.kernels.lookup import lookup_call
 from quantcore.kernels.unary import unary_call
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_scales, unary_operands
-from quantcore.ops.requant import type_bounds
+from quantcore.ops.shared.operands import check_scales, unary_operands
+from quantcore.ops.shared.requant import type_bounds
 from quantcore.rounding import round_half_away
 
 __all__ = ["lower_function", "lower_table"]

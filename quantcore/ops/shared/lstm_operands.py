@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from quantcore.kernels.lstm_shape import LstmShape
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_operands, check_variable
+from quantcore.ops.shared.operands import check_dtypes, check_operands, check_variable
 
 __all__ = ["GATES", "LstmOperands", "check_float_dtypes", "check_integer_dtypes", "lstm_operands"]
 

@@ -19,6 +19,7 @@ __all__ = [
     "delegable",
     "delegable_bias",
     "delegable_filter",
+    "float32_alone",
 ]
 
 VALUES = ("float32", "int8", "uint8")
@@ -31,6 +32,11 @@ REQUANTIZATION_LIMIT = 256.0
 def delegable(dtypes: Collection[str], *operands: Operand) -> bool:
     """Whether the delegate takes tensors of `dtypes`: float32, or 8 bits with one scale."""
     return all(o.dtype in dtypes and (o.dtype == "float32" or has_one_scale(o)) for o in operands)
+
+
+def float32_alone(node: Node) -> bool:
+    """Whether XNNPACK takes an operator of which it has the float32 form alone."""
+    return node.output.dtype == "float32"
 
 
 def has_one_scale(operand: Operand) -> bool:

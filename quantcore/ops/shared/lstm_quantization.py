@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quantcore.graph import Operator
-from quantcore.ops.lstm_operands import BIAS, GATES, HIDDEN, INPUT_WEIGHTS, NORM, PROJECTION, PROJECTION_BIAS
-from quantcore.ops.quantization_rule import DerivedBias
+from quantcore.ops.shared.lstm_operands import (
+    BIAS,
+    GATES,
+    HIDDEN,
+    INPUT_WEIGHTS,
+    NORM,
+    PROJECTION,
+    PROJECTION_BIAS,
+)
+from quantcore.ops.shared.quantization_rule import DerivedBias
 
 __all__ = ["lstm_biases", "lstm_intermediates"]
 

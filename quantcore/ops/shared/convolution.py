@@ -12,11 +12,11 @@ import numpy as np
 
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import Window
-from quantcore.ops.delegate import VALUES, delegable, delegable_bias, delegable_filter
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_operands, check_scales, check_zero_points
-from quantcore.ops.requant import FLOAT_BOUNDS, fused_activation, product_multiplier
-from quantcore.ops.windows import window_geometry
+from quantcore.ops.shared.operands import check_operands, check_scales, check_zero_points
+from quantcore.ops.shared.requant import FLOAT_BOUNDS, fused_activation, product_multiplier
+from quantcore.ops.shared.windows import window_geometry
+from quantcore.ops.shared.xnnpack import VALUES, delegable, delegable_bias, delegable_filter
 
 __all__ = [
     "CONVOLUTION_FORMS",

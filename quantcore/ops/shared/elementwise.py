@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from quantcore.affine import quantize_multiplier
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.numerics import Rule
-from quantcore.ops.broadcasting import broadcast
-from quantcore.ops.delegate import MAX_DELEGATED_RANK, delegable
 from quantcore.ops.node import Node, Operand
-from quantcore.ops.operands import check_dtypes, check_operands
-from quantcore.ops.quantization_rule import JOINED
-from quantcore.ops.registry import operator
-from quantcore.ops.requant import float_bounds, integer_bounds, open_float_bounds, type_bounds
-from quantcore.ops.version_rules import broadcasts_beyond, dtype_of
+from quantcore.ops.shared.broadcasting import broadcast
+from quantcore.ops.shared.operands import check_dtypes, check_operands
+from quantcore.ops.shared.requant import float_bounds, integer_bounds, open_float_bounds, type_bounds
+from quantcore.ops.shared.xnnpack import MAX_DELEGATED_RANK, delegable
 
 __all__ = [
     "Body",
@@ -31,12 +24,10 @@ __all__ = [
 ]
 
 DTYPES = ("int8", "uint8", "float32", "int32", "int64")
-SELECTED = (*DTYPES, "int16")
 
 # TFLite's reference kernels index arrays of so many dimensions. Above, they run past the end of the arrays
 # (ADD, SUB) or end the process.
 MAX_BROADCAST_RANK = 6
-MAX_SELECTION_RANK = 5
 
 Body = tuple[int, str] | None  # width and variant of a backend's vector code, where it rounds otherwise
 
@@ -138,34 +129,3 @@ def delegable_pair(node: Node, dtypes: tuple[str, ...]) -> bool:
 def delegated_float(node: Node) -> bool:
     """Whether XNNPACK takes an operator that it has for float32 alone."""
     return delegable_pair(node, ("float32",))
-
-
-def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
-    """Return 4 for int16, 3 where more than 4 dimensions broadcast, 2 for int8."""
-    dtype = dtype_of(inputs, 0)
-    if dtype == "int16":
-        return 4
-    return 3 if broadcasts_beyond(inputs, 4) else 2 if dtype == "int8" else 1
-
-
-@operator(
-    "MAXIMUM",
-    "MINIMUM",
-    dtypes=SELECTED,
-    max_version=4,
-    version=extreme_version,
-    int16x8_version=2,
-    page="maximum",
-    rules={
-        "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
-        "xnnpack": {"float32": Rule(form="flushed")},
-        "tflm": {"float32, int8, int16, int32, int64": Rule()},
-    },
-    xnnpack=delegated_float,
-    quantization=JOINED,
-)
-def lower_selection(node: Node) -> KernelCall:
-    """Lower MAXIMUM and MINIMUM. Stored values are compared: TFLite, too, ignores scales that differ."""
-    a, b, _, dtype = broadcast_operands(node, SELECTED, MAX_SELECTION_RANK)
-    flushed = node.rule.form == "flushed"
-    return kernels.selection_call(node.op.op.lower(), dtype, shape1=a.shape, shape2=b.shape, flushed=flushed)
