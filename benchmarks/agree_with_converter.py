@@ -15,33 +15,31 @@ With ``--engine quantcore`` the scales may differ by 2e-6, nothing else.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
+from _models import folder_models, keras_network
 from rich.console import Console
 from rich.table import Table
 
 import quantcore as qc
 from quantcore.calibration import Ranges, collect_ranges
+from quantcore.calibration.collect import ENGINES
 from quantcore.demo.data import load_digits
 from quantcore.demo.training import NETWORKS, train
 from quantcore.errors import OracleError, QuantcoreError
-from quantcore.graph import Model
+from quantcore.graph import Model, Tensor
 from quantcore.oracle import Oracle
 from quantcore.quantizer.settings import MODES, STATIC
 from quantcore.samples import random_samples
 from quantcore.verification.agreement import compare_structure
 
-FOLDER = "QUANTCORE_MODELS"
 TOLERANCE = 2e-6  # of scales, between float engines
 # (mode, io): name of the conversion in Oracle.convert
 CONVERSIONS = {
@@ -53,13 +51,6 @@ CONVERSIONS = {
     ("dynamic", "float32"): "dynamic_range",
     ("float16", "float32"): "float16",
 }
-MAKE = """
-import sys, keras
-name, size, path = sys.argv[1:]
-keras.utils.set_random_seed(0)
-build = getattr(keras.applications, name)
-build(weights=None, input_shape=(int(size), int(size), 3), classes=100).save(path)
-"""
 
 
 @dataclass
@@ -106,15 +97,6 @@ class Row:
     note: str = ""
 
 
-def keras_network(name: str, size: int, folder: Path) -> Path:
-    """Return the saved network, made with seeded random weights in a process of its own."""
-    path = folder / f"{name}.keras"
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, "-c", MAKE, name, str(size), str(path)]
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    return path
-
-
 def is_float(model: Model) -> bool:
     """Whether the model has float activations; its weights may be int8 already."""
     main = model.subgraphs[0]
@@ -133,14 +115,13 @@ def subjects(
         images = [[image[np.newaxis]] for image in digits.train_images[:count]]
         for network in NETWORKS:
             yield from_keras(folder / f"{network}.keras", count, oracle, images)
-        if os.environ.get(FOLDER):
-            files = tuple(sorted(Path(os.environ[FOLDER]).glob("*.tflite")))
+        files = tuple(folder_models())
     for path in files:
         model = qc.load(path)
         if is_float(model):
             yield Subject(path.stem, model, random_samples(model, 0, count, seed=0))
     for name in networks:
-        yield from_keras(keras_network(name, size, folder), count, oracle)
+        yield from_keras(keras_network(name, size, folder, classes=100), count, oracle)
 
 
 def from_keras(
@@ -189,12 +170,9 @@ def outputs(oracle: Oracle, ours: Model, theirs: Model, samples: list[list[np.nd
     return f"{same}/{len(pairs)}"
 
 
-def quantized(x: np.ndarray, tensor: Any) -> np.ndarray:
+def quantized(x: np.ndarray, tensor: Tensor) -> np.ndarray:
     """Return a float sample in the dtype of a graph's input."""
-    if not tensor.is_quantized:
-        return x
-    q = tensor.quantization
-    return qc.quantize(x, qc.QuantParams(float(q.scale[0]), int(q.zero_point[0]), tensor.dtype))
+    return x if tensor.params is None else qc.quantize(x, tensor.params)
 
 
 @click.command(help=__doc__.partition("\n")[0])
@@ -202,7 +180,7 @@ def quantized(x: np.ndarray, tensor: Any) -> np.ndarray:
 @click.option("--keras", "networks", multiple=True, help="A network of keras.applications, random weights.")
 @click.option("--size", default=96, help="Side of the input of Keras networks.")
 @click.option("--samples", "count", default=5, help="Samples to calibrate on.")
-@click.option("--engine", type=click.Choice(["tflite", "quantcore"]), default="tflite")
+@click.option("--engine", type=click.Choice(ENGINES), default="tflite")
 @click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="[default: all]")
 @click.option("--show", default=3, help="Differences to print per row.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -11,19 +11,19 @@ a SOFTMAX, whose fixed scale would hide differences.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from _models import folder_models
 
 import quantcore as qc
 from quantcore.calibration import collect_ranges
 from quantcore.cli._tables import print_table, table
 from quantcore.files import read_arrays
 from quantcore.graph import Model
-from quantcore.images import find_data, prepare_images
+from quantcore.images import find_array, prepare_images
 from quantcore.quantizer.bias_correction import correct_biases
 from quantcore.quantizer.equalization import equalize
 from quantcore.quantizer.settings import Settings
@@ -32,11 +32,8 @@ from quantcore.quantizer.steps import Plan, apply
 MODELS = ("mlperf_ic_float", "mlperf_kws_float", "mlperf_ad_float", "aeq_conv_fc_mnist_float",
           "support_mobilenet_v1_025_224_float")  # fmt: skip
 METHODS = ("percentile:99.99", "mse", "entropy")
-SAMPLES, SAMPLES_OF_LARGE, LARGE = (
-    32,
-    8,
-    100_000,
-)  # elements of an input from which on a model counts as large
+LARGE = 100_000  # elements of an input from which on a model counts as large
+SAMPLES, SAMPLES_OF_LARGE = 32, 8
 EDGES = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")
 
 
@@ -66,7 +63,8 @@ def make_case(path: Path, data: Path | None) -> Case:
     model = qc.load(path)
     if data is None:
         return Case(model, noise(model, 1), noise(model, 2))
-    images, labels = find_data(read_arrays(data), None, None, str(data))
+    arrays = read_arrays(data)
+    images, labels = (find_array(arrays, what, None, str(data)) for what in ("images", "labels"))
     prepared = prepare_images(model, images).images
     half = len(prepared) // 2
     return Case(model, prepared[:half], prepared[half:], labels[half:])
@@ -110,8 +108,8 @@ def predictions(model: Model, x: np.ndarray) -> np.ndarray:
 def bench(path: Path, data: Path | None) -> None:
     """Print the table of one model."""
     case = make_case(path, data)
-    columns = ("output SQNR, dB", "same prediction", "accuracy")
-    result = table("weights", "variant", *columns, title=path.stem, right=columns)
+    columns = (">output SQNR, dB", ">same prediction", ">accuracy")
+    result = table("weights", "variant", *columns, title=path.stem)
     if case.labels is not None:
         accuracy = np.mean(predictions(case.model, case.test) == case.labels)
         result.add_row("", "float", "", "", f"{accuracy:.2%}")
@@ -130,8 +128,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
-    folder = Path(os.environ.get("QUANTCORE_MODELS", "."))
-    for path in arguments.models or [folder / f"{name}.tflite" for name in MODELS]:
+    for path in arguments.models or [path for path in folder_models() if path.stem in MODELS]:
         bench(path, arguments.data)
 
 

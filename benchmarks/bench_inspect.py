@@ -9,11 +9,11 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
+from _timing import medians
 
 from quantcore.flatbuffer import save
 from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
@@ -37,13 +37,6 @@ def small_model(path: Path) -> None:
     save(Model([Subgraph("main", tensors, [Operator("RELU", 1, (0,), (1,))], (0,), (1,))]), path)
 
 
-def seconds(command: list[str]) -> float:
-    """Return the wall time of a command."""
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,10 +49,8 @@ def main() -> None:
             small_model(Path(model))
         ours = [sys.executable, "-m", "quantcore", "inspect", model]
         theirs = [sys.executable, "-W", "ignore", "-c", TENSORFLOW, model]
-        for command in (ours, theirs):  # fills the file cache
-            seconds(command)
-        times = [(seconds(ours), seconds(theirs)) for _ in range(options.turns)]
-    a, b = (median(column) for column in zip(*times, strict=True))
+        run = partial(subprocess.run, check=True, capture_output=True)
+        a, b = medians((partial(run, ours), partial(run, theirs)), options.turns)
     print(f"cold `quantcore inspect`: {a:.3f} s; a script with TensorFlow: {b:.3f} s; ratio {b / a:.1f}")
 
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import sys
 import tempfile
 from pathlib import Path
 
+from _models import folder_models
+
 from quantcore.cli import run
 from quantcore.errors import QuantcoreError
 from quantcore.runtime import Interpreter
-
-FOLDER = "QUANTCORE_MODELS"
 
 
 def runs(path: Path) -> bool:
@@ -46,9 +45,7 @@ def main() -> int:
             with contextlib.redirect_stdout(io.StringIO()):
                 if run(["demo", "--out", folder, "--epochs", "1"]) == 2:
                     return 2
-            models = sorted(Path(folder).glob("*.tflite"))
-            if os.environ.get(FOLDER):
-                models += sorted(Path(os.environ[FOLDER]).glob("*.tflite"))
+            models = sorted(Path(folder).glob("*.tflite")) + folder_models()
         words = ["--turns", options.turns, "--threads", options.threads]
         words += ["--json"] if options.json else []
         paths = [str(path) for path in models if runs(path)]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import quantize_contenders
+from _models import FOLDER, folder_models, keras_network
 from quantize_contenders import CONTENDERS
 
 from quantcore.cli._tables import console, print_table, table
@@ -36,14 +36,7 @@ from quantcore.quantizer.checks import check_float_model
 from quantcore.quantizer.settings import Settings
 from quantcore.samples import random_samples
 
-FOLDER = "QUANTCORE_MODELS"
 CONVERTER = "converter"
-MAKE = """
-import sys, keras
-name, size, path = sys.argv[1:]
-keras.utils.set_random_seed(0)
-getattr(keras.applications, name)(weights=None, input_shape=(int(size), int(size), 3)).save(path)
-"""
 
 
 @dataclass
@@ -67,9 +60,8 @@ class Row:
 
 def float_models() -> list[Path]:
     """Return the float models of the folder."""
-    folder = os.environ.get(FOLDER)
     found = []
-    for path in sorted(Path(folder).glob("*.tflite")) if folder else []:
+    for path in folder_models():
         try:
             model = read_model(path)
             check_float_model(model, Settings("int16x8"))  # which takes no quantized weights
@@ -106,10 +98,7 @@ def static_task(path: Path, folder: Path, count: int, threads: int) -> dict[str,
 
 def keras_task(name: str, size: int, folder: Path, threads: int) -> dict[str, Any]:
     """Return what the contenders are given for a network of ``keras.applications``."""
-    keras, path = folder / f"{name}.keras", folder / f"{name}.tflite"
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, "-c", MAKE, name, str(size), str(keras)]
-    subprocess.run(command, check=True, capture_output=True, env=environment)
+    keras, path = keras_network(name, size, folder), folder / f"{name}.tflite"
     path.write_bytes(convert(keras, "float"))
     task = {"mode": "dynamic", "model": str(path), "keras": str(keras), "threads": threads}
     return task | peer_copy(read_model(path), folder / "peer.tflite")
@@ -134,8 +123,8 @@ def measure(contender: str, name: str, task: dict[str, Any], turns: int) -> Row:
 
 def print_rows(title: str, rows: list[Row]) -> None:
     """Print a table, and what could not be measured below it."""
-    columns = ("calibrate s", "quantize s", "total s", "faster", "peak MB", "idle MB", "size")
-    result = table("model", "contender", *columns, title=title, right=columns)
+    columns = (">calibrate s", ">quantize s", ">total s", ">faster", ">peak MB", ">idle MB", ">size")
+    result = table("model", "contender", *columns, title=title)
     for row in rows:
         if row.note:
             continue

@@ -1,22 +1,19 @@
-"""What the benchmarks beside NumPy share: taking turns, tables of GB/s, options.
+"""What the benchmarks beside NumPy share: tables of GB/s, options.
 
-A GB/s counts the float32 side of an operation once: 4 bytes per element. The contenders take turns in one
-process, and the median counts, so that a busy machine disturbs both alike.
+A GB/s counts the float32 side of an operation once: 4 bytes per element.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
+from _timing import medians
 
+from quantcore.cli import _tables
 from quantcore.kernels import _core
 
 
@@ -30,24 +27,12 @@ class Race:
     formula: str
 
 
-def measure(race: Race, turns: int) -> tuple[float, float]:
-    """Return the median seconds of both, after one turn to warm up."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(turns + 1):
-        for contender, taken in zip((race.ours, race.numpy), times, strict=True):
-            start = time.perf_counter()
-            contender()
-            if turn:
-                taken.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
 def results_of(races: list[Race], elements: int, turns: int) -> list[dict[str, Any]]:
     """Measure every race, on `elements` values."""
     gigabytes = 4 * elements / 1e9
     results = []
     for race in races:
-        ours, numpy = measure(race, turns)
+        ours, numpy = medians((race.ours, race.numpy), turns)
         results.append(
             {
                 "name": race.name,
@@ -62,15 +47,13 @@ def results_of(races: list[Race], elements: int, turns: int) -> list[dict[str, A
 
 def print_table(elements: int, turns: int, results: list[dict[str, Any]]) -> None:
     """Print one table, of one size."""
-    table = Table(title=f"{elements:,} values per call, instruction set {_core.isa}, median of {turns}")
-    table.add_column("operation")
-    for heading in ("quantcore GB/s", "NumPy GB/s", "ratio"):
-        table.add_column(heading, justify="right")
-    table.add_column("NumPy computes")
+    title = f"{elements:,} values per call, instruction set {_core.isa}, median of {turns}"
+    columns = ("operation", ">quantcore GB/s", ">NumPy GB/s", ">ratio", "NumPy computes")
+    table = _tables.table(*columns, title=title)
     for r in results:
         numbers = (f"{r['quantcore_gb_per_s']:.2f}", f"{r['numpy_gb_per_s']:.2f}", f"{r['ratio']:.1f}x")
         table.add_row(r["name"], *numbers, r["numpy_formula"])
-    Console(width=140).print(table)
+    _tables.print_table(table)
 
 
 def command(races: Callable[[int], list[Race]], description: str) -> click.Command:

@@ -1,0 +1,34 @@
+"""The models that the benchmarks measure: those of a folder, and networks of Keras."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["FOLDER", "folder_models", "keras_network"]
+
+FOLDER = "QUANTCORE_MODELS"
+MAKE = """
+import sys, keras
+name, size, classes, path = sys.argv[1:]
+keras.utils.set_random_seed(0)
+build = getattr(keras.applications, name)
+build(weights=None, input_shape=(int(size), int(size), 3), classes=int(classes)).save(path)
+"""
+
+
+def folder_models() -> list[Path]:
+    """Return the ``.tflite`` files of the folder that the variable names; none without it."""
+    folder = os.environ.get(FOLDER)
+    return sorted(Path(folder).glob("*.tflite")) if folder else []
+
+
+def keras_network(name: str, size: int, folder: Path, classes: int = 1000) -> Path:
+    """Return a network of ``keras.applications``, saved with seeded random weights by another process."""
+    path = folder / f"{name}.keras"
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, "-c", MAKE, name, str(size), str(classes), str(path)]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return path
