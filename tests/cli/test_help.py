@@ -57,7 +57,7 @@ def test_commands_in_documents_are_understood(page: Path) -> None:
 def test_each_command_has_a_section() -> None:
     sections = re.findall("^## (.*)", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
     assert sections[0] == "For all commands"
-    assert set(sections[1:]) == set(COMMANDS)
+    assert set(sections[1:]) == set(COMMANDS), "docs/cli.md has a section for each command"
 
 
 def test_version(cli: Cli) -> None:
