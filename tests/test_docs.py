@@ -15,6 +15,7 @@ from quantcore.quantizer.settings import MODES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "numerics"
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 
 def test_operators_md_is_up_to_date() -> None:
@@ -42,3 +43,16 @@ def test_each_mode_of_quantization_has_a_page_and_is_named(mode: str) -> None:
     assert (ROOT / "docs" / "quantization" / f"{mode}.md").exists()
     assert f"`{mode}`" in (ROOT / "docs" / "cli.md").read_text()
     assert f'"{mode}"' in str(qc.quantize_model.__doc__)
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TUTORIALS, ids=[page.stem for page in TUTORIALS])
+def test_tutorials_run_on_what_the_demo_leaves(
+    page: Path, demo_output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo-output").symlink_to(demo_output)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    exec(compile("\n".join(blocks), str(page), "exec"), {})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import quantcore as qc
+from quantcore.calibration import MinMax
 from quantcore.demo.data import DataSet, load_digits
 from quantcore.demo.pipeline import REPRESENTATIVE
 from quantcore.demo.training import NETWORKS
 from quantcore.evaluate import predict, score
-from quantcore.graph import Model
+from quantcore.graph import Model, Tensor
 from quantcore.images import prepare_images
 from quantcore.verification.agreement import compare_structure
 
@@ -58,3 +60,28 @@ def test_16x8_is_as_good_as_float(network: str, demo_output: Path, digits: DataS
     path = demo_output / f"{network}_float.tflite"
     ours = qc.quantize_model(path, digits.train_images[:REPRESENTATIVE], "int16x8")
     assert abs(correct(ours, digits) - correct(qc.load(path), digits)) <= 1
+
+
+def weights(path: Path) -> list[Tensor]:
+    """Return the weights of a model's layers."""
+    main = qc.load(path).subgraphs[0]
+    return [main.tensors[op.inputs[1]] for op in main.operators if op.op in ("CONV_2D", "FULLY_CONNECTED")]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_choose_qparams_gives_the_converters_weight_scales(network: str, demo_output: Path) -> None:
+    """Per channel, symmetric, narrow range: the scales of every layer, bit for bit; and the codes."""
+    plain = weights(demo_output / f"{network}_float.tflite")
+    quantized = weights(demo_output / f"{network}_int8.tflite")
+    assert len(plain) == len(quantized) > 0
+    for w, stored in zip((tensor.data for tensor in plain), quantized, strict=True):
+        tracker = MinMax(axis=stored.quantization.quantized_dimension)
+        tracker.update(w)
+        p = qc.choose_qparams(*tracker.range(), symmetric=True, narrow_range=True, axis=tracker.axis)
+        np.testing.assert_array_equal(p.scale, stored.quantization.scale)
+        assert not stored.quantization.zero_point.any()
+        # the codes are not QUANTIZE's: the converter multiplies by float32(1 / scale)
+        column = [-1 if d == tracker.axis else 1 for d in range(w.ndim)]
+        steps = w * (1.0 / p.scale.astype(np.float64)).astype(np.float32).reshape(column)
+        codes = np.clip(np.copysign(np.floor(np.abs(steps) + 0.5), steps), -127, 127)
+        np.testing.assert_array_equal(codes, stored.data)

@@ -86,14 +86,10 @@ def test_inputs_and_outputs(io: str, operators: list[str], ends: str) -> None:
         assert (graph.tensors[t].name, graph.tensors[t].dtype) == (name, ends)
     x = np.array([[0.5, -0.25]], np.float32)
     if io != "float32":
-        t = graph.tensors[graph.inputs[0]]
-        x = qc.quantize(x, qc.QuantParams(t.quantization.scale[0], int(t.quantization.zero_point[0]), io))
+        x = qc.quantize(x, graph.tensors[graph.inputs[0]].params)
     result = qc.Interpreter(quantized).run(x)[0]
     if io != "float32":
-        t = graph.tensors[graph.outputs[0]]
-        result = qc.dequantize(
-            result, qc.QuantParams(t.quantization.scale[0], int(t.quantization.zero_point[0]), io)
-        )
+        result = qc.dequantize(result, graph.tensors[graph.outputs[0]].params)
     assert result.ravel() == pytest.approx([1.625, -0.90625], abs=0.02)
 
 

@@ -44,12 +44,10 @@ def test_every_mode_and_io_runs(mode: str, io: str | None) -> None:
     main = model.subgraphs[0]
     x = DATA[:1]
     if dtype != "float32":
-        q = main.tensors[main.inputs[0]].quantization
-        x = qc.quantize(x, qc.QuantParams(q.scale[0], q.zero_point[0], dtype))
+        x = qc.quantize(x, main.tensors[main.inputs[0]].params)
     y = qc.Interpreter(model).run(x)
     if dtype != "float32":
-        q = main.tensors[main.outputs[0]].quantization
-        y = qc.dequantize(y, qc.QuantParams(q.scale[0], q.zero_point[0], dtype))
+        y = qc.dequantize(y, main.tensors[main.outputs[0]].params)
     expected = qc.Interpreter(float_net()).run(DATA[:1])
     assert np.abs(y - expected).max() < 0.05 * np.abs(expected).max()
 

@@ -65,7 +65,7 @@ def run_tflite_model(
 ORACLE_SCRIPT = """
 import sys, functools
 import numpy as np, tensorflow as tf
-from tests.test_tutorial import run_tflite_model
+from tests.runtime.test_drop_in import run_tflite_model
 images = np.load(sys.argv[1])
 reference = functools.partial(
     tf.lite.Interpreter, experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF)
@@ -90,7 +90,7 @@ def expected(demo_output: Path, images: np.ndarray, tmp_path_factory: pytest.Tem
     folder = tmp_path_factory.mktemp("tutorial")
     np.save(folder / "images.npy", images)
     paths = [str(demo_output / f"{name}.tflite") for name in MODELS]
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     subprocess.run(
         [sys.executable, "-c", ORACLE_SCRIPT, str(folder / "images.npy"), str(folder / "found.npz"), *paths],
         check=True,
