@@ -12,8 +12,9 @@ CORES = $(shell nproc)
 VECTOR_FOLDER_x86_64 := csrc/x86
 VECTOR_FOLDER := $(VECTOR_FOLDER_$(shell uname -m))
 C_FILES = $(wildcard csrc/*.c csrc/reference/*.c $(VECTOR_FOLDER:=/*.c))
+# -Wmissing-prototypes finds a vector version without its row in versions.def.
 # -O2: without it, gcc defines vector intrinsics as macros, whose casts warn in our name.
-C_LINT_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Werror -fsyntax-only -Icsrc/include -Icsrc
+C_LINT_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Wmissing-prototypes -Werror -fsyntax-only -Icsrc/include -Icsrc
 
 .DEFAULT_GOAL := help
 .PHONY: help ext demo test lint lint-c lint-python bench dist clean distclean

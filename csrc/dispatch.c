@@ -1,31 +1,30 @@
 /* CPU probing, and the table of kernels made from kernels.def. */
 #include <string.h>
 
+#include "kernels.h"
 #include "quantcore/plan.h"
 
 /* An adapter converts the untyped pointer table to the kernel's typed prototype. */
-#define QC_KERNEL_1(name, isa, P, A, O)                                                            \
-    static qc_status invoke_##name##_##isa(const void *p, void *const *t, void *scratch) {         \
-        return qc_##name##_##isa((const P *)p, (const A *)t[0], (O *)t[1], scratch);               \
-    }
-#define QC_KERNEL_2(name, isa, P, A, B, O)                                                         \
-    static qc_status invoke_##name##_##isa(const void *p, void *const *t, void *scratch) {         \
-        return qc_##name##_##isa((const P *)p, (const A *)t[0], (const B *)t[1], (O *)t[2], scratch); \
-    }
-#define QC_KERNEL_3(name, isa, P, A, B, C, O)                                                      \
-    static qc_status invoke_##name##_##isa(const void *p, void *const *t, void *scratch) {         \
-        return qc_##name##_##isa((const P *)p, (const A *)t[0], (const B *)t[1], (const C *)t[2],  \
-                                 (O *)t[3], scratch);                                              \
-    }
-#define QC_KERNEL_V(name, isa, P)                                                                  \
-    static qc_status invoke_##name##_##isa(const void *p, void *const *t, void *scratch) {         \
-        return qc_##name##_##isa((const P *)p, t, scratch);                                        \
+#define QC_KERNEL_1(name, P, A, O)                                                                     \
+    QC_ADAPTER(name, 2, kernel((const P *)p, (const A *)t[0], (O *)t[1], scratch))
+#define QC_KERNEL_2(name, P, A, B, O)                                                                  \
+    QC_ADAPTER(name, 3, kernel((const P *)p, (const A *)t[0], (const B *)t[1], (O *)t[2], scratch))
+#define QC_KERNEL_3(name, P, A, B, C, O)                                                               \
+    QC_ADAPTER(name, 4,                                                                                \
+               kernel((const P *)p, (const A *)t[0], (const B *)t[1], (const C *)t[2], (O *)t[3], scratch))
+#define QC_KERNEL_V(name, P) QC_ADAPTER(name, -1, kernel((const P *)p, t, scratch))
+#define QC_ADAPTER(name, tensors, call)                                                                \
+    enum { ARITY_##name = tensors };                                                                   \
+    static inline qc_status adapt_##name(qc_##name##_kernel *kernel, const void *p, void *const *t,    \
+                                         void *scratch) {                                              \
+        return call;                                                                                   \
+    }                                                                                                  \
+    QC_VERSION(name, ref)
+#define QC_VERSION(name, isa)                                                                          \
+    static qc_status invoke_##name##_##isa(const void *p, void *const *t, void *scratch) {             \
+        return adapt_##name(qc_##name##_##isa, p, t, scratch);                                         \
     }
 #include "kernels.def"
-#undef QC_KERNEL_1
-#undef QC_KERNEL_2
-#undef QC_KERNEL_3
-#undef QC_KERNEL_V
 
 typedef struct {
     const char *name;
@@ -37,11 +36,11 @@ typedef struct {
 enum { ISA_ref = QC_ISA_SCALAR, ISA_avx2 = QC_ISA_AVX2, ISA_avx512 = QC_ISA_AVX512, ISA_vnni = QC_ISA_VNNI,
        ISA_amx = QC_ISA_AMX };
 
-#define QC_ROW(name, isa, arity) {#name, (qc_isa)ISA_##isa, arity, invoke_##name##_##isa},
-#define QC_KERNEL_1(name, isa, ...) QC_ROW(name, isa, 2)
-#define QC_KERNEL_2(name, isa, ...) QC_ROW(name, isa, 3)
-#define QC_KERNEL_3(name, isa, ...) QC_ROW(name, isa, 4)
-#define QC_KERNEL_V(name, isa, ...) QC_ROW(name, isa, -1)
+#define QC_KERNEL_1(name, ...) QC_VERSION(name, ref)
+#define QC_KERNEL_2(name, ...) QC_VERSION(name, ref)
+#define QC_KERNEL_3(name, ...) QC_VERSION(name, ref)
+#define QC_KERNEL_V(name, ...) QC_VERSION(name, ref)
+#define QC_VERSION(name, isa) {#name, (qc_isa)ISA_##isa, ARITY_##name, invoke_##name##_##isa},
 static const row table[] = {
 #include "kernels.def"
 };

@@ -62,8 +62,7 @@ static qc_hybrid_scale quantize_row(const qc_matmul_hybrid_params *p, const floa
                                     const hybrid_memory *m) {
     const qc_matmul_shape *s = &p->shape;
     for (int32_t k = 0; k < s->depth; ++k) m->floats[k] = matrix[i * s->lhs_row + k * s->lhs_depth];
-    return p->asymmetric ? qc_hybrid_quantize_asymmetric(&qc_hybrid_ref, m->floats, s->depth, m->quantized)
-                         : qc_hybrid_quantize_symmetric(&qc_hybrid_ref, m->floats, s->depth, m->quantized);
+    return qc_hybrid_quantize(&qc_hybrid_ref, p->asymmetric, m->floats, s->depth, m->quantized);
 }
 
 /* Row i of the product, by the quantized row and the scale `q` that goes with it. */

@@ -8,45 +8,8 @@
 #include "quantcore/hybrid_xnnpack.h"
 #include "quantcore/unpack.h"
 
-/* 32-bit accumulators wrap; 64-bit ones, of int16 activations, have room. */
-#define REQUANTIZE_NARROW(r, acc, channel) qc_requantize(r, (int32_t)(acc), channel)
-#define REQUANTIZE_WIDE(r, acc, channel) qc_requantize_wide(r, (int64_t)(acc), channel)
-
-#define QC_ELEMENT int8_t
-#define QC_FILTER int8_t
-#define QC_BIAS int32_t
-#define QC_ACC uint32_t
-#define QC_REQUANTIZE REQUANTIZE_NARROW
-#define QC_SUM conv_sum_s8
-#define QC_CONV qc_conv_s8_ref
-#include "conv_quantized.inc"
-
-#define QC_ELEMENT uint8_t
-#define QC_FILTER uint8_t
-#define QC_BIAS int32_t
-#define QC_ACC uint32_t
-#define QC_REQUANTIZE REQUANTIZE_NARROW
-#define QC_SUM conv_sum_u8
-#define QC_CONV qc_conv_u8_ref
-#include "conv_quantized.inc"
-
-#define QC_ELEMENT int16_t
-#define QC_FILTER int8_t
-#define QC_BIAS int32_t
-#define QC_ACC uint32_t
-#define QC_REQUANTIZE REQUANTIZE_NARROW
-#define QC_SUM conv_sum_s16
-#define QC_CONV qc_conv_s16_ref
-#include "conv_quantized.inc"
-
-#define QC_ELEMENT int16_t
-#define QC_FILTER int8_t
-#define QC_BIAS int64_t
-#define QC_ACC uint64_t
-#define QC_REQUANTIZE REQUANTIZE_WIDE
-#define QC_SUM conv_sum_s16_wide
-#define QC_CONV qc_conv_s16_wide_ref
-#include "conv_quantized.inc"
+#define QC_DEFINITION "conv_quantized.inc"
+#include "quantized_forms.inc"
 
 qc_status qc_conv_s8_s4_ref(const qc_conv_params *p, const int8_t *input, const uint8_t *filter,
                             const int32_t *bias, int8_t *output, void *scratch) {
@@ -128,12 +91,6 @@ static uint32_t conv_sign_overflow(const qc_conv_shape *s, const int8_t *image, 
     return sum;
 }
 
-static qc_hybrid_scale quantize_image(const qc_conv_hybrid_params *p, const float *input, int64_t count,
-                                      int8_t *image) {
-    if (p->per_channel) return qc_hybrid_quantize_asymmetric(&qc_hybrid_ref, input, count, image);
-    return qc_hybrid_quantize_symmetric(&qc_hybrid_ref, input, count, image);
-}
-
 /* The output for a sum, before the activation. */
 static float hybrid_output(const qc_conv_hybrid_params *p, float acc, float scale, int32_t channel, float bias) {
     const float filter_scale = p->filter_scale[p->per_channel ? channel : 0];
@@ -149,7 +106,8 @@ qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *p, const float *input,
     const int sign_overflow = p->sign_overflow && !p->per_channel && s->output_channels % 4 != 0;
     int8_t *image = scratch;
     for (int32_t b = 0; b < s->batches; ++b) {
-        const qc_hybrid_scale q = quantize_image(p, input + b * image_size, image_size, image);
+        const qc_hybrid_scale q =
+            qc_hybrid_quantize(&qc_hybrid_ref, p->per_channel, input + b * image_size, image_size, image);
         for (int32_t oy = 0; oy < s->output_height; ++oy) {
             for (int32_t ox = 0; ox < s->output_width; ++ox) {
                 for (int32_t channel = 0; channel < s->output_channels; ++channel) {

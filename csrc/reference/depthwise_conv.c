@@ -7,45 +7,8 @@
 #include "quantcore/hybrid.h"
 #include "quantcore/unpack.h"
 
-/* 32-bit accumulators wrap; 64-bit ones, of int16 activations, have room. */
-#define REQUANTIZE_NARROW(r, acc, channel) qc_requantize(r, (int32_t)(acc), channel)
-#define REQUANTIZE_WIDE(r, acc, channel) qc_requantize_wide(r, (int64_t)(acc), channel)
-
-#define QC_ELEMENT int8_t
-#define QC_FILTER int8_t
-#define QC_BIAS int32_t
-#define QC_ACC uint32_t
-#define QC_REQUANTIZE REQUANTIZE_NARROW
-#define QC_SUM depthwise_sum_s8
-#define QC_DEPTHWISE qc_depthwise_conv_s8_ref
-#include "depthwise_conv_quantized.inc"
-
-#define QC_ELEMENT uint8_t
-#define QC_FILTER uint8_t
-#define QC_BIAS int32_t
-#define QC_ACC uint32_t
-#define QC_REQUANTIZE REQUANTIZE_NARROW
-#define QC_SUM depthwise_sum_u8
-#define QC_DEPTHWISE qc_depthwise_conv_u8_ref
-#include "depthwise_conv_quantized.inc"
-
-#define QC_ELEMENT int16_t
-#define QC_FILTER int8_t
-#define QC_BIAS int32_t
-#define QC_ACC uint32_t
-#define QC_REQUANTIZE REQUANTIZE_NARROW
-#define QC_SUM depthwise_sum_s16
-#define QC_DEPTHWISE qc_depthwise_conv_s16_ref
-#include "depthwise_conv_quantized.inc"
-
-#define QC_ELEMENT int16_t
-#define QC_FILTER int8_t
-#define QC_BIAS int64_t
-#define QC_ACC uint64_t
-#define QC_REQUANTIZE REQUANTIZE_WIDE
-#define QC_SUM depthwise_sum_s16_wide
-#define QC_DEPTHWISE qc_depthwise_conv_s16_wide_ref
-#include "depthwise_conv_quantized.inc"
+#define QC_DEFINITION "depthwise_conv_quantized.inc"
+#include "quantized_forms.inc"
 
 qc_status qc_depthwise_conv_s8_s4_ref(const qc_depthwise_params *p, const int8_t *input, const uint8_t *filter,
                                       const int32_t *bias, int8_t *output, void *scratch) {

@@ -10,7 +10,7 @@
  * for every float of magnitude below 2^31. */
 #include <immintrin.h>
 
-#include "quantcore/affine.h"
+#include "../kernels.h"
 
 #define TARGET __attribute__((target("avx2,f16c")))
 enum { LANES = 8, BLOCK = 32 };

@@ -1,7 +1,7 @@
 /* QUANTIZE with AVX-512: as affine_avx2.c, 64 elements at a time. Short runs are left to AVX2. */
 #include <immintrin.h>
 
-#include "quantcore/affine.h"
+#include "../kernels.h"
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 enum { LANES = 16, BLOCK = 64 };

@@ -1,11 +1,9 @@
 /* CONV_2D, quantized and hybrid, on 8-bit matrix products. */
-#include "quantcore/conv.h"
-
 #include <stddef.h>
 #include <string.h>
 
+#include "../kernels.h"
 #include "gemm.h"
-#include "quantcore/hybrid.h"
 
 /* One convolution over one image and one group. */
 typedef struct {
@@ -153,10 +151,8 @@ static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params
     g.start = qc_take(&memory, qc_round_up(pack.units, QC_LANES) * (int64_t)sizeof(int32_t));
     windows w = {.shape = s, .depth = s->input_channels / p->groups};
     for (int32_t b = 0; b < s->batches; ++b) {
-        const float *x = input + b * image_size;
-        const qc_hybrid_scale q = p->per_channel
-                                      ? qc_hybrid_quantize_asymmetric(&qc_hybrid_avx2, x, image_size, image)
-                                      : qc_hybrid_quantize_symmetric(&qc_hybrid_avx2, x, image_size, image);
+        const qc_hybrid_scale q =
+            qc_hybrid_quantize(&qc_hybrid_avx2, p->per_channel, input + b * image_size, image_size, image);
         w.flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
         w.padding = (uint8_t)-g.input_shift;
         for (int32_t group = 0; group < p->groups; ++group) {

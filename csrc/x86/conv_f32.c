@@ -1,11 +1,9 @@
 /* The float CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED on vectors of output channels. */
 #include <stddef.h>
 
+#include "../kernels.h"
 #include "gemm.h"
 #include "gemm_f32.h"
-#include "quantcore/conv.h"
-#include "quantcore/depthwise_conv.h"
-#include "quantcore/fully_connected.h"
 
 /* A convolution over one image and one group. */
 typedef struct {

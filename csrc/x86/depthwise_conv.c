@@ -2,13 +2,11 @@
  *
  * The image is first copied to bytes of the signedness that the instruction set multiplies, with the
  * channels of the output: vectors may then read past the channels of a pixel. */
-#include "quantcore/depthwise_conv.h"
-
 #include <stddef.h>
 #include <string.h>
 
+#include "../kernels.h"
 #include "gemm.h"
-#include "quantcore/hybrid.h"
 
 /* A convolution over one image, and its memory. */
 typedef struct {

@@ -1,4 +1,5 @@
 /* ADD, SUB, MUL: the reference rules, vectorised by the compiler for AVX2. */
+#include "../kernels.h"
 #include "quantcore/elementwise_rules.h"
 
 #define AVX2 __attribute__((target("avx2")))

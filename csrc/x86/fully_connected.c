@@ -1,11 +1,9 @@
 /* FULLY_CONNECTED, quantized and hybrid, on 8-bit matrix products. */
-#include "quantcore/fully_connected.h"
-
 #include <math.h>
 #include <stddef.h>
 
+#include "../kernels.h"
 #include "gemm.h"
-#include "quantcore/hybrid.h"
 
 /* qc_fully_connected_s8 or _u8 with the instructions of `isa`. */
 static qc_status fully_connected_bytes(const qc_gemm_isa *isa, int is_signed,
@@ -50,28 +48,12 @@ static void store_hybrid(const void *context, const int32_t *acc, int64_t row, i
     }
 }
 
-static void activate(const qc_fully_connected_hybrid_params *p, float *output) {
-    if (isinf(p->activation_min)) return;
-    const int64_t count = (int64_t)p->batches * p->units;
-    for (int64_t i = 0; i < count; ++i) {
-        const float bounded = p->activation_max < output[i] ? p->activation_max : output[i];
-        output[i] = p->activation_min < bounded ? bounded : p->activation_min;
-    }
-}
-
-static int all_zero(const float *input, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-        if (input[i] != 0.0f) return 0;
-    }
-    return 1;
-}
-
 /* qc_fully_connected_hybrid with the instructions of `isa`. */
 static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_connected_hybrid_params *p,
                                         const float *input, const int8_t *filter, const float *bias,
                                         float *output, void *scratch) {
     /* These two are rare: the definition computes them. */
-    if (p->sign_overflow || all_zero(input, (int64_t)p->batches * p->depth))
+    if (p->sign_overflow || qc_hybrid_all_zero(input, (int64_t)p->batches * p->depth))
         return qc_fully_connected_hybrid_ref(p, input, filter, bias, output, scratch);
     const qc_pack_filter_params pack = {1, p->units, p->depth};
     uint8_t *memory = scratch;
@@ -81,16 +63,16 @@ static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_c
     int8_t *row = qc_take(&memory, p->depth);
     for (int32_t b = 0; b < p->batches; ++b) {
         const float *x = input + (int64_t)b * p->depth;
-        const qc_hybrid_scale q = p->asymmetric
-                                      ? qc_hybrid_quantize_asymmetric(&qc_hybrid_avx2, x, p->depth, row)
-                                      : qc_hybrid_quantize_symmetric(&qc_hybrid_avx2, x, p->depth, row);
+        const qc_hybrid_scale q = qc_hybrid_quantize(&qc_hybrid_avx2, p->asymmetric, x, p->depth, row);
         const hybrid_store store = {p, q.scale, bias, output};
         const uint8_t flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
         qc_copy_flipped(memory, (const uint8_t *)row, p->depth, flip);
         qc_gemm_prepare(&g, NULL);
         qc_gemm_run(&g, memory, 1, b, store_hybrid, &store);
     }
-    activate(p, output);
+    if (isinf(p->activation_min)) return QC_OK;
+    const int64_t count = (int64_t)p->batches * p->units;
+    for (int64_t i = 0; i < count; ++i) output[i] = qc_fully_connected_activate(p, output[i]);
     return QC_OK;
 }
 

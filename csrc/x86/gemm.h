@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "quantcore/hybrid.h"
 #include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
 
@@ -48,6 +49,9 @@ typedef struct {
 
 extern const qc_gemm_isa qc_gemm_avx2;
 extern const qc_gemm_isa qc_gemm_vnni;
+
+/* What quantizes the activations of the hybrid forms, for both. */
+extern const qc_hybrid_loops qc_hybrid_avx2;
 
 /* A matrix product for one group of output channels. */
 typedef struct {
@@ -91,6 +95,12 @@ typedef struct {
 /* The qc_store of a qc_requant_store. */
 void qc_store_requantized(const void *context, const int32_t *acc, int64_t row, int32_t first,
                           int32_t count);
+
+/* Whether the vector forms of the requantization know the rules of r. */
+static inline int qc_has_vector_rules(const qc_requant *r) {
+    const unsigned known = 1u << QC_DOUBLE_ROUNDING | 1u << QC_RUY | 1u << QC_FLOAT64 | 1u << QC_FLOAT32;
+    return (known >> r->rounding & 1) && (r->body == INT32_MAX || (known >> r->tail & 1));
+}
 
 /* Cut `size` bytes, aligned to 64, off the scratch memory. */
 void *qc_take(uint8_t **scratch, int64_t size);

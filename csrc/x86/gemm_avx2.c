@@ -122,7 +122,7 @@ __attribute__((target("avx2"))) static void depthwise(const uint8_t *const *taps
 __attribute__((target("avx2"))) static void requantize(const qc_requant *r, const int32_t *acc,
                                                        int32_t first, int32_t count, uint8_t *output) {
     int32_t i = 0;
-    if (qc_has_requantize_avx2(r)) {
+    if (qc_has_vector_rules(r)) {
         for (; i + 8 <= count; i += 8) {
             const __m256i sum = _mm256_loadu_si256((const __m256i *)(const void *)(acc + i));
             const __m256i y = qc_requantize_avx2(r, sum, first + i);

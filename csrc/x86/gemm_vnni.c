@@ -160,7 +160,7 @@ __attribute__((target(QC_AVX512_TARGET))) static void depthwise(const uint8_t *c
 __attribute__((target(QC_AVX512_TARGET))) static void requantize(const qc_requant *r, const int32_t *acc,
                                                                  int32_t first, int32_t count,
                                                                  uint8_t *output) {
-    if (!qc_has_requantize_avx512(r)) {
+    if (!qc_has_vector_rules(r)) {
         for (int32_t i = 0; i < count; ++i) output[i] = (uint8_t)qc_requantize(r, acc[i], first + i);
         return;
     }

@@ -4,8 +4,7 @@
 #include <immintrin.h>
 #include <math.h>
 
-#include "quantcore/histogram.h"
-#include "quantcore/min_max.h"
+#include "../kernels.h"
 
 #define TARGET __attribute__((target("avx2")))
 enum { BLOCK = 2048, CHUNK = 256, LONG_RUN = 1 << 14, FLUSH = 1 << 30 };

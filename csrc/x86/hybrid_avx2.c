@@ -3,7 +3,7 @@
 #include <immintrin.h>
 #include <math.h>
 
-#include "quantcore/hybrid.h"
+#include "gemm.h"
 
 #define QC_AVX2 __attribute__((target("avx2"))) static
 

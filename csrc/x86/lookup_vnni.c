@@ -3,7 +3,7 @@
  * The instructions are AVX-512 VBMI, which every CPU with VNNI has but the first (Cascade Lake). */
 #include <immintrin.h>
 
-#include "quantcore/lookup.h"
+#include "../kernels.h"
 
 __attribute__((target("avx512f,avx512bw,avx512vbmi"))) static __m512i permute(const __m512i table[4], __m512i x) {
     const __m512i low = _mm512_permutex2var_epi8(table[0], x, table[1]);  /* by the low 7 bits */

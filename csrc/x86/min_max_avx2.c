@@ -2,7 +2,7 @@
  * magnitude, compared as an integer, tells whether an element was not finite. */
 #include <immintrin.h>
 
-#include "quantcore/min_max.h"
+#include "../kernels.h"
 
 #define TARGET __attribute__((target("avx2")))
 enum { INFINITY_BITS = 0x7F800000 };

@@ -52,15 +52,6 @@ QC_AVX2 __m256i qc_multiply_float32_avx2(__m256i x, __m256 multiplier) {
     return _mm256_cvtps_epi32(_mm256_min_ps(above, limit));
 }
 
-static inline int qc_is_vector_rule_avx2(qc_rounding rule) {
-    return rule == QC_DOUBLE_ROUNDING || rule == QC_RUY || rule == QC_FLOAT64 || rule == QC_FLOAT32;
-}
-
-/* Whether qc_requantize_avx2 knows the rules of r. */
-static inline int qc_has_requantize_avx2(const qc_requant *r) {
-    return qc_is_vector_rule_avx2(r->rounding) && (r->body == INT32_MAX || qc_is_vector_rule_avx2(r->tail));
-}
-
 /* The accumulators of channels [channel, channel + 8) by a float rule. */
 QC_AVX2 __m256i qc_requantize_real_avx2(const qc_requant *r, qc_rounding rule, __m256i acc,
                                         int32_t channel) {

@@ -55,16 +55,6 @@ QC_AVX512 __m512i qc_multiply_float32_avx512(__m512i x, __m512 multiplier) {
     return _mm512_cvtps_epi32(_mm512_min_ps(above, limit));
 }
 
-static inline int qc_is_vector_rule_avx512(qc_rounding rule) {
-    return rule == QC_DOUBLE_ROUNDING || rule == QC_RUY || rule == QC_FLOAT64 || rule == QC_FLOAT32;
-}
-
-/* Whether qc_requantize_avx512 knows the rules of r. */
-static inline int qc_has_requantize_avx512(const qc_requant *r) {
-    return qc_is_vector_rule_avx512(r->rounding) &&
-           (r->body == INT32_MAX || qc_is_vector_rule_avx512(r->tail));
-}
-
 /* The accumulators of channels [channel, channel + 16) that are in `exist`, by a float rule. */
 QC_AVX512 __m512i qc_requantize_real_avx512(const qc_requant *r, qc_rounding rule, __m512i acc,
                                             int32_t channel, __mmask16 exist) {

@@ -50,23 +50,17 @@ typedef struct {
     qc_status name(const qc_affine_params *params, const In *input, Out *output, void *scratch);
 
 /* QUANTIZE from float32. input and output hold outer * channels * inner elements. */
-#define QC_DECLARE_QUANTIZE(isa)                                                                   \
-    QC_DECLARE_AFFINE(qc_quantize_f32_s8_##isa, float, int8_t)                                     \
-    QC_DECLARE_AFFINE(qc_quantize_f32_u8_##isa, float, uint8_t)                                    \
-    QC_DECLARE_AFFINE(qc_quantize_f32_s16_##isa, float, int16_t)                                   \
-    QC_DECLARE_AFFINE(qc_quantize_f32_s32_##isa, float, int32_t)
+QC_DECLARE_AFFINE(qc_quantize_f32_s8_ref, float, int8_t)
+QC_DECLARE_AFFINE(qc_quantize_f32_u8_ref, float, uint8_t)
+QC_DECLARE_AFFINE(qc_quantize_f32_s16_ref, float, int16_t)
+QC_DECLARE_AFFINE(qc_quantize_f32_s32_ref, float, int32_t)
 
 /* DEQUANTIZE to float32; from float16 it is a conversion without a scale. */
-#define QC_DECLARE_DEQUANTIZE(isa)                                                                 \
-    QC_DECLARE_AFFINE(qc_dequantize_s8_f32_##isa, int8_t, float)                                   \
-    QC_DECLARE_AFFINE(qc_dequantize_u8_f32_##isa, uint8_t, float)                                  \
-    QC_DECLARE_AFFINE(qc_dequantize_s16_f32_##isa, int16_t, float)                                 \
-    qc_status qc_dequantize_f16_f32_##isa(const qc_half_params *params, const uint16_t *input,     \
-                                          float *output, void *scratch);
-
-QC_DECLARE_QUANTIZE(ref)
-QC_DECLARE_DEQUANTIZE(ref)
+QC_DECLARE_AFFINE(qc_dequantize_s8_f32_ref, int8_t, float)
+QC_DECLARE_AFFINE(qc_dequantize_u8_f32_ref, uint8_t, float)
+QC_DECLARE_AFFINE(qc_dequantize_s16_f32_ref, int16_t, float)
 QC_DECLARE_AFFINE(qc_dequantize_s32_f32_ref, int32_t, float)
+qc_status qc_dequantize_f16_f32_ref(const qc_half_params *params, const uint16_t *input, float *output, void *scratch);
 
 /* QUANTIZE and DEQUANTIZE, per tensor, where a backend computes them otherwise than above. The first `body`
  * elements, in [0, count], go by the backend's vector code, the others by its scalar code. qmin, qmax: as in
@@ -132,12 +126,5 @@ typedef struct {
                                                   void *scratch);
 QC_REQUANTIZE_8BIT(QC_DECLARE_REQUANTIZE, ref)
 QC_REQUANTIZE_WIDE(QC_DECLARE_REQUANTIZE, ref)
-
-#if defined(__x86_64__)
-QC_DECLARE_QUANTIZE(avx2)
-QC_DECLARE_QUANTIZE(avx512)
-QC_DECLARE_DEQUANTIZE(avx2)
-QC_REQUANTIZE_8BIT(QC_DECLARE_REQUANTIZE, avx2)
-#endif
 
 #endif

@@ -75,9 +75,8 @@ static inline int64_t qc_conv_scratch_size(const qc_conv_shape *s, int32_t group
            qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
 }
 
-typedef qc_status qc_conv_s8_kernel(const qc_conv_params *params, const int8_t *input, const int8_t *filter,
-                                    const int32_t *bias, int8_t *output, void *scratch);
-qc_conv_s8_kernel qc_conv_s8_ref;
+qc_status qc_conv_s8_ref(const qc_conv_params *params, const int8_t *input, const int8_t *filter,
+                         const int32_t *bias, int8_t *output, void *scratch);
 
 /* As s8, with a filter of 4 bits (see unpack.h). packed is not used. scratch: qc_conv_s4_scratch_size bytes. */
 static inline int64_t qc_conv_s4_scratch_size(const qc_conv_shape *s, int32_t groups) {
@@ -87,10 +86,8 @@ static inline int64_t qc_conv_s4_scratch_size(const qc_conv_shape *s, int32_t gr
 qc_status qc_conv_s8_s4_ref(const qc_conv_params *params, const int8_t *input, const uint8_t *filter,
                             const int32_t *bias, int8_t *output, void *scratch);
 
-typedef qc_status qc_conv_u8_kernel(const qc_conv_params *params, const uint8_t *input,
-                                    const uint8_t *filter, const int32_t *bias, uint8_t *output,
-                                    void *scratch);
-qc_conv_u8_kernel qc_conv_u8_ref;
+qc_status qc_conv_u8_ref(const qc_conv_params *params, const uint8_t *input, const uint8_t *filter,
+                         const int32_t *bias, uint8_t *output, void *scratch);
 
 /* 16x8: int16 activations, int8 filter. The zero points are 0 in TFLite. s16 has int32 accumulators, which wrap,
  * and bias; s16_wide int64 ones, and the rules of qc_requantize_wide. scratch: none. */
@@ -121,13 +118,13 @@ static inline int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t g
     return filter + qc_round_up(taps * QC_PLACE_SIZE, 64);
 }
 
-typedef qc_status qc_conv_f32_kernel(const qc_conv_f32_params *params, const float *input,
-                                     const float *filter, const float *bias, float *output, void *scratch);
-qc_conv_f32_kernel qc_conv_f32_ref;
+qc_status qc_conv_f32_ref(const qc_conv_f32_params *params, const float *input, const float *filter,
+                          const float *bias, float *output, void *scratch);
 
 /* The same with products that are added without being rounded, sum = fma(input, filter, sum), in parts of
  * QC_FUSED_PART products (float_sum.h). */
-qc_conv_f32_kernel qc_conv_f32_fused_ref;
+qc_status qc_conv_f32_fused_ref(const qc_conv_f32_params *params, const float *input, const float *filter,
+                                const float *bias, float *output, void *scratch);
 
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each image is quantized on the fly, then
  *
@@ -157,10 +154,8 @@ static inline int64_t qc_conv_hybrid_scratch_size(const qc_conv_shape *s, int32_
     return qc_conv_scratch_size(s, groups, is_packed) + qc_round_up(qc_conv_image_size(s), 64);
 }
 
-typedef qc_status qc_conv_hybrid_kernel(const qc_conv_hybrid_params *params, const float *input,
-                                        const int8_t *filter, const float *bias, float *output,
-                                        void *scratch);
-qc_conv_hybrid_kernel qc_conv_hybrid_ref;
+qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *params, const float *input, const int8_t *filter,
+                             const float *bias, float *output, void *scratch);
 
 /* The hybrid form as XNNPACK computes it: each image is quantized by qc_xnnpack_quantize, then
  *
@@ -168,14 +163,7 @@ qc_conv_hybrid_kernel qc_conv_hybrid_ref;
  *
  * where denormals are 0. Same params and scratch; sign_overflow, form and packed are not used, the bounds may be
  * infinite. A convolution that XNNPACK makes a FULLY_CONNECTED of is quantized by pixel: not this kernel's. */
-qc_conv_hybrid_kernel qc_conv_hybrid_fma_ref;
-
-/* Vector versions: the same bits. */
-#if defined(__x86_64__)
-qc_conv_s8_kernel qc_conv_s8_avx2, qc_conv_s8_vnni;
-qc_conv_u8_kernel qc_conv_u8_avx2, qc_conv_u8_vnni;
-qc_conv_f32_kernel qc_conv_f32_avx2, qc_conv_f32_avx512, qc_conv_f32_fused_avx2, qc_conv_f32_fused_avx512;
-qc_conv_hybrid_kernel qc_conv_hybrid_avx2, qc_conv_hybrid_vnni;
-#endif
+qc_status qc_conv_hybrid_fma_ref(const qc_conv_hybrid_params *params, const float *input,
+                                 const int8_t *filter, const float *bias, float *output, void *scratch);
 
 #endif

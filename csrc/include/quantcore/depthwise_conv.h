@@ -31,10 +31,8 @@ static inline int64_t qc_depthwise_scratch_size(const qc_conv_shape *s, int is_p
     return image + filter + places + 2 * channels + 2 * channels * (int64_t)sizeof(int32_t) + 8 * 64;
 }
 
-typedef qc_status qc_depthwise_conv_s8_kernel(const qc_depthwise_params *params, const int8_t *input,
-                                              const int8_t *filter, const int32_t *bias, int8_t *output,
-                                              void *scratch);
-qc_depthwise_conv_s8_kernel qc_depthwise_conv_s8_ref;
+qc_status qc_depthwise_conv_s8_ref(const qc_depthwise_params *params, const int8_t *input,
+                                   const int8_t *filter, const int32_t *bias, int8_t *output, void *scratch);
 
 /* As s8, with a filter of 4 bits (see unpack.h). packed is not used. scratch: qc_depthwise_s4_scratch_size bytes. */
 static inline int64_t qc_depthwise_s4_scratch_size(const qc_conv_shape *s) {
@@ -45,10 +43,9 @@ qc_status qc_depthwise_conv_s8_s4_ref(const qc_depthwise_params *params, const i
                                       const uint8_t *filter, const int32_t *bias, int8_t *output,
                                       void *scratch);
 
-typedef qc_status qc_depthwise_conv_u8_kernel(const qc_depthwise_params *params, const uint8_t *input,
-                                              const uint8_t *filter, const int32_t *bias, uint8_t *output,
-                                              void *scratch);
-qc_depthwise_conv_u8_kernel qc_depthwise_conv_u8_ref;
+qc_status qc_depthwise_conv_u8_ref(const qc_depthwise_params *params, const uint8_t *input,
+                                   const uint8_t *filter, const int32_t *bias, uint8_t *output,
+                                   void *scratch);
 
 /* 16x8, as qc_conv_s16_ref and qc_conv_s16_wide_ref. */
 qc_status qc_depthwise_conv_s16_ref(const qc_depthwise_params *params, const int16_t *input,
@@ -74,10 +71,11 @@ static inline int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s) {
     return qc_round_up(taps * QC_PLACE_SIZE, 64) + image * (int64_t)sizeof(float);
 }
 
-typedef qc_status qc_depthwise_conv_f32_kernel(const qc_depthwise_f32_params *params, const float *input,
-                                               const float *filter, const float *bias, float *output,
-                                               void *scratch);
-qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_ref, qc_depthwise_conv_f32_fused_ref;
+qc_status qc_depthwise_conv_f32_ref(const qc_depthwise_f32_params *params, const float *input,
+                                    const float *filter, const float *bias, float *output, void *scratch);
+qc_status qc_depthwise_conv_f32_fused_ref(const qc_depthwise_f32_params *params, const float *input,
+                                          const float *filter, const float *bias, float *output,
+                                          void *scratch);
 
 /* Hybrid: float32 activations, int8 filter with a scale per channel. Each image is quantized on the fly,
  * asymmetrically, then output = clamp(f32(sum * f32(filter_scale[channel] * scale)) + bias) with
@@ -98,18 +96,7 @@ static inline int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, i
     return qc_depthwise_scratch_size(s, is_packed) + qc_round_up(qc_conv_image_size(s), 64);
 }
 
-typedef qc_status qc_depthwise_conv_hybrid_kernel(const qc_depthwise_hybrid_params *params,
-                                                  const float *input, const int8_t *filter,
-                                                  const float *bias, float *output, void *scratch);
-qc_depthwise_conv_hybrid_kernel qc_depthwise_conv_hybrid_ref;
-
-/* Vector versions: the same bits. */
-#if defined(__x86_64__)
-qc_depthwise_conv_s8_kernel qc_depthwise_conv_s8_avx2, qc_depthwise_conv_s8_vnni;
-qc_depthwise_conv_u8_kernel qc_depthwise_conv_u8_avx2, qc_depthwise_conv_u8_vnni;
-qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_avx2, qc_depthwise_conv_f32_avx512;
-qc_depthwise_conv_f32_kernel qc_depthwise_conv_f32_fused_avx2, qc_depthwise_conv_f32_fused_avx512;
-qc_depthwise_conv_hybrid_kernel qc_depthwise_conv_hybrid_avx2, qc_depthwise_conv_hybrid_vnni;
-#endif
+qc_status qc_depthwise_conv_hybrid_ref(const qc_depthwise_hybrid_params *params, const float *input,
+                                       const int8_t *filter, const float *bias, float *output, void *scratch);
 
 #endif

@@ -159,46 +159,39 @@ typedef struct {
  * not overlap an input. scratch: none. */
 #define QC_DECLARE_BINARY(name, P, T) \
     qc_status qc_##name(const P *params, const T *input1, const T *input2, T *output, void *scratch);
-#define QC_DECLARE_QUANTIZED_BINARY(isa)                                           \
-    QC_DECLARE_BINARY(add_s8_##isa, qc_add_params, int8_t)                         \
-    QC_DECLARE_BINARY(add_u8_##isa, qc_add_params, uint8_t)                        \
-    QC_DECLARE_BINARY(add_s16_##isa, qc_add_params, int16_t)                       \
-    QC_DECLARE_BINARY(sub_s8_##isa, qc_add_params, int8_t)                         \
-    QC_DECLARE_BINARY(sub_u8_##isa, qc_add_params, uint8_t)                        \
-    QC_DECLARE_BINARY(sub_s16_##isa, qc_add_params, int16_t)                       \
-    QC_DECLARE_BINARY(weighted_sum_s8_##isa, qc_weighted_sum_params, int8_t)       \
-    QC_DECLARE_BINARY(weighted_sum_u8_##isa, qc_weighted_sum_params, uint8_t)      \
-    QC_DECLARE_BINARY(mul_s8_##isa, qc_mul_params, int8_t)                         \
-    QC_DECLARE_BINARY(mul_u8_##isa, qc_mul_params, uint8_t)                        \
-    QC_DECLARE_BINARY(mul_s16_##isa, qc_mul_params, int16_t)
 
-#define QC_DECLARE_ARITHMETIC(suffix, isa, T)                                    \
-    QC_DECLARE_BINARY(add_##suffix##_##isa, qc_arithmetic_##suffix##_params, T)  \
-    QC_DECLARE_BINARY(sub_##suffix##_##isa, qc_arithmetic_##suffix##_params, T)  \
-    QC_DECLARE_BINARY(mul_##suffix##_##isa, qc_arithmetic_##suffix##_params, T)
-
+QC_DECLARE_BINARY(add_s8_ref, qc_add_params, int8_t)
+QC_DECLARE_BINARY(add_u8_ref, qc_add_params, uint8_t)
+QC_DECLARE_BINARY(add_s16_ref, qc_add_params, int16_t)
+QC_DECLARE_BINARY(sub_s8_ref, qc_add_params, int8_t)
+QC_DECLARE_BINARY(sub_u8_ref, qc_add_params, uint8_t)
+QC_DECLARE_BINARY(sub_s16_ref, qc_add_params, int16_t)
+QC_DECLARE_BINARY(weighted_sum_s8_ref, qc_weighted_sum_params, int8_t)
+QC_DECLARE_BINARY(weighted_sum_u8_ref, qc_weighted_sum_params, uint8_t)
+QC_DECLARE_BINARY(mul_s8_ref, qc_mul_params, int8_t)
+QC_DECLARE_BINARY(mul_u8_ref, qc_mul_params, uint8_t)
+QC_DECLARE_BINARY(mul_s16_ref, qc_mul_params, int16_t)
 QC_DECLARE_BINARY(add_shifted_s16_ref, qc_shifted_sum_params, int16_t)
 QC_DECLARE_BINARY(sub_shifted_s16_ref, qc_shifted_sum_params, int16_t)
+QC_DECLARE_BINARY(add_f32_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(sub_f32_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(mul_f32_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(add_s32_ref, qc_arithmetic_s32_params, int32_t)
+QC_DECLARE_BINARY(sub_s32_ref, qc_arithmetic_s32_params, int32_t)
+QC_DECLARE_BINARY(mul_s32_ref, qc_arithmetic_s32_params, int32_t)
+QC_DECLARE_BINARY(add_s64_ref, qc_arithmetic_s64_params, int64_t)
+QC_DECLARE_BINARY(sub_s64_ref, qc_arithmetic_s64_params, int64_t)
+QC_DECLARE_BINARY(mul_s64_ref, qc_arithmetic_s64_params, int64_t)
+QC_DECLARE_BINARY(add_f32_flushed_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(sub_f32_flushed_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(mul_f32_flushed_ref, qc_arithmetic_f32_params, float)
+QC_DECLARE_BINARY(div_f32_flushed_ref, qc_arithmetic_f32_params, float)
+
 /* SQUARED_DIFFERENCE; on 8 bits with left_shift 7: d = A - B as in SUB, y = clamp(double_rounding(d * d) + offset).
  * Source: TFLite kernels/squared_difference.cc. */
 QC_DECLARE_BINARY(squared_difference_s8_ref, qc_add_params, int8_t)
 QC_DECLARE_BINARY(squared_difference_s32_ref, qc_arithmetic_s32_params, int32_t)
 QC_DECLARE_BINARY(squared_difference_f32_ref, qc_arithmetic_f32_params, float)
 QC_DECLARE_BINARY(squared_difference_f32_flushed_ref, qc_arithmetic_f32_params, float)
-QC_DECLARE_BINARY(add_f32_flushed_ref, qc_arithmetic_f32_params, float)
-QC_DECLARE_BINARY(sub_f32_flushed_ref, qc_arithmetic_f32_params, float)
-QC_DECLARE_BINARY(mul_f32_flushed_ref, qc_arithmetic_f32_params, float)
-QC_DECLARE_BINARY(div_f32_flushed_ref, qc_arithmetic_f32_params, float)
-
-QC_DECLARE_QUANTIZED_BINARY(ref)
-QC_DECLARE_ARITHMETIC(f32, ref, float)
-QC_DECLARE_ARITHMETIC(s32, ref, int32_t)
-QC_DECLARE_ARITHMETIC(s64, ref, int64_t)
-
-#if defined(__x86_64__)
-QC_DECLARE_QUANTIZED_BINARY(avx2)
-QC_DECLARE_ARITHMETIC(f32, avx2, float)
-QC_DECLARE_QUANTIZED_BINARY(avx512)
-#endif
 
 #endif

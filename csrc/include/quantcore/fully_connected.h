@@ -6,6 +6,9 @@
 #ifndef QUANTCORE_FULLY_CONNECTED_H
 #define QUANTCORE_FULLY_CONNECTED_H
 
+#include <math.h>
+
+#include "quantcore/hybrid.h"
 #include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
 #include "quantcore/status.h"
@@ -32,27 +35,22 @@ static inline int64_t qc_fully_connected_scratch_size(int64_t units, int64_t dep
            qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
 }
 
-typedef qc_status qc_fully_connected_s8_kernel(const qc_fully_connected_params *params, const int8_t *input,
-                                               const int8_t *filter, const int32_t *bias, int8_t *output,
-                                               void *scratch);
-qc_fully_connected_s8_kernel qc_fully_connected_s8_ref;
+qc_status qc_fully_connected_s8_ref(const qc_fully_connected_params *params, const int8_t *input,
+                                    const int8_t *filter, const int32_t *bias, int8_t *output, void *scratch);
 
-typedef qc_status qc_fully_connected_u8_kernel(const qc_fully_connected_params *params,
-                                               const uint8_t *input, const uint8_t *filter,
-                                               const int32_t *bias, uint8_t *output, void *scratch);
-qc_fully_connected_u8_kernel qc_fully_connected_u8_ref;
+qc_status qc_fully_connected_u8_ref(const qc_fully_connected_params *params, const uint8_t *input,
+                                    const uint8_t *filter, const int32_t *bias, uint8_t *output,
+                                    void *scratch);
 
 /* int16 activations, 8-bit filter (4-bit filters are held as bytes). s16: as above, the sum in int32, wrapping, int32
  * bias. s16_wide: int64 sum and bias, requantized by qc_requantize_wide. No scratch; packed is not used. */
-typedef qc_status qc_fully_connected_s16_kernel(const qc_fully_connected_params *params, const int16_t *input,
-                                                const int8_t *filter, const int32_t *bias, int16_t *output,
-                                                void *scratch);
-qc_fully_connected_s16_kernel qc_fully_connected_s16_ref;
+qc_status qc_fully_connected_s16_ref(const qc_fully_connected_params *params, const int16_t *input,
+                                     const int8_t *filter, const int32_t *bias, int16_t *output,
+                                     void *scratch);
 
-typedef qc_status qc_fully_connected_s16_wide_kernel(const qc_fully_connected_params *params,
-                                                     const int16_t *input, const int8_t *filter,
-                                                     const int64_t *bias, int16_t *output, void *scratch);
-qc_fully_connected_s16_wide_kernel qc_fully_connected_s16_wide_ref;
+qc_status qc_fully_connected_s16_wide_ref(const qc_fully_connected_params *params, const int16_t *input,
+                                          const int8_t *filter, const int64_t *bias, int16_t *output,
+                                          void *scratch);
 
 /* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
  * order; without bias, 0 is added. packed: as in qc_conv_f32_params. scratch:
@@ -71,14 +69,14 @@ static inline int64_t qc_fully_connected_f32_scratch_size(int64_t units, int64_t
     return is_packed ? 0 : qc_packed_group_size_f32(units, depth);
 }
 
-typedef qc_status qc_fully_connected_f32_kernel(const qc_fully_connected_f32_params *params,
-                                                const float *input, const float *filter, const float *bias,
-                                                float *output, void *scratch);
-qc_fully_connected_f32_kernel qc_fully_connected_f32_ref;
+qc_status qc_fully_connected_f32_ref(const qc_fully_connected_f32_params *params, const float *input,
+                                     const float *filter, const float *bias, float *output, void *scratch);
 
 /* The same with products that are added without being rounded, sum = fma(input, filter, sum), in parts of
  * QC_FUSED_PART products (float_sum.h). */
-qc_fully_connected_f32_kernel qc_fully_connected_f32_fused_ref;
+qc_status qc_fully_connected_f32_fused_ref(const qc_fully_connected_f32_params *params, const float *input,
+                                           const float *filter, const float *bias, float *output,
+                                           void *scratch);
 
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each row of the input is quantized on the fly,
  * symmetrically or asymmetrically, then
@@ -104,22 +102,30 @@ typedef struct {
     const void *packed;
 } qc_fully_connected_hybrid_params;
 
+/* The activation as TFLite applies it to a finished vector: max(low, min(v, high)). */
+static inline float qc_fully_connected_activate(const qc_fully_connected_hybrid_params *p, float v) {
+    if (isinf(p->activation_min)) return v;
+    const float bounded = p->activation_max < v ? p->activation_max : v;
+    return p->activation_min < bounded ? bounded : p->activation_min;
+}
+
 /* As qc_fully_connected_scratch_size, and a row of bytes. */
 static inline int64_t qc_fully_connected_hybrid_scratch_size(int64_t units, int64_t depth, int is_packed) {
     return qc_fully_connected_scratch_size(units, depth, is_packed) + qc_round_up(depth, 64);
 }
 
-typedef qc_status qc_fully_connected_hybrid_kernel(const qc_fully_connected_hybrid_params *params,
-                                                   const float *input, const int8_t *filter,
-                                                   const float *bias, float *output, void *scratch);
-qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_ref;
+qc_status qc_fully_connected_hybrid_ref(const qc_fully_connected_hybrid_params *params, const float *input,
+                                        const int8_t *filter, const float *bias, float *output,
+                                        void *scratch);
 
 /* The hybrid form as XNNPACK computes it: each row is quantized by qc_xnnpack_quantize, then
  *
  *   output = clamp(fma(f32(sum * inverse_scale), filter_scale, bias))
  *
  * where denormals are 0. Same params and scratch; asymmetric, sign_overflow and packed are not used, the bounds may be infinite. */
-qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_fma_ref;
+qc_status qc_fully_connected_hybrid_fma_ref(const qc_fully_connected_hybrid_params *params,
+                                            const float *input, const int8_t *filter, const float *bias,
+                                            float *output, void *scratch);
 
 /* The forms with a filter of 4 bits, two in a byte, the first in the low half, rows not padded. They unpack it and do
  * what the form on bytes does. scratch: qc_fully_connected_s4_scratch_size bytes. packed is not used. */
@@ -127,31 +133,20 @@ static inline int64_t qc_fully_connected_s4_scratch_size(int64_t units, int64_t 
     return qc_round_up(units * depth, 64) + depth;
 }
 
-typedef qc_status qc_fully_connected_s8_s4_kernel(const qc_fully_connected_params *params, const int8_t *input,
-                                                  const uint8_t *filter, const int32_t *bias, int8_t *output,
-                                                  void *scratch);
-typedef qc_status qc_fully_connected_s16_s4_kernel(const qc_fully_connected_params *params,
-                                                   const int16_t *input, const uint8_t *filter,
-                                                   const int32_t *bias, int16_t *output, void *scratch);
-typedef qc_status qc_fully_connected_s16_wide_s4_kernel(const qc_fully_connected_params *params,
-                                                        const int16_t *input, const uint8_t *filter,
-                                                        const int64_t *bias, int16_t *output, void *scratch);
-typedef qc_status qc_fully_connected_hybrid_s4_kernel(const qc_fully_connected_hybrid_params *params,
-                                                      const float *input, const uint8_t *filter,
-                                                      const float *bias, float *output, void *scratch);
-qc_fully_connected_s8_s4_kernel qc_fully_connected_s8_s4_ref;
-qc_fully_connected_s16_s4_kernel qc_fully_connected_s16_s4_ref;
-qc_fully_connected_s16_wide_s4_kernel qc_fully_connected_s16_wide_s4_ref;
-qc_fully_connected_hybrid_s4_kernel qc_fully_connected_hybrid_s4_ref;
-qc_fully_connected_hybrid_s4_kernel qc_fully_connected_hybrid_fma_s4_ref;
-
-/* Vector versions: the same bits. */
-#if defined(__x86_64__)
-qc_fully_connected_s8_kernel qc_fully_connected_s8_avx2, qc_fully_connected_s8_vnni;
-qc_fully_connected_u8_kernel qc_fully_connected_u8_avx2, qc_fully_connected_u8_vnni;
-qc_fully_connected_f32_kernel qc_fully_connected_f32_avx2, qc_fully_connected_f32_avx512;
-qc_fully_connected_f32_kernel qc_fully_connected_f32_fused_avx2, qc_fully_connected_f32_fused_avx512;
-qc_fully_connected_hybrid_kernel qc_fully_connected_hybrid_avx2, qc_fully_connected_hybrid_vnni;
-#endif
+qc_status qc_fully_connected_s8_s4_ref(const qc_fully_connected_params *params, const int8_t *input,
+                                       const uint8_t *filter, const int32_t *bias, int8_t *output,
+                                       void *scratch);
+qc_status qc_fully_connected_s16_s4_ref(const qc_fully_connected_params *params, const int16_t *input,
+                                        const uint8_t *filter, const int32_t *bias, int16_t *output,
+                                        void *scratch);
+qc_status qc_fully_connected_s16_wide_s4_ref(const qc_fully_connected_params *params, const int16_t *input,
+                                             const uint8_t *filter, const int64_t *bias, int16_t *output,
+                                             void *scratch);
+qc_status qc_fully_connected_hybrid_s4_ref(const qc_fully_connected_hybrid_params *params, const float *input,
+                                           const uint8_t *filter, const float *bias, float *output,
+                                           void *scratch);
+qc_status qc_fully_connected_hybrid_fma_s4_ref(const qc_fully_connected_hybrid_params *params,
+                                               const float *input, const uint8_t *filter, const float *bias,
+                                               float *output, void *scratch);
 
 #endif

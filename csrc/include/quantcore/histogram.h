@@ -66,8 +66,5 @@ static inline int32_t qc_histogram_bin(float x, float scale, int32_t half) {
 void qc_histogram_coarsen(int64_t *counts, int32_t half, int32_t steps);
 
 qc_status qc_histogram_f32_ref(const qc_histogram_params *, void *const *tensors, void *scratch);
-#if defined(__x86_64__)
-qc_status qc_histogram_f32_avx2(const qc_histogram_params *, void *const *tensors, void *scratch);
-#endif
 
 #endif

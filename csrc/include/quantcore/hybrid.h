@@ -24,9 +24,6 @@ typedef struct {
 } qc_hybrid_loops;
 
 extern const qc_hybrid_loops qc_hybrid_ref;
-#if defined(__x86_64__)
-extern const qc_hybrid_loops qc_hybrid_avx2;
-#endif
 
 /* Quantize `count` floats to [-127, 127] with zero point 0: scale = max|x| / 127. All zero: scale 1. */
 qc_hybrid_scale qc_hybrid_quantize_symmetric(const qc_hybrid_loops *loops, const float *input,
@@ -36,6 +33,21 @@ qc_hybrid_scale qc_hybrid_quantize_symmetric(const qc_hybrid_loops *loops, const
  * 1, zero point 0. */
 qc_hybrid_scale qc_hybrid_quantize_asymmetric(const qc_hybrid_loops *loops, const float *input,
                                               int64_t count, int8_t *output);
+
+/* Whether there is nothing to quantize. */
+static inline int qc_hybrid_all_zero(const float *input, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+        if (input[i] != 0.0f) return 0;
+    }
+    return 1;
+}
+
+/* By one of the two. */
+static inline qc_hybrid_scale qc_hybrid_quantize(const qc_hybrid_loops *loops, int asymmetric, const float *input,
+                                                 int64_t count, int8_t *output) {
+    return asymmetric ? qc_hybrid_quantize_asymmetric(loops, input, count, output)
+                      : qc_hybrid_quantize_symmetric(loops, input, count, output);
+}
 
 /* How a hybrid convolution of a filter with a scale per channel makes a float of its sum; with q the scale of the
  * image and w that of the channel, products and sums rounded to float32. */
@@ -60,8 +72,7 @@ static inline uint32_t qc_hybrid_sign_overflow(const int8_t *q, const int8_t *w,
 }
 
 /* sum (q - zero_point) * w over a row of quantized activations and one of a filter, as TFLite's x86 code has
- * it;
- * sign_overflow: whether w may contain -128. */
+ * it; sign_overflow: whether w may contain -128. */
 static inline int32_t qc_hybrid_row_sum(const int8_t *q, int32_t zero_point, const int8_t *w, int32_t depth,
                                         int sign_overflow) {
     uint32_t sum = 0;

@@ -15,8 +15,4 @@ typedef struct {
 /* output[i] = table[input[i]], flat arrays of `count` elements. scratch: none. */
 qc_status qc_lookup_x8_ref(const qc_lookup_params *params, const uint8_t *input, uint8_t *output, void *scratch);
 
-#if defined(__x86_64__)
-qc_status qc_lookup_x8_vnni(const qc_lookup_params *params, const uint8_t *input, uint8_t *output, void *scratch);
-#endif
-
 #endif

@@ -16,8 +16,5 @@ typedef struct {
 } qc_min_max_params;
 
 qc_status qc_min_max_f32_ref(const qc_min_max_params *, const float *input, float *range, void *scratch);
-#if defined(__x86_64__)
-qc_status qc_min_max_f32_avx2(const qc_min_max_params *, const float *input, float *range, void *scratch);
-#endif
 
 #endif
