@@ -13,7 +13,7 @@ import quantcore as qc
 from quantcore.errors import QuantizationError
 from quantcore.qparams import DTYPES
 from tests.layouts import layouts
-from tests.ops.convolutions import instruction_sets, using
+from tests.ops.harness import instruction_sets, using
 
 STORAGE = {"int4": "int8", **{d: d for d in DTYPES if d != "int4"}}
 SIZES = (0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 511, 512, 513)  # around every vector width and tail

@@ -13,7 +13,7 @@ from quantcore.calibration import MinMax, MovingAverage
 from quantcore.calibration.trackers import BLOCK_ELEMENTS
 from quantcore.errors import QuantizationError
 from tests.layouts import layouts
-from tests.ops.convolutions import instruction_sets, using
+from tests.ops.harness import instruction_sets, using
 
 SIZES = (1, 2, 7, 8, 9, 31, 32, 33, 39, 40, 41, 64, 100, 257)
 

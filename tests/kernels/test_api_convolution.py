@@ -19,8 +19,7 @@ import quantcore as qc
 from quantcore.errors import KernelError
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import conv_geometry
-from tests.ops.convolutions import instruction_sets, using
-from tests.ops.harness import run_page
+from tests.ops.harness import instruction_sets, run_page, using
 
 ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
 PLAIN: dict[str, Any] = {"input_offset": 0, "output_offset": 0, "multiplier": 1 << 30, "shift": -6}

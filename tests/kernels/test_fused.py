@@ -11,7 +11,7 @@ from quantcore.kernels.conv import conv_f32_call
 from quantcore.kernels.depthwise_conv import depthwise_conv_f32_call
 
 from quantcore.kernels.conv_shape import ConvShape
-from tests.kernels.test_api_convolution import instruction_sets, using
+from tests.ops.harness import instruction_sets, using
 
 LIMITS = {"activation_min": -40.0, "activation_max": 40.0}
 

@@ -28,6 +28,7 @@ A test builds a model of one operator (or a few), draws data that hits saturatio
 - `graph_model` builds several operators over named tensors.
 - Options are named as in ``quantcore/flatbuffer/options.py``; what is left out has the schema's default
   (which for strides is 0: give them).
+- Every version of a kernel that this machine can run is compared, the vector versions and the definition.
 - `check` takes one sample (list of arrays), `check_samples` many for one model at little cost, and with
   ``keep_state=True`` consecutive invocations of a model with state.
 - ``numerics`` chooses the profile, and with it the oracle. For ``xnnpack`` and ``tflm`` shapes are stored
@@ -44,7 +45,8 @@ they crash. Tests that call one are skipped only where its package is not instal
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,7 @@ from quantcore.errors import OracleRefused, OracleUnavailable
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.flatbuffer.schema import options_table, options_union
 from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
+from quantcore.kernels import _core
 from quantcore.numerics import Rule, get_profile
 from quantcore.ops.registry import load_operators
 from quantcore.oracle import Oracle, find_package
@@ -274,14 +277,65 @@ def check_samples(
         model = with_shapes(model, samples[0])
     expected = get_oracle(numerics).run_batch(model, [list(s) for s in samples], keep_state=keep_state)
     assert len(expected) == len(samples)
+    kernels = compare_all(model, samples, expected, numerics, keep_state)
+    for isa in lower_instruction_sets(kernels):
+        with using(isa):
+            compare_all(model, samples, expected, numerics, keep_state)
+    return expected
+
+
+def compare_all(
+    model: Model,
+    samples: Sequence[Sequence[np.ndarray]],
+    expected: Sequence[Sequence[np.ndarray]],
+    numerics: str,
+    keep_state: bool,
+) -> dict[str, str]:
+    """Assert that our outputs are the expected ones; return what `kernels_of` does."""
     ops = "+".join(op.op for op in model.subgraphs[0].operators)
-    interpreter = Interpreter(model, numerics) if keep_state else None
+    interpreter = Interpreter(model, numerics)
+    kernels: dict[str, str] = {}
     for number, (sample, wanted) in enumerate(zip(samples, expected, strict=True)):
-        ours = run_ours(model, sample, numerics) if interpreter is None else invoke_ours(interpreter, sample)
+        if number and not keep_state:
+            interpreter = Interpreter(model, numerics)
+        ours = invoke_ours(interpreter, sample)
+        kernels.update(kernels_of(interpreter))
         assert len(ours) == len(wanted) > 0, f"{ops}: {len(ours)} outputs, the oracle has {len(wanted)}"
         for k, (a, b) in enumerate(zip(ours, wanted, strict=True)):
-            assert_same_bits(a, b, f"{numerics}: {ops}, sample {number}, output {k}")
-    return expected
+            assert_same_bits(a, b, f"{_core.isa}, {numerics}: {ops}, sample {number}, output {k}")
+    return kernels
+
+
+def kernels_of(interpreter: Interpreter) -> dict[str, str]:
+    """Return the instruction set of each kernel that an interpreter runs."""
+    return {step.call.name: step.call.isa for step in interpreter._session._executable.lowered.steps}
+
+
+def lower_instruction_sets(kernels: Mapping[str, str]) -> list[str]:
+    """Return the instruction sets below those in use that have versions of their own of these kernels."""
+    order = _core.ISA_NAMES.index
+    return sorted(
+        {isa for name, isa in _core.kernel_table() if name in kernels and order(isa) < order(kernels[name])},
+        key=order,
+    )
+
+
+def instruction_sets() -> list[str]:
+    """Return the instruction sets that this CPU has, the slowest first."""
+    before = _core.select_isa()
+    best = _core.isa
+    _core.select_isa(before)
+    return list(_core.ISA_NAMES[: _core.ISA_NAMES.index(best) + 1])
+
+
+@contextmanager
+def using(isa: str) -> Iterator[None]:
+    """Use the kernel versions of an instruction set."""
+    before = _core.select_isa(isa)
+    try:
+        yield
+    finally:
+        _core.select_isa(before)
 
 
 def with_shapes(model: Model, inputs: Sequence[np.ndarray]) -> Model:

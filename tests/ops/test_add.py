@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
-from quantcore.kernels import _core
 from tests.ops.harness import (
     assert_same_bits,
     check,
     covers,
+    instruction_sets,
     op_model,
     random_values,
     run_ours,
     run_page,
     tensor,
+    using,
 )
 
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
@@ -267,8 +268,7 @@ def test_the_same_tensor_twice() -> None:
 def test_every_instruction_set_agrees(op: str) -> None:
     """Row lengths around vector widths, all three row kinds, all dtypes and profiles."""
     rng = np.random.default_rng(2)
-    before = _core.isa
-    names = _core.ISA_NAMES[1 : _core.ISA_NAMES.index(before) + 1]
+    names = instruction_sets()
     for profile, dtype in (*BYTES, ("reference", "int16"), ("optimized", "int16")):
         scales = SCALES[3] if dtype != "int16" else (0.0123, 0, 0.0456, 0, 0.031, 0)
         for length in (7, 17, 31, 65, 1000):
@@ -276,13 +276,9 @@ def test_every_instruction_set_agrees(op: str) -> None:
                 model = binary(op, scales, shape1, shape2, dtype)
                 data = [random_values(rng, shape, dtype) for shape in (shape1, shape2)]
                 results = {}
-                try:
-                    for name in ("scalar", *names):
-                        _core.select_isa(name)
-                        (results[name],) = run_ours(model, data, profile)
-                finally:
-                    _core.select_isa(before)
                 for name in names:
+                    with using(name):
+                        (results[name],) = run_ours(model, data, profile)
                     what = f"{profile} {op} {dtype} {shape1} {shape2} [{name}]"
                     assert_same_bits(results[name], results["scalar"], what)
 

@@ -16,7 +16,7 @@ from tests.ops.convolutions import (
     FORMS,
     boundary_sums,
     build,
-    check_every_isa,
+    check_first,
     packed,
     sample,
 )
@@ -66,7 +66,7 @@ def test_sizes_around_vector_widths(form: str, profile: str) -> None:
     for number in range(len(units)):
         shape, rows = (units[number], depths[number % len(depths)]), (1, 2, 5, 7)[number % 4]
         model = build(OP, form, (rows, shape[1]), shape, options(), rng=rng, bias=number % 5 != 4)
-        check_every_isa(model, [sample(model, rng)], profile)
+        check_first(model, [sample(model, rng)], profile)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -74,7 +74,7 @@ def test_many_rows_and_deep_ones(form: str) -> None:
     rng = np.random.default_rng(2)
     for rows, depth, units in ((200, 40, 20), (3, 5000, 10), (14, 11000, 3)):
         model = build(OP, form, (rows, depth), (units, depth), options(), rng=rng)
-        check_every_isa(model, [sample(model, rng)])
+        check_first(model, [sample(model, rng)])
 
 
 SHAPES: list[Any] = [
@@ -96,7 +96,7 @@ def test_shapes(form: str, profile: str) -> None:
         if profile != "reference" and shape in ((2, 7), (0, 6)):
             continue
         model = build(OP, form, shape, (5, 6), options(keep_num_dims=keep), rng=rng)
-        (y,) = check_every_isa(model, [sample(model, rng)], profile)
+        (y,) = check_first(model, [sample(model, rng)], profile)
         assert y.shape == expected
 
 
@@ -108,7 +108,7 @@ def test_activations_and_zero_points(form: str, profile: str) -> None:
     ):
         for activation in ACTIVATIONS if number < 3 else ("NONE", "RELU6"):
             model = build(OP, form, (40, 30), (37, 30), options(activation), rng=rng, zero_points=zero_points)
-            (y,) = check_every_isa(model, [sample(model, rng)], profile)
+            (y,) = check_first(model, [sample(model, rng)], profile)
             if activation == "NONE" and zero_points == (0, 0, 0) and y.dtype != np.float32:
                 covers(y)
 
@@ -135,7 +135,7 @@ def test_sums_on_rounding_boundaries(form: str, profile: str) -> None:
         inputs = [x, w, const(bias, bias_scale(x, w))]
         y = tensor((), dtype, output_scale, zero_point)
         model = op_model(OP, inputs, [y], options(), version=4)
-        check_every_isa(model, [[np.full((1, 1), zero_point, dtype)]], profile)
+        check_first(model, [[np.full((1, 1), zero_point, dtype)]], profile)
 
 
 def product_model(
@@ -260,7 +260,7 @@ def test_products_beyond_int32(profile: str) -> None:
                 with pytest.raises(UnsupportedOperatorError, match="256"):
                     run_ours(with_shapes(model, [x]), [x], profile)
                 continue
-            check_every_isa(model, [[x]], profile)
+            check_first(model, [[x]], profile)
 
 
 @pytest.mark.parametrize(("form", "profile"), cases(*FORMS))
@@ -268,7 +268,7 @@ def test_filter_computed_at_run_time(form: str, profile: str) -> None:
     """XNNPACK declines it: the optimized kernels run."""
     rng = np.random.default_rng(6)
     model = build(OP, form, (3, 37), (21, 37), options(), rng=rng, constant_filter=False, low=-128)
-    check_every_isa(model, [sample(model, rng), sample(model, rng)], profile)
+    check_first(model, [sample(model, rng), sample(model, rng)], profile)
 
 
 @pytest.mark.parametrize(("dtype", "profile"), cases("int8", "uint8"))
@@ -288,7 +288,7 @@ def test_zero_point_of_the_filter(dtype: str, profile: str) -> None:
                 with pytest.raises(UnsupportedOperatorError, match="zero points"):
                     run_ours(model, x, profile)
             else:
-                check_every_isa(model, [x], profile)
+                check_first(model, [x], profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES_OF["float32"])
@@ -304,7 +304,7 @@ def test_float_infinities_and_order_of_the_sum(profile: str) -> None:
                 inputs.append(const(random_floats(rng, (33,), special=True)))
             model = op_model(OP, inputs, [tensor((), "float32")], options(activation))
             samples = [[random_floats(rng, (7, 50), special=special)] for special in (True, False)]
-            check_every_isa(model, samples, profile)
+            check_first(model, samples, profile)
 
 
 @pytest.mark.parametrize(("form", "profile"), cases("hybrid", "hybrid per tensor"))
@@ -332,7 +332,7 @@ def test_hybrid_ranges(form: str, profile: str, asymmetric: bool) -> None:
                 np.clip(x, -10, 10) * np.float32(1e-37),
                 x / np.abs(x).max() * np.float32(3e38),
             ]
-            check_every_isa(model, [[s.astype(np.float32)] for s in [*samples, np.zeros_like(x)]], profile)
+            check_first(model, [[s.astype(np.float32)] for s in [*samples, np.zeros_like(x)]], profile)
 
 
 def test_hybrid_without_input_is_the_activation_of_the_bias() -> None:
@@ -341,7 +341,7 @@ def test_hybrid_without_input_is_the_activation_of_the_bias() -> None:
         w = const(np.ones((5, 16), np.int8), 0.1)
         model = op_model(OP, [tensor((2, 16), "float32"), w, bias], [tensor((), "float32")],
                          options(activation), version=9)  # fmt: skip
-        check_every_isa(model, [[np.zeros((2, 16), np.float32)], [np.full((2, 16), -0.0, np.float32)]])
+        check_first(model, [[np.zeros((2, 16), np.float32)], [np.full((2, 16), -0.0, np.float32)]])
 
 
 # Pages and properties -------------------------------------------------------------------------------
@@ -378,7 +378,7 @@ def test_page_ties(profile: str) -> None:
     x, w = tensor((1, 1), "int8", 0.5), const(np.ones((len(accs), 1), np.int8), 0.25)
     bias = const(np.array(accs, np.int32), bias_scale(x, w))
     model = op_model(OP, [x, w, bias], [tensor((), "int8", 1.0)], options(), version=4)
-    (y,) = check_every_isa(model, [[np.zeros((1, 1), np.int8)]], profile)
+    (y,) = check_first(model, [[np.zeros((1, 1), np.int8)]], profile)
     assert y.ravel().tolist() == list(expected)
 
 
@@ -423,7 +423,7 @@ def test_random_products(data: st.DataObject) -> None:
     o = options(draw(st.sampled_from(ACTIVATIONS)), asymmetric_quantize_inputs=draw(st.booleans()))
     bias = draw(st.booleans())
     model = build(OP, form, (rows, depth), (units, depth), o, rng=rng, bias=bias, low=-128)
-    check_every_isa(model, [sample(model, rng)], profile)
+    check_first(model, [sample(model, rng)], profile)
 
 
 # Refusals -------------------------------------------------------------------------------------------

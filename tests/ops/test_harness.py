@@ -54,14 +54,14 @@ def test_agreement_passes_and_returns_the_oracles_values() -> None:
     ],
 )
 def test_disagreement_fails(wrong: np.ndarray, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "run_ours", lambda *_: [wrong])
+    monkeypatch.setattr(harness, "invoke_ours", lambda *_: [wrong])
     with pytest.raises(AssertionError, match=message):
         check(relu(), [X])
 
 
 @pytest.mark.oracle
 def test_a_missing_output_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "run_ours", lambda *_: [])
+    monkeypatch.setattr(harness, "invoke_ours", lambda *_: [])
     with pytest.raises(AssertionError, match="0 outputs, the oracle has 1"):
         check(relu(), [X])
 
@@ -90,7 +90,7 @@ def test_each_profile_has_its_oracle(numerics: str, monkeypatch: pytest.MonkeyPa
     x = np.array([[1, 2, 3, 4]], np.int8)
     (y,) = check(model, [x], numerics=numerics)
     assert y.tolist() == [[1, 2], [3, 4]]
-    monkeypatch.setattr(harness, "run_ours", lambda *_: [y[::-1]])
+    monkeypatch.setattr(harness, "invoke_ours", lambda *_: [y[::-1]])
     with pytest.raises(AssertionError, match=f"{numerics}: RESHAPE, sample 0, output 0: 4 of 4"):
         check(model, [x], numerics=numerics)
 

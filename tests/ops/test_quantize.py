@@ -5,7 +5,6 @@ import pytest
 
 import quantcore as qc
 from quantcore.errors import QuantizationError, UnsupportedOperatorError
-from quantcore.kernels import _core
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
     Op,
@@ -13,12 +12,14 @@ from tests.ops.harness import (
     check,
     covers,
     graph_model,
+    instruction_sets,
     op_model,
     random_floats,
     random_values,
     refusal,
     run_page,
     tensor,
+    using,
 )
 
 BOUNDS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
@@ -229,19 +230,14 @@ def test_the_tail_is_that_of_the_flat_array():
         qc.requantize(q.astype(np.int32), wide, wide, numerics="tflm")
 
 
-@pytest.mark.parametrize("name", _core.ISA_NAMES)
+@pytest.mark.parametrize("name", instruction_sets())
 def test_every_instruction_set_has_the_tail(name):
-    if _core.ISA_NAMES.index(name) > _core.ISA_NAMES.index(_core.isa):
-        pytest.skip(f"this CPU has no {name}")
     page = run_page("requantize")["requantize"]
-    before = _core.select_isa(name)
-    try:
+    with using(name):
         for size in (511, 512, 527, 528, 1039):
             q = np.resize(np.arange(-128, 128).astype(np.int8), size)
             got = qc.requantize(q, qc.QuantParams(0.125, 3), qc.QuantParams(1.0, -5), numerics="optimized")
             assert_same_bits(got, page(q, 0.125, 3, 1.0, -5, "int8", "optimized"), f"{size} [{name}]")
-    finally:
-        _core.select_isa(before)
 
 
 @pytest.mark.parametrize("size", [1, 255, 511, 512, 513, 5000])
