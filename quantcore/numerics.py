@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from quantcore.errors import QuantcoreError
 
-__all__ = ["CALIBRATION", "PROFILES", "Profile", "Rule", "Rules", "expand", "get_profile"]
+__all__ = ["CALIBRATION", "PROFILES", "Profile", "Rule", "Rules", "get_profile", "split_keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,21 @@ class Rule:
 Rules = Mapping[str, Mapping[str, Rule]]
 
 
-def expand(rules: Rules) -> dict[str, dict[str, Rule]]:
-    """Return the rules of an operator with one dtype in each key."""
-    return {
-        profile: {dtype: rule for dtypes, rule in rows.items() for dtype in dtypes.split(", ")}
-        for profile, rows in rules.items()
-    }
+def split_keys(rules: Rules) -> dict[str, dict[str, Rule]]:
+    """Return the rules of an operator with one dtype in each key.
+
+    Raises
+    ------
+    ValueError
+        If a profile has two rules for a dtype.
+    """
+    found: dict[str, dict[str, Rule]] = {}
+    for profile, rows in rules.items():
+        pairs = [(dtype, rule) for dtypes, rule in rows.items() for dtype in dtypes.split(", ")]
+        found[profile] = dict(pairs)
+        if len(found[profile]) < len(pairs):
+            raise ValueError(f"the profile {profile!r} has two rules for a dtype: {', '.join(rows)}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ class Profile:
         Parameters
         ----------
         rules : dict
-            One dtype in each key, see `expand`.
+            One dtype in each key, see `split_keys`.
         dtype : str
         variant : str
             The kind of the operator, which may have a row of its own.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from quantcore.numerics import FIXED8, Rule, expand
+from quantcore.numerics import FIXED8, Rule, split_keys
 
 __all__ = [
     "QUANTIZE_RULES",
@@ -23,7 +23,7 @@ __all__ = [
 # between which the XNNPACK delegate takes ratios of scales: what fits its 16-bit multipliers
 RATIO_MIN, RATIO_MAX = 2.0**-8, 2.0**7
 
-QUANTIZE_RULES = expand(
+QUANTIZE_RULES = split_keys(
     {
         "optimized": {
             "float32_to_int8, float32_to_uint8, float32_to_int16": Rule(form="reciprocal", block=8),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from quantcore.numerics import CALIBRATION, FLOAT_PRODUCT, PROFILES, SUMMED, Rule, expand
+from quantcore.numerics import CALIBRATION, FLOAT_PRODUCT, PROFILES, SUMMED, Rule, split_keys
 from quantcore.ops.registry import load_operators
 
-RULES = expand(
+RULES = split_keys(
     {
         "optimized": {"int8, uint8": FLOAT_PRODUCT, "int8 grouped": Rule(block=8), "any": Rule("ruy")},
         "xnnpack": {"int8": Rule("float32")},
@@ -29,6 +29,11 @@ def test_which_row_holds() -> None:
     assert optimized.rule(RULES, "float32") == Rule("ruy")
     assert PROFILES["tflm"].rule(RULES, "int8") is None
     assert PROFILES["reference"].rule(RULES, "int8") == Rule()
+
+
+def test_a_dtype_has_one_rule() -> None:
+    with pytest.raises(ValueError, match="two rules for a dtype: int8, uint8, int8"):
+        split_keys({"tflm": {"int8, uint8": SUMMED, "int8": Rule()}})
 
 
 def test_a_delegate_declines_to_its_fallback() -> None:

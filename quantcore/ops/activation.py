@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import activation as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lookup import lookup_call, tabulate
@@ -61,10 +58,10 @@ def lower_relu(node: Node, dtypes: tuple[str, ...]) -> KernelCall:
     return lookup_call(count=x.count, table=tabulate(definition))
 
 
-def relu_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def relu_version(node: Node) -> int:
     """Return 3 for int16, 2 for int8, and, RELU alone, for uint8."""
-    versions = {"int16": 3, "int8": 2, "uint8": 2 if op.op == "RELU" else 1}
-    return versions.get(dtype_of(inputs, 0), 1)
+    versions = {"int16": 3, "int8": 2, "uint8": 2 if node.op.op == "RELU" else 1}
+    return versions.get(dtype_of(node, 0), 1)
 
 
 @operator(
@@ -74,7 +71,6 @@ def relu_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     max_version=3,
     version=relu_version,
     int16x8_version=2,
-    page="relu",
     rules={
         "RELU": {
             "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
@@ -149,7 +145,6 @@ def leaky_relu_delegated(node: Node) -> bool:
     max_version=2,
     version=by_dtype(int16=2),
     int16x8_version=2,
-    page="leaky_relu",
     rules={
         "optimized": {"float32, int8, uint8, int16": Rule()},
         "xnnpack": {"float32": Rule(form="keeps_zeros"), "int8, uint8": FIXED8},
@@ -210,7 +205,6 @@ def sixteen_bits(multiplier: int) -> int:
     "HARD_SWISH",
     dtypes=DTYPES,
     max_version=1,
-    page="hard_swish",
     rules={
         "optimized": {"float32": Rule(form="product"), "int8, uint8": Rule()},
         "xnnpack": {"float32": Rule(form="fused")},

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -58,14 +56,14 @@ def delegated(node: Node) -> bool:
     return node.output.dtype == "float32" or all(low <= ratio < high for ratio in scale_ratios(node))
 
 
-def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def add_version(node: Node) -> int:
     """Return the version of ADD or SUB."""
-    dtype, add = dtype_of(inputs, 0), op.op == "ADD"
-    if dtype == "int16" and not op.options.get("pot_scale_int16", True):
+    dtype, add = dtype_of(node, 0), node.op.op == "ADD"
+    if dtype == "int16" and not node.options.get("pot_scale_int16", True):
         return 3 if add else 5
     if dtype == "int64":
         return 4
-    if not add and broadcasts_beyond(inputs, 4):
+    if not add and broadcasts_beyond(node, 4):
         return 3
     return 2 if dtype == "int8" else 1
 
@@ -77,7 +75,6 @@ def add_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     max_version=5,
     version=add_version,
     int16x8_version=2,
-    page="add",
     rules={
         "ADD": {
             "optimized": {

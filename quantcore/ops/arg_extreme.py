@@ -24,7 +24,6 @@ KERNEL_DTYPE = {"int8": "int8", "uint8": "uint8", "int32": "int32", "float32": "
     max_version=3,
     version=by_dtype(int8=2, bool=3),
     int16x8_version={"ARG_MAX": 2},
-    page="arg_max",
     rules={"optimized": {"int32, int64": Rule()}, "tflm": {"int32": Rule()}},
     quantization=OWN_SCALE_INT8,
 )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _batch_matmul as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
@@ -84,11 +82,11 @@ def delegated(node: Node) -> bool:
     return len({a.dtype, b.dtype, y.dtype}) == 1 and delegable(("float32", "int8"), a, b, y)
 
 
-def batch_matmul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def batch_matmul_version(node: Node) -> int:
     """Return the version of BATCH_MATMUL: 4 where inputs are quantized asymmetrically at run time."""
-    if is_hybrid(inputs, outputs) and op.options.get("asymmetric_quantize_inputs", False):
+    if is_hybrid(node) and node.options.get("asymmetric_quantize_inputs", False):
         return 4
-    return {"int16": 3, "int8": 2}.get(dtype_of(inputs, 0), 1)
+    return {"int16": 3, "int8": 2}.get(dtype_of(node, 0), 1)
 
 
 @operator(
@@ -97,7 +95,6 @@ def batch_matmul_version(op: Operator, inputs: Sequence[Tensor | None], outputs:
     max_version=4,
     version=batch_matmul_version,
     int16x8_version=2,
-    page="batch_matmul",
     rules={
         "reference": {"int8, int16": FLOAT_PRODUCT},
         "optimized": {"float32": SUMMED, "hybrid, int32": Rule(), "int8, int16": FLOAT_PRODUCT},

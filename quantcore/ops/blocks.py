@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
@@ -51,12 +48,12 @@ def permute(node: Node, split: tuple[int, ...], order: tuple[int, ...], shape: t
     )
 
 
-def batch_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def batch_version(node: Node) -> int:
     """Return 4 for int16, 3 for other ranks than 4, 2 for int8."""
-    dtype = dtype_of(inputs, 0)
+    dtype = dtype_of(node, 0)
     if dtype == "int16":
         return 4
-    return 3 if rank_of(inputs, 0) != 4 else 2 if dtype == "int8" else 1
+    return 3 if rank_of(node, 0) != 4 else 2 if dtype == "int8" else 1
 
 
 @operator(
@@ -65,7 +62,6 @@ def batch_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequen
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
-    page="space_to_depth",
     rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=SAME_SCALE_INT8,
 )
@@ -134,7 +130,6 @@ def read_blocks(node: Node) -> tuple[list[int], np.ndarray, int]:
     max_version=4,
     version=batch_version,
     int16x8_version=2,
-    page="space_to_batch_nd",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
         "tflm": {"float32, int8": Rule(form="zero")},

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import cast as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.affine import dequantize_call
@@ -19,14 +16,14 @@ MICRO_DTYPES = ("bool", "int8", "int16", "int32", "uint32", "float32")
 MICRO_PAIRS = ", ".join(f"{a}_to_{b}" for a in MICRO_DTYPES for b in MICRO_DTYPES)
 
 
-def cast_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def cast_version(node: Node) -> int:
     """Return the version that the newest of both dtypes came with."""
-    dtypes = {dtype_of(inputs, 0), outputs[0].dtype}
+    dtypes = {dtype_of(node, 0), node.output.dtype}
     if dtypes & {"int2", "uint4"}:
         return 8
     if "bfloat16" in dtypes:
         return 7
-    if (dtype_of(inputs, 0), outputs[0].dtype) == ("int4", "float32"):
+    if (dtype_of(node, 0), node.output.dtype) == ("int4", "float32"):
         return 6
     versions = {"float64": 5, "float16": 5, "uint16": 4, "int8": 3, "uint32": 2}
     return max(versions.get(dtype, 1) for dtype in dtypes)
@@ -37,7 +34,6 @@ def cast_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     dtypes=("any",),
     max_version=8,
     version=cast_version,
-    page="cast",
     rules={
         "optimized": {"any": Rule()},
         "tflm": {MICRO_PAIRS: Rule(form="saturating")},

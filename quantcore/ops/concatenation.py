@@ -49,7 +49,6 @@ def rescaling(node: Node, inputs: list[Operand], y: Operand) -> tuple[np.ndarray
     max_version=7,
     version=by_dtype(int8=2, int16=3, uint32=4, int4=5),
     int16x8_version=2,
-    page="concatenation",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, int64, bool": Rule()}},
     quantization=JOINED,
 )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels._fully_connected import fully_connected_hybrid_call
@@ -131,16 +129,16 @@ def lower_hybrid_fma(node: Node, shape: ConvShape, groups: int) -> KernelCall:
     return kernels.conv_hybrid_call(shape, groups=groups, form="fma", **common)
 
 
-def conv_2d_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def conv_2d_version(node: Node) -> int:
     """Return the version of CONV_2D: 6 for groups, 5 and 2 for hybrid with and without channels."""
-    x, weights = inputs[0], inputs[1]
-    if has_bias_type(op, inputs, outputs):
+    x, weights = node.input(0), node.input(1)
+    if has_bias_type(node):
         return 8
-    if x is not None and weights is not None and x.shape and x.shape[-1] != weights.shape[-1]:
+    if x.shape and x.shape[-1] != weights.shape[-1]:
         return 6
-    if is_hybrid(inputs, outputs):
+    if is_hybrid(node):
         return 5 if per_channel(weights, 0) else 2
-    return CONVOLUTION_VERSIONS.get((dtype_of(inputs, 0), dtype_of(inputs, 1)), 1)
+    return CONVOLUTION_VERSIONS.get((dtype_of(node, 0), dtype_of(node, 1)), 1)
 
 
 @operator(
@@ -149,7 +147,6 @@ def conv_2d_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequ
     max_version=8,
     version=conv_2d_version,
     int16x8_version=3,
-    page="conv_2d",
     rules={
         "reference": {
             "uint8": FLOAT_PRODUCT,

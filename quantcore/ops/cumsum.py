@@ -19,7 +19,6 @@ DTYPES = ("float32", "int32", "int64")
     "CUMSUM",
     dtypes=DTYPES,
     max_version=1,
-    page="cumsum",
     rules={"optimized": {"float32, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
 )
 def lower_cumsum(node: Node) -> KernelCall:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import depthwise_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
@@ -89,14 +87,12 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     )
 
 
-def depthwise_conv_2d_version(
-    op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-) -> int:
-    """Return the version of DEPTHWISECONVOLUTION_VERSIONS: 2 for dilation in float32."""
-    if is_hybrid(inputs, outputs):
-        return 6 if per_channel(inputs[1], 3) else 4
-    dilated = any(op.options.get(f"dilation_{side}_factor", 1) != 1 for side in "wh")
-    return CONVOLUTION_VERSIONS.get((dtype_of(inputs, 0), dtype_of(inputs, 1)), 2 if dilated else 1)
+def depthwise_conv_2d_version(node: Node) -> int:
+    """Return the version of DEPTHWISE_CONV_2D: 2 for dilation in float32."""
+    if is_hybrid(node):
+        return 6 if per_channel(node.input(1), 3) else 4
+    dilated = any(node.options.get(f"dilation_{side}_factor", 1) != 1 for side in "wh")
+    return CONVOLUTION_VERSIONS.get((dtype_of(node, 0), dtype_of(node, 1)), 2 if dilated else 1)
 
 
 @operator(
@@ -105,7 +101,6 @@ def depthwise_conv_2d_version(
     max_version=7,
     version=depthwise_conv_2d_version,
     int16x8_version=3,
-    page="depthwise_conv_2d",
     rules={
         "reference": {"uint8": FLOAT_PRODUCT, "int16": INT16_MULTIPLIER},
         "optimized": {

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import division as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
@@ -38,9 +35,9 @@ def div_multipliers(node: Node) -> dict[str, np.ndarray]:
     return {"output": quotient(node, node.input(0).scale, node.input(1).scale, node.output.scale)}
 
 
-def div_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def div_version(node: Node) -> int:
     """Return 2 where more than 4 dimensions broadcast."""
-    return 2 if broadcasts_beyond(inputs, 4) else 1
+    return 2 if broadcasts_beyond(node, 4) else 1
 
 
 @operator(
@@ -48,7 +45,6 @@ def div_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     dtypes=(*QUANTIZED, "float32", "int32"),
     max_version=2,
     version=div_version,
-    page="div",
     rules={
         "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
         "optimized": {"float32, int32": Rule(), "int8, uint8, int16": FLOAT32_QUOTIENT},
@@ -94,7 +90,6 @@ def lower_div(node: Node) -> KernelCall:
     dtypes=FLOOR_DIV_DTYPES,
     max_version=3,
     version=by_dtype(float32=2, int8=3, int16=3),
-    page="floor_div",
     rules={"optimized": {"float32, int8, int16, int32": Rule()}, "tflm": {"float32": Rule()}},
 )
 def lower_floor_div(node: Node) -> KernelCall:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import embedding_lookup as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -18,7 +16,7 @@ from quantcore.ops.shared.indices import check_indices, element_bytes
 from quantcore.ops.shared.integer_input import IndexInput, axis_limit
 from quantcore.ops.shared.operands import check_operands
 from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.shared.version_rules import dtype_of, per_channel
+from quantcore.ops.shared.version_rules import per_channel
 
 
 def check_table(node: Node) -> None:
@@ -41,14 +39,14 @@ def check_table(node: Node) -> None:
             raise node.refuse("the table has a scale per row; TFLite Micro expects one scale")
 
 
-def embedding_lookup_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def embedding_lookup_version(node: Node) -> int:
     """Return the version of EMBEDDING_LOOKUP: 4 for int4, or for a scale per row."""
-    table = inputs[1]
-    if dtype_of(inputs, 1) == "int4":
+    table = node.input(1)
+    if table.dtype == "int4":
         return 4
-    if table is not None and table.quantization is not None and table.quantization.per_channel:
+    if table.tensor.quantization is not None and table.tensor.quantization.per_channel:
         return 4 if per_channel(table, 0) else 1
-    return 5 if dtype_of(inputs, 1) == "int2" else 1
+    return 5 if table.dtype == "int2" else 1
 
 
 @operator(
@@ -56,7 +54,6 @@ def embedding_lookup_version(op: Operator, inputs: Sequence[Tensor | None], outp
     dtypes=("any", "hybrid"),
     max_version=4,
     version=embedding_lookup_version,
-    page="embedding_lookup",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(OWN_SCALE_INT8, dynamic_weights={1: 0}),
     integer_inputs={0: IndexInput(axis_limit, table=1)},

@@ -17,9 +17,7 @@ LONGEST = 2**16  # of a transform, so that a file cannot ask for tables of any s
 PARTS = {"COMPLEX_ABS": "abs", "REAL": "real", "IMAG": "imag"}
 
 
-@operator(
-    "RFFT2D", dtypes=("complex64",), max_version=1, page="rfft2d", rules={"optimized": {"complex64": Rule()}}
-)
+@operator("RFFT2D", dtypes=("complex64",), max_version=1, rules={"optimized": {"complex64": Rule()}})
 def lower_rfft2d(node: Node) -> KernelCall:
     """Lower RFFT2D; the lengths must be known before running."""
     check_operands(node, 2)

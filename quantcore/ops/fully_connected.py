@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _fully_connected as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_STORE, SUMMED, Rule
@@ -217,27 +215,27 @@ def check_four_bits(node: Node) -> None:
         )
 
 
-def fully_connected_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def fully_connected_version(node: Node) -> int:
     """Return the version of FULLY_CONNECTED: 6 where there are two inputs, 5 for `keep_num_dims`."""
-    x, weights = dtype_of(inputs, 0), dtype_of(inputs, 1)
-    hybrid = is_hybrid(inputs, outputs)
+    x, weights = dtype_of(node, 0), dtype_of(node, 1)
+    hybrid = is_hybrid(node)
     if weights == "int2":
         return 14
     if (x, weights) == ("int16", "int4"):
         return 13
-    if hybrid and per_channel(inputs[1], 0):
+    if hybrid and per_channel(node.input(1), 0):
         return 12
-    if has_bias_type(op, inputs, outputs):
+    if has_bias_type(node):
         return 11
-    if inputs[1] is not None and inputs[1].sparsity is not None:
+    if node.input(1).tensor.sparsity is not None:
         return 8
-    if len(inputs) == 2:
+    if len(node.inputs) == 2:
         return 6
-    if op.options.get("keep_num_dims", False):
+    if node.options.get("keep_num_dims", False):
         return 5
     if hybrid:
-        return 9 if op.options.get("asymmetric_quantize_inputs", False) else 3
-    shuffled = op.options.get("weights_format", "DEFAULT") != "DEFAULT"
+        return 9 if node.options.get("asymmetric_quantize_inputs", False) else 3
+    shuffled = node.options.get("weights_format", "DEFAULT") != "DEFAULT"
     return {("int8", "int8"): 4, ("int8", "int4"): 10}.get((x, weights), 2 if shuffled else 1)
 
 
@@ -247,7 +245,6 @@ def fully_connected_version(op: Operator, inputs: Sequence[Tensor | None], outpu
     max_version=13,
     version=fully_connected_version,
     int16x8_version=4,
-    page="fully_connected",
     rules={
         "reference": {"int8, uint8, int16": Rule("float64")},
         "optimized": {

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -19,14 +17,14 @@ from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import dtype_of
 
 
-def gather_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def gather_version(node: Node) -> int:
     """Return the version for the dtypes of data and indices, and for batch dimensions."""
-    dtype = dtype_of(inputs, 0)
+    dtype = dtype_of(node, 0)
     if dtype == "int4":
         return 7
-    if dtype_of(inputs, 1) == "int16":
+    if dtype_of(node, 1) == "int16":
         return 6
-    if op.options.get("batch_dims", 0):
+    if node.options.get("batch_dims", 0):
         return 5
     return {"int16": 4, "bool": 3, "int8": 2}.get(dtype, 1)
 
@@ -37,7 +35,6 @@ def gather_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     max_version=8,
     version=gather_version,
     int16x8_version=2,
-    page="gather",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(SAME_SCALE, dynamic_weights={0: None}),
     integer_inputs={1: IndexInput(axis_limit)},

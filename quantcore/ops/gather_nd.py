@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import indexing as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -19,10 +18,10 @@ from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import dtype_of
 
 
-def gather_nd_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def gather_nd_version(node: Node) -> int:
     """Return the version for the dtypes of data and indices."""
-    dtype = dtype_of(inputs, 0)
-    if dtype != "bool" and dtype_of(inputs, 1) == "int16":
+    dtype = dtype_of(node, 0)
+    if dtype != "bool" and dtype_of(node, 1) == "int16":
         return 4
     return {"bool": 5, "int16": 3, "string": 2}.get(dtype, 1)
 
@@ -38,7 +37,6 @@ def positions_limit(table: tuple[int, ...], indices: tuple[int, ...], options: M
     max_version=6,
     version=gather_nd_version,
     int16x8_version=3,
-    page="gather_nd",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: IndexInput(positions_limit)},

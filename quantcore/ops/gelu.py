@@ -23,7 +23,6 @@ def elu_delegated(node: Node) -> bool:
     "ELU",
     dtypes=("int8", "float32"),
     max_version=1,
-    page="elu",
     rules={
         "optimized": {"float32, int8": Rule()},
         "xnnpack": {"float32": APPROXIMATE, "int8": Rule(form="xnnpack")},
@@ -43,7 +42,6 @@ def lower_elu(node: Node) -> KernelCall:
     max_version=2,
     version=by_dtype(int8=2, uint8=2),
     int16x8_version=2,
-    page="gelu",
     rules={
         "reference": {"float32": APPROXIMATE},
         "optimized": {"float32": APPROXIMATE, "int8, uint8, int16": Rule()},

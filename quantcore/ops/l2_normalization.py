@@ -26,7 +26,6 @@ MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
-    page="l2_normalization",
     rules={"optimized": {"float32, int8, uint8": Rule()}, "tflm": {"float32, int8": Rule()}},
     quantization=replace(OWN_SCALE_INT8, fixed_output={"int8": (1 / 128, 0)}),
 )

@@ -38,7 +38,6 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
-    page="log_softmax",
     rules={
         "optimized": {"float32": APPROXIMATE, "int8, uint8": Rule(form="table")},
         "tflm": {"float32, int8": Rule()},

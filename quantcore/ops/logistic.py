@@ -106,7 +106,6 @@ def delegated(node: Node) -> bool:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="logistic",
     rules={
         "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
         "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(form="xnnpack")},
@@ -126,7 +125,6 @@ def lower_logistic(node: Node) -> KernelCall:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="tanh",
     rules={
         "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
         "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(form="xnnpack")},

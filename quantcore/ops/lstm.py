@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _lstm as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.lstm_shape import GateFactors, LstmScales
@@ -252,13 +251,13 @@ def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -
     )
 
 
-def sequence_lstm_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def sequence_lstm_version(node: Node) -> int:
     """Return the version of UNIDIRECTIONAL_SEQUENCE_LSTM: 3 and 2 for hybrid weights."""
-    if (dtype_of(inputs, 0), dtype_of(inputs, 2)) == ("int16", "int8"):
+    if (dtype_of(node, 0), dtype_of(node, 2)) == ("int16", "int8"):
         return 5
-    if op.options.get("diagonal_recurrent_tensors", False):
+    if node.options.get("diagonal_recurrent_tensors", False):
         return 4
-    return hybrid_version(op, inputs, outputs, 2)
+    return hybrid_version(node, 2)
 
 
 @operator(
@@ -267,7 +266,6 @@ def sequence_lstm_version(op: Operator, inputs: Sequence[Tensor | None], outputs
     max_version=4,
     version=sequence_lstm_version,
     int16x8_version=2,
-    page="unidirectional_sequence_lstm",
     rules={
         "reference": {"int8": FLOAT32_QUOTIENT},
         "optimized": {"float32, hybrid": Rule(), "int8": FLOAT32_QUOTIENT},

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -18,12 +15,12 @@ DTYPES = ("int8", "uint8", "float32", "int32", "int64", "int16")
 MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
 
 
-def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def extreme_version(node: Node) -> int:
     """Return 4 for int16, 3 where more than 4 dimensions broadcast, 2 for int8."""
-    dtype = dtype_of(inputs, 0)
+    dtype = dtype_of(node, 0)
     if dtype == "int16":
         return 4
-    return 3 if broadcasts_beyond(inputs, 4) else 2 if dtype == "int8" else 1
+    return 3 if broadcasts_beyond(node, 4) else 2 if dtype == "int8" else 1
 
 
 @operator(
@@ -33,7 +30,6 @@ def extreme_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequ
     max_version=4,
     version=extreme_version,
     int16x8_version=2,
-    page="maximum",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
         "xnnpack": {"float32": Rule(form="flushed")},

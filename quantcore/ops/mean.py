@@ -135,7 +135,6 @@ def optimized_sum_scaling(node: Node, elements: int) -> tuple[np.float32, np.flo
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="mean",
     rules={
         "optimized": {
             "float32": SUMMED,
@@ -173,7 +172,6 @@ def lower_mean(node: Node) -> KernelCall:
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
-    page="sum",
     rules={
         "reference": {"float32": Rule(form="whole"), "int8, int16": Rule(form="bytes")},
         "optimized": {

@@ -37,7 +37,6 @@ def mirrored(size: int, before: int, after: int, *, edge: bool) -> np.ndarray:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="mirror_pad",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule()},
         "tflm": {"float32, int8": Rule()},

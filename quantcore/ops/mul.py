@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from quantcore.affine import quantize_multiplier
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import elementwise as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, FLOAT32_STORE, Rule
@@ -46,13 +43,13 @@ def delegated(node: Node) -> bool:
     return bool(DELEGATED_RATIOS[0] <= ratio < DELEGATED_RATIOS[1])
 
 
-def mul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def mul_version(node: Node) -> int:
     """Return the version for the dtype; 3 where the product of the input scales reaches the output's."""
     versions = {"uint32": 7, "complex64": 6, "int64": 5, "int16": 4}
-    dtype = dtype_of(inputs, 0)
+    dtype = dtype_of(node, 0)
     if dtype in versions:
         return versions[dtype]
-    found = [t.quantization for t in (*inputs[:2], *outputs) if t is not None]
+    found = [x.tensor.quantization for x in (*node.inputs[:2], *node.outputs) if x is not None]
     scales = [q.scale[0] for q in found if q is not None and q.scale.size]
     if len(scales) == 3 and 0 not in scales and scales[0] * scales[1] / scales[2] >= 1:
         return 3
@@ -65,7 +62,6 @@ def mul_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     max_version=7,
     version=mul_version,
     int16x8_version=2,
-    page="mul",
     rules={
         "reference": {"int8, uint8, int16": FLOAT32_QUOTIENT},
         "optimized": {

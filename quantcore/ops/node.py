@@ -15,7 +15,6 @@ from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rule
 from quantcore.ops.shared.integer_input import IndexInput, ShapeInput
 from quantcore.ops.shared.quantization_rule import QuantizationRule
-from quantcore.ops.shared.version_rules import VersionRule, first_version
 
 __all__ = [
     "CallSubgraph",
@@ -25,6 +24,7 @@ __all__ = [
     "Node",
     "Operand",
     "UnknownValueError",
+    "first_version",
 ]
 
 
@@ -221,6 +221,11 @@ class Node:
         return UnsupportedOperatorError(message, self.op.name, self.index)
 
 
+def first_version(node: Node) -> int:
+    """Return 1: the operator has no later version, or none that a `Model` can ask for."""
+    return 1
+
+
 Lower = Callable[[Node], KernelCall]
 CallSubgraph = Callable[[int, Sequence[Operand]], list[Operand]]
 Expand = Callable[[Node, CallSubgraph], list[Operand]]
@@ -244,7 +249,8 @@ class Definition:
     page : str
         Name of the page in ``docs/numerics``, without ``.md``.
     version : callable
-        The version that the converter writes, see `quantcore.ops.shared.version_rules.VersionRule`.
+        ``version(node)`` is the lowest version that expresses the operator with these operands, which is what
+        the converter writes.
     int16x8_version : int
         In the mode int16x8, the version is at least this one, also where the operator stays float.
     rules : dict of str to dict of str to Rule
@@ -274,7 +280,7 @@ class Definition:
     dtypes: tuple[str, ...]
     max_version: int
     page: str
-    version: VersionRule = first_version
+    version: Callable[[Node], int] = first_version
     int16x8_version: int = 1
     rules: dict[str, dict[str, Rule]] = field(default_factory=dict)
     macs: Callable[[Node], int] | None = None

@@ -22,7 +22,6 @@ DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
     "ONE_HOT",
     dtypes=DTYPES,
     max_version=1,
-    page="one_hot",
     rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},
     quantization=OWN_SCALE_INT8,
 )

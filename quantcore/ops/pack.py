@@ -21,7 +21,6 @@ from quantcore.ops.shared.version_rules import by_dtype
     max_version=5,
     version=by_dtype(int8=2, int16=3, uint32=4),
     int16x8_version=2,
-    page="pack",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, int64": Rule()}},
     quantization=JOINED,
 )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -65,10 +62,10 @@ def pad_value(node: Node) -> np.ndarray:
     return zero_value(node)
 
 
-def pad_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def pad_version(node: Node) -> int:
     """Return 5 for bool, 4 for more than 4 dimensions, 3 for int16, 2 for int8."""
-    dtype = dtype_of(inputs, 0)
-    if dtype != "bool" and rank_of(inputs, 0) > 4:
+    dtype = dtype_of(node, 0)
+    if dtype != "bool" and rank_of(node, 0) > 4:
         return 4
     return {"bool": 5, "int16": 3, "int8": 2}.get(dtype, 1)
 
@@ -80,7 +77,6 @@ def pad_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence
     max_version=6,
     version=pad_version,
     int16x8_version=2,
-    page="pad",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(fitting_paddings)},

@@ -66,7 +66,6 @@ def delegated(node: Node) -> bool:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="max_pool_2d",
     rules={
         "optimized": {"float32, int8, uint8, int16": Rule()},
         "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(bounds="xnnpack")},
@@ -91,7 +90,6 @@ def average_delegated(node: Node) -> bool:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="average_pool_2d",
     rules={
         "optimized": {"float32, int8, uint8, int16": Rule()},
         "xnnpack": {"float32": SUMMED},

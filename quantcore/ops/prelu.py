@@ -32,7 +32,6 @@ def prelu_multipliers(node: Node) -> dict[str, np.ndarray]:
     "PRELU",
     dtypes=DTYPES,
     max_version=1,
-    page="prelu",
     rules={
         "reference": {"int8, uint8": FLOAT32_QUOTIENT},
         "optimized": {"float32": Rule(), "int8, uint8": FLOAT32_QUOTIENT},

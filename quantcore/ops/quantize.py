@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -112,28 +109,29 @@ def body(node: Node) -> int:
     return count // block * block if block else count
 
 
-def quantize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def quantize_version(node: Node) -> int:
     """Return 4 for int4, 3 for scales per channel, 2 for int16 outputs."""
-    if "int4" in (dtype_of(inputs, 0), outputs[0].dtype):
+    if "int4" in (dtype_of(node, 0), node.output.dtype):
         return 4
-    if has_channel_scales(outputs[0]):
+    if has_channel_scales(node.output):
         return 3
-    return 2 if outputs[0].dtype == "int16" else 1
+    return 2 if node.output.dtype == "int16" else 1
 
 
-def dequantize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def dequantize_version(node: Node) -> int:
     """Return the version for the dtype; 5 for int8 with scales per channel."""
-    dtype = dtype_of(inputs, 0)
-    if dtype == "int8" and has_channel_scales(inputs[0]):
+    dtype = dtype_of(node, 0)
+    if dtype == "int8" and has_channel_scales(node.input(0)):
         return 5
     return {"int2": 7, "int4": 6, "int16": 3, "float16": 3, "int8": 2}.get(dtype, 1)
 
 
-def has_channel_scales(tensor: Tensor | None) -> bool:
-    """Whether `tensor` has one scale for each element along its quantized dimension, and more than one."""
-    if tensor is None or tensor.quantization is None:
+def has_channel_scales(operand: Operand) -> bool:
+    """Whether there is one scale for each element along the quantized dimension, and more than one."""
+    quantization = operand.tensor.quantization
+    if quantization is None:
         return False
-    return tensor.quantization.per_channel and per_channel(tensor, tensor.quantization.quantized_dimension)
+    return quantization.per_channel and per_channel(operand, quantization.quantized_dimension)
 
 
 @operator(
@@ -142,7 +140,6 @@ def has_channel_scales(tensor: Tensor | None) -> bool:
     max_version=6,
     version=quantize_version,
     int16x8_version=2,
-    page="quantize",
     rules=QUANTIZE_RULES,
     converts=True,
     multipliers=quantize_multipliers,
@@ -186,7 +183,6 @@ def lower_quantize(node: Node) -> KernelCall:
     max_version=9,
     version=dequantize_version,
     int16x8_version=2,
-    page="dequantize",
     rules={
         "optimized": {
             "int8_to_float32, uint8_to_float32, int4_to_float32": Rule(form="terms", block=8),

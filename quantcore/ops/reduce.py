@@ -29,7 +29,6 @@ from quantcore.ops.shared.version_rules import by_dtype
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="reduce_max",
     rules={
         "reference": {"float32": Rule(form="whole")},
         "optimized": {"float32": Rule(form="first"), "int8, uint8, int16, int32, int64": Rule()},
@@ -68,7 +67,6 @@ def product_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=2,
     version=by_dtype(int8=2, int16=2),
     int16x8_version=2,
-    page="reduce_prod",
     rules={
         "reference": {"float32": Rule(form="whole")},
         "optimized": {"float32, int8, uint8, int16, int32, int64": Rule(form="first")},
@@ -108,7 +106,6 @@ def lower_product(node: Node) -> KernelCall:
     "REDUCE_ALL",
     dtypes=("bool",),
     max_version=1,
-    page="reduce_any",
     rules={
         "REDUCE_ANY": {"optimized": {"bool": Rule()}},
         "REDUCE_ALL": {"optimized": {"bool": Rule()}, "tflm": {"bool": Rule()}},

@@ -19,11 +19,10 @@ import quantcore.ops
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Subgraph
 from quantcore.kernels._core import KernelCall
-from quantcore.numerics import Profile, Rules, expand
-from quantcore.ops.node import Definition, Expand, Lower, Node, Operand
+from quantcore.numerics import Profile, Rules, split_keys
+from quantcore.ops.node import Definition, Expand, Lower, Node, Operand, first_version
 from quantcore.ops.shared.integer_input import IndexInput, ShapeInput
 from quantcore.ops.shared.quantization_rule import QuantizationRule
-from quantcore.ops.shared.version_rules import VersionRule, first_version
 
 __all__ = ["build_node", "control_flow", "find_definition", "load_operators", "operator"]
 
@@ -34,8 +33,8 @@ def operator(
     *names: str,
     dtypes: tuple[str, ...],
     max_version: int,
-    page: str,
-    version: VersionRule | Mapping[str, VersionRule] = first_version,
+    page: str = "",
+    version: Callable[[Node], int] | Mapping[str, Callable[[Node], int]] = first_version,
     int16x8_version: int | Mapping[str, int] = 1,
     rules: Rules | Mapping[str, Rules] | None = None,
     macs: Callable[[Node], int] | None = None,
@@ -48,7 +47,8 @@ def operator(
 ) -> Callable[[Lower], Lower]:
     """Register the decorated ``lower`` function for the operators called `names`; see `Definition`.
 
-    What only some of them have, or each has otherwise, is given by name.
+    What only some of them have, or each has otherwise, is given by name. `page` is needed where it is not
+    called as the first of them.
     """
 
     def of(name: str, given: Any, default: Any) -> Any:
@@ -62,10 +62,10 @@ def operator(
                 lower,
                 dtypes,
                 max_version,
-                page,
+                page or names[0].lower(),
                 version=of(name, version, first_version),
                 int16x8_version=of(name, int16x8_version, 1),
-                rules=expand(of(name, rules, {})),
+                rules=split_keys(of(name, rules, {})),
                 macs=macs,
                 multipliers=multipliers,
                 xnnpack=xnnpack,

@@ -37,7 +37,6 @@ def check_sizes(node: Node, sizes: list[int], what: str) -> None:
     max_version=3,
     version=by_dtype(int8=3, string=2),
     int16x8_version=3,
-    page="tile",
     rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(lambda x, y: [b // max(a, 1) for a, b in zip(x, y, strict=False)], (1, 1))},

@@ -53,7 +53,6 @@ def wanted_shape(node: Node) -> list[int]:
     "RESHAPE",
     dtypes=("any",),
     max_version=1,
-    page="reshape",
     rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(lambda x, y: y, (-1, 1))},

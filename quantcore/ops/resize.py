@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import resize as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -62,13 +60,13 @@ def delegated(node: Node) -> bool:
     return size is not None and size.tensor.data is not None and delegable(VALUES, node.input(0), node.output)
 
 
-def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def resize_version(node: Node) -> int:
     """Return 4 for int16, 3 for the newer pixel positions, 2 for int8."""
-    dtype = dtype_of(inputs, 0)
+    dtype = dtype_of(node, 0)
     if dtype == "int16":
         return 4
-    aligned = op.op == "RESIZE_NEAREST_NEIGHBOR" and op.options.get("align_corners", False)
-    if aligned or op.options.get("half_pixel_centers", False):
+    aligned = node.op.op == "RESIZE_NEAREST_NEIGHBOR" and node.options.get("align_corners", False)
+    if aligned or node.options.get("half_pixel_centers", False):
         return 3
     return 2 if dtype == "int8" else 1
 
@@ -79,7 +77,6 @@ def resize_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     max_version=4,
     version=resize_version,
     int16x8_version=2,
-    page="resize_bilinear",
     rules={
         "optimized": {"float32, uint8": Rule(form="weights"), "int8, int16": Rule()},
         "xnnpack": {"float32": Rule(form="lerp"), "int8, uint8": Rule(form="fixed11")},
@@ -107,7 +104,6 @@ def lower_resize_bilinear(node: Node) -> KernelCall:
     max_version=4,
     version=resize_version,
     int16x8_version=2,
-    page="resize_nearest_neighbor",
     rules={"optimized": {"float32, int8, uint8, int16": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: NEW_SIZE},

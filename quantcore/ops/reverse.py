@@ -33,7 +33,6 @@ SEQUENCE_DTYPES = ("float32", "uint8", "int16", "int32", "int64")
     max_version=3,
     version=by_dtype(int8=3, bool=2),
     int16x8_version=3,
-    page="reverse_v2",
     rules={
         "optimized": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},
         "tflm": {"float32, int8, uint8, int16, int32, int64, bool": Rule()},

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import scatter as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.movement import MAX_RANK
@@ -23,17 +21,16 @@ SCATTER_DTYPES = ("float32", "int8", "uint8", "int32", "int64")
 UPDATE_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
 
 
-def update_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def update_version(node: Node) -> int:
     """Return the version for the dtype of the data; 2 for int64 indices."""
     versions = {"int4": 5, "int16": 4, "float16": 3}
-    return versions.get(dtype_of(inputs, 0), 2 if dtype_of(inputs, 2) == "int64" else 1)
+    return versions.get(dtype_of(node, 0), 2 if dtype_of(node, 2) == "int64" else 1)
 
 
 @operator(
     "SCATTER_ND",
     dtypes=SCATTER_DTYPES,
     max_version=1,
-    page="scatter_nd",
     rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}},
     quantization=SAME_SCALE,
 )

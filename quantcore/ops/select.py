@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import select as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -22,9 +19,9 @@ MAX_DIMENSIONS = 8
 SELECTED = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
 
 
-def select_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def select_version(node: Node) -> int:
     """Return 3 where a tensor has 5 dimensions."""
-    return 3 if 5 in [rank_of(inputs, position) for position in range(3)] else 1
+    return 3 if 5 in [rank_of(node, position) for position in range(3)] else 1
 
 
 @operator(
@@ -33,7 +30,6 @@ def select_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Seque
     dtypes=SELECTED,
     max_version=4,
     version={"SELECT": select_version},
-    page="select",
     rules={
         "SELECT": {"optimized": {"any": Rule()}},
         "SELECT_V2": {"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},

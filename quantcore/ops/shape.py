@@ -17,7 +17,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
     "SHAPE",
     dtypes=("any",),
     max_version=1,
-    page="shape",
     rules={"optimized": {"any": Rule()}, "tflm": {"any": Rule()}},
     quantization=OWN_SCALE,
 )

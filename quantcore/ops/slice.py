@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -17,14 +14,14 @@ from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import dtype_of, rank_of
 
 
-def slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def slice_version(node: Node) -> int:
     """Return the version for the dtype; 5 for more than 4 dimensions."""
     versions = {"int4": 7, "uint32": 6}
     older = {"int16": 4, "string": 3, "int8": 2}
-    dtype = dtype_of(inputs, 0)
+    dtype = dtype_of(node, 0)
     if dtype in versions:
         return versions[dtype]
-    return 5 if rank_of(inputs, 0) > 4 else older.get(dtype, 1)
+    return 5 if rank_of(node, 0) > 4 else older.get(dtype, 1)
 
 
 @operator(
@@ -33,7 +30,6 @@ def slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequen
     max_version=8,
     version=slice_version,
     int16x8_version=2,
-    page="slice",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(lambda x, y: [0] * len(x)), 2: ShapeInput(lambda x, y: y, (-1, -1))},

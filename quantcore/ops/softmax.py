@@ -99,7 +99,6 @@ def check_depth(node: Node, depth: int, limit: int) -> None:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="softmax",
     rules={
         "optimized": {"float32": APPROXIMATE, "int8, uint8, int16": Rule(form="table")},
         "xnnpack": {"float32": APPROXIMATE},

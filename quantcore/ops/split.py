@@ -45,7 +45,6 @@ def check_parts(node: Node, option: str) -> int:
     max_version=5,
     version=by_dtype(1, int8=2, int32=3, int16=4),
     int16x8_version=2,
-    page="split",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=SAME_SCALE,
 )

@@ -40,7 +40,6 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
-    page="squared_difference",
     rules={
         "optimized": {"float32, int8, int32": Rule()},
         "xnnpack": {"float32": Rule(form="flushed")},

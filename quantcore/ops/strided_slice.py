@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -119,16 +117,16 @@ def slice_axes(node: Node, spec: Spec, shape: tuple[int, ...]) -> list[AxisSlice
     return axes + [AxisSlice(0, 1, size) for size in sizes]
 
 
-def strided_slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def strided_slice_version(node: Node) -> int:
     """Return the version for the options, the dtype and the number of dimensions."""
-    dtype = dtype_of(inputs, 0)
-    if op.options.get("offset", False):
+    dtype = dtype_of(node, 0)
+    if node.options.get("offset", False):
         return 8
     if dtype == "uint32":
         return 7
-    if op.options.get("ellipsis_mask", 0) or op.options.get("new_axis_mask", 0):
+    if node.options.get("ellipsis_mask", 0) or node.options.get("new_axis_mask", 0):
         return 6
-    if dtype != "string" and rank_of(inputs, 0) > 4:
+    if dtype != "string" and rank_of(node, 0) > 4:
         return 4
     return {"string": 5, "bool": 3, "int8": 2}.get(dtype, 1)
 
@@ -139,7 +137,6 @@ def strided_slice_version(op: Operator, inputs: Sequence[Tensor | None], outputs
     max_version=8,
     version=strided_slice_version,
     int16x8_version=2,
-    page="strided_slice",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32, bool": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={

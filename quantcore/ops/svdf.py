@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _svdf as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
@@ -123,11 +121,11 @@ def check_bias(node: Node, dtype: str) -> None:
         check_dtypes(node, (dtype,), bias)
 
 
-def svdf_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def svdf_version(node: Node) -> int:
     """Return the version of SVDF: 3 for int8, 4 and 2 for hybrid weights."""
-    if dtype_of(inputs, 0) == "int8":
+    if dtype_of(node, 0) == "int8":
         return 3
-    version = hybrid_version(op, inputs, outputs, 1)
+    version = hybrid_version(node, 1)
     return 4 if version == 3 else version
 
 
@@ -137,7 +135,6 @@ def svdf_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequenc
     max_version=4,
     version=svdf_version,
     int16x8_version=3,
-    page="svdf",
     rules={
         "reference": {"int8": FLOAT32_QUOTIENT},
         "optimized": {"float32, hybrid": Rule(), "int8": FLOAT32_QUOTIENT},

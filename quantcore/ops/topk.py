@@ -25,7 +25,6 @@ DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
     dtypes=DTYPES,
     max_version=3,
     version=by_dtype(int8=2, int16=3),
-    page="topk_v2",
     rules={"optimized": {"float32, int8, uint8, int16, int32, int64": Rule()}},
     quantization=SAME_SCALE_INT8,
     integer_inputs={1: ShapeInput(lambda x, y: y[-1] if y else 1)},

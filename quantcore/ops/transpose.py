@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
@@ -17,9 +14,9 @@ from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import dtype_of, rank_of
 
 
-def transpose_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def transpose_version(node: Node) -> int:
     """Return the version for the dtype and the number of dimensions."""
-    dtype, rank = dtype_of(inputs, 0), rank_of(inputs, 0)
+    dtype, rank = dtype_of(node, 0), rank_of(node, 0)
     if dtype == "int4":
         return 7
     if rank > 5:
@@ -35,7 +32,6 @@ def transpose_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Se
     max_version=8,
     version=transpose_version,
     int16x8_version=2,
-    page="transpose",
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(lambda x, y: range(len(x)))},

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from quantcore.errors import KernelError
-from quantcore.graph import Operator, Tensor
 from quantcore.kernels import _transpose_conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.conv_shape import ConvShape
@@ -136,13 +134,13 @@ def check_implied_input(node: Node, shape: ConvShape) -> None:
             )
 
 
-def transpose_conv_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def transpose_conv_version(node: Node) -> int:
     """Return the version of TRANSPOSE_CONV: 4 with a fused activation, 3 with a bias, 2 for int8 weights."""
-    if op.options.get("fused_activation_function", "NONE") != "NONE":
+    if node.options.get("fused_activation_function", "NONE") != "NONE":
         return 4
-    if len(inputs) == 4 and inputs[3] is not None:
+    if len(node.inputs) == 4 and node.inputs[3] is not None:
         return 3
-    return 2 if dtype_of(inputs, 1) == "int8" else 1
+    return 2 if dtype_of(node, 1) == "int8" else 1
 
 
 @operator(
@@ -151,7 +149,6 @@ def transpose_conv_version(op: Operator, inputs: Sequence[Tensor | None], output
     max_version=5,
     version=transpose_conv_version,
     int16x8_version=3,
-    page="transpose_conv",
     rules={
         "reference": {"uint8": FLOAT_PRODUCT},
         "optimized": {

@@ -32,7 +32,6 @@ def lower_exactly(node: Node, function: str, dtypes: tuple[str, ...]) -> KernelC
     "CEIL",
     dtypes=("float32",),
     max_version=1,
-    page="square",
     rules={"optimized": {"float32": Rule()}, "tflm": {"float32": Rule()}},
 )
 def lower_float_only(node: Node) -> KernelCall:
@@ -114,7 +113,6 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=5,
     version=by_dtype(int8=2, uint8=2, int16=3, int32=5),
     int16x8_version=2,
-    page="abs",
     rules={
         "reference": {"int8, int16": FLOAT32_QUOTIENT},
         "optimized": {"float32, int32": Rule(), "int8, int16": FLOAT32_QUOTIENT},
@@ -142,7 +140,6 @@ def lower_abs(node: Node) -> KernelCall:
     dtypes=("float32", *QUANTIZED),
     max_version=2,
     version=by_dtype(int8=2, int16=2),
-    page="sqrt",
     rules={
         "optimized": {"float32, int8, int16": Rule()},
         "xnnpack": {"float32": APPROXIMATE},
@@ -186,7 +183,6 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
-    page="rsqrt",
     rules={
         "reference": {"int8, int16": FLOAT32_QUOTIENT},
         "optimized": {"float32": Rule(), "int8, int16": FLOAT32_QUOTIENT},
@@ -219,7 +215,6 @@ def lower_rsqrt(node: Node) -> KernelCall:
     max_version=2,
     version=by_dtype(int8=2, int16=2),
     int16x8_version=2,
-    page="exp",
     rules={
         "optimized": {"float32, int8, int16": Rule()},
         "xnnpack": {"float32": APPROXIMATE},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from quantcore.graph import Model, Operator, Subgraph
-from quantcore.ops.registry import load_operators
+from quantcore.numerics import get_profile
+from quantcore.ops.registry import build_node, load_operators
 
 __all__ = ["set_versions"]
 
@@ -17,20 +18,19 @@ def set_versions(model: Model, mode: str) -> None:
     """
     versions: dict[str, int] = {}
     for graph in model.subgraphs:
-        for op in graph.operators:
-            needed = int16x8_version(op, graph) if mode == "int16x8" else needed_version(op, graph)
+        for i, op in enumerate(graph.operators):
+            needed = int16x8_version(op, graph) if mode == "int16x8" else needed_version(graph, i)
             versions[op.name] = max(needed, versions.get(op.name, 1))
     for _, _, op in model.operators():
         op.version = versions[op.name]
 
 
-def needed_version(op: Operator, graph: Subgraph) -> int:
-    """Return the lowest version that expresses an operator with its operands."""
-    definition = load_operators().get(op.name)
-    if definition is None or op.op == "CUSTOM":
-        return op.version
-    inputs = [graph.tensors[t] if t >= 0 else None for t in op.inputs]
-    return definition.version(op, inputs, [graph.tensors[t] for t in op.outputs])
+def needed_version(graph: Subgraph, i: int) -> int:
+    """Return the lowest version that expresses operator `i` with its operands."""
+    node = build_node(graph, i, get_profile("reference"), {}, {})
+    if node.definition is None or node.op.op == "CUSTOM":
+        return node.op.version
+    return node.definition.version(node)
 
 
 def int16x8_version(op: Operator, graph: Subgraph) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from quantcore.graph import Operator, Quantization, Tensor
+from quantcore.numerics import PROFILES
+from quantcore.ops.node import Node, Operand
 from quantcore.ops.registry import load_operators
 
 # dtype of data operands: int8 in one form; the version by that
@@ -81,7 +84,14 @@ def of(dtype: str, shape: tuple[int, ...] = (1, 4), scales: int = 1) -> Tensor:
 
 def version(op: str, inputs: list[Tensor | None], output: str, **options: Any) -> int:
     """Return the version by the operator's rule."""
-    return load_operators()[op].version(Operator(op, 1, (), (), options), inputs, [of(output)])
+    return version_of(Operator(op, 1, (), (), options), inputs, of(output))
+
+
+def version_of(op: Operator, inputs: Sequence[Tensor | None], output: Tensor) -> int:
+    operands = [None if t is None else Operand(t, k, t.shape) for k, t in enumerate(inputs)]
+    definition = load_operators()[op.op]
+    node = Node(op, 0, operands, [Operand(output, -1, output.shape)], PROFILES["reference"], definition)
+    return definition.version(node)
 
 
 @pytest.mark.parametrize(("op", "dtype", "expected"), ROWS)
@@ -189,4 +199,4 @@ def test_mul_whose_product_of_scales_reaches_the_output(scale: float, expected: 
     y = Tensor(
         "", (1, 4), "int8", quantization=Quantization(np.array([scale], np.float32), np.zeros(1, np.int64))
     )
-    assert load_operators()["MUL"].version(Operator("MUL", 1, (), ()), [x, x], [y]) == expected
+    assert version_of(Operator("MUL", 1, (), ()), [x, x], y) == expected

@@ -6,17 +6,15 @@ stands here; the rest stands beside the operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from quantcore.graph import Operator, Tensor
+from quantcore.ops.node import Node, Operand
 
 __all__ = [
     "CONVOLUTION_VERSIONS",
-    "VersionRule",
     "broadcasts_beyond",
     "by_dtype",
     "dtype_of",
-    "first_version",
     "has_bias_type",
     "hybrid_version",
     "is_hybrid",
@@ -24,72 +22,58 @@ __all__ = [
     "rank_of",
 ]
 
-# ``version(op, inputs, outputs)``: the lowest operator version that expresses the operator with these
-# operands (None: an omitted input).
-VersionRule = Callable[[Operator, Sequence[Tensor | None], Sequence[Tensor]], int]
-
 # Of convolutions on integers, by the dtypes of activations and weights
 CONVOLUTION_VERSIONS = {("int8", "int8"): 3, ("int8", "int4"): 7}
 
 
-def first_version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
-    """Return 1: the operator has no later version, or none that a `Model` can ask for."""
-    return 1
-
-
-def dtype_of(inputs: Sequence[Tensor | None], position: int) -> str:
+def dtype_of(node: Node, position: int) -> str:
     """Return the dtype of the input at `position`, "" where there is none."""
-    tensor = inputs[position] if position < len(inputs) else None
-    return tensor.dtype if tensor is not None else ""
+    operand = node.optional_input(position)
+    return operand.dtype if operand is not None else ""
 
 
-def rank_of(inputs: Sequence[Tensor | None], position: int) -> int:
+def rank_of(node: Node, position: int) -> int:
     """Return the number of dimensions of the input at `position`, 0 where there is none."""
-    tensor = inputs[position] if position < len(inputs) else None
-    return len(tensor.shape) if tensor is not None else 0
+    operand = node.optional_input(position)
+    return len(operand.shape) if operand is not None else 0
 
 
-def by_dtype(position: int = 0, default: int = 1, **versions: int) -> VersionRule:
+def by_dtype(position: int = 0, default: int = 1, **versions: int) -> Callable[[Node], int]:
     """Return the rule that looks up the dtype of the input at `position`."""
 
-    def version(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
-        return versions.get(dtype_of(inputs, position), default)
+    def version(node: Node) -> int:
+        return versions.get(dtype_of(node, position), default)
 
     return version
 
 
-def broadcasts_beyond(inputs: Sequence[Tensor | None], rank: int) -> bool:
+def broadcasts_beyond(node: Node, rank: int) -> bool:
     """Whether the first two inputs differ in shape, and one has more than `rank` dimensions."""
-    if len(inputs) < 2 or inputs[0] is None or inputs[1] is None:
-        return False
-    ranks = (len(inputs[0].shape), len(inputs[1].shape))
-    return inputs[0].shape != inputs[1].shape and max(ranks) > rank
+    a, b = node.optional_input(0), node.optional_input(1)
+    return a is not None and b is not None and a.shape != b.shape and max(len(a.shape), len(b.shape)) > rank
 
 
-def is_hybrid(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], weights: int = 1) -> bool:
+def is_hybrid(node: Node, weights: int = 1) -> bool:
     """Whether activations are float32 and the input at `weights` is int8."""
-    activations = dtype_of(inputs, 0), outputs[0].dtype if outputs else ""
-    return activations == ("float32", "float32") and dtype_of(inputs, weights) == "int8"
+    dtypes = dtype_of(node, 0), node.output.dtype if node.outputs else "", dtype_of(node, weights)
+    return dtypes == ("float32", "float32", "int8")
 
 
-def per_channel(tensor: Tensor | None, axis: int) -> bool:
-    """Whether `tensor` has as many scales as elements along `axis`; one scale counts where that has one."""
-    if tensor is None or tensor.quantization is None or len(tensor.shape) <= axis:
+def per_channel(operand: Operand, axis: int) -> bool:
+    """Whether there are as many scales as elements along `axis`; one scale counts where that has one."""
+    if operand.tensor.quantization is None or len(operand.shape) <= axis:
         return False
-    return 0 < tensor.shape[axis] == tensor.quantization.scale.size
+    return 0 < operand.shape[axis] == operand.tensor.quantization.scale.size
 
 
-def hybrid_version(
-    op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], weights: int
-) -> int:
+def hybrid_version(node: Node, weights: int) -> int:
     """Return 3 where inputs of a hybrid operator are quantized asymmetrically, else 2; 1 if not hybrid."""
-    if not is_hybrid(inputs, outputs, weights):
+    if not is_hybrid(node, weights):
         return 1
-    return 3 if op.options.get("asymmetric_quantize_inputs", False) else 2
+    return 3 if node.options.get("asymmetric_quantize_inputs", False) else 2
 
 
-def has_bias_type(op: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
+def has_bias_type(node: Node) -> bool:
     """Whether an operator on int16 names the dtype of its bias."""
-    dtypes = dtype_of(inputs, 0), dtype_of(inputs, 1), outputs[0].dtype
-    named = op.options.get("quantized_bias_type", "FLOAT32") != "FLOAT32"
-    return named and dtypes == ("int16", "int8", "int16")
+    named = node.options.get("quantized_bias_type", "FLOAT32") != "FLOAT32"
+    return named and (dtype_of(node, 0), dtype_of(node, 1), node.output.dtype) == ("int16", "int8", "int16")
