@@ -31,6 +31,7 @@ from rich.table import Table
 import quantcore as qc
 from quantcore.calibration import Ranges, collect_ranges
 from quantcore.calibration.collect import ENGINES
+from quantcore.comparison.agreement import compare_structure
 from quantcore.demo.data import load_digits
 from quantcore.demo.training import NETWORKS, train
 from quantcore.errors import OracleError, QuantcoreError
@@ -38,7 +39,6 @@ from quantcore.graph import Model, Tensor
 from quantcore.oracle import Oracle
 from quantcore.quantizer.settings import MODES, STATIC
 from quantcore.samples import random_samples
-from quantcore.verification.agreement import compare_structure
 
 TOLERANCE = 2e-6  # of scales, between float engines
 # (mode, io): name of the conversion in Oracle.convert

@@ -15,7 +15,6 @@ from quantcore.graph import Model, Subgraph
 __all__ = [
     "Inputs",
     "ModelLike",
-    "collect",
     "flatten",
     "graph_order",
     "resolve_signature",
@@ -95,19 +94,3 @@ def graph_order(subgraph: Subgraph, inputs: Inputs) -> list[np.ndarray]:
     if len(arrays) != len(subgraph.inputs):
         raise OracleRefused(f"the model has {len(subgraph.inputs)} inputs, got {len(arrays)}")
     return arrays
-
-
-def collect(
-    subgraph: Subgraph, wanted: Sequence[int], computed: dict[int, np.ndarray], inputs: list[np.ndarray]
-) -> list[np.ndarray]:
-    """Return the wanted tensors: computed ones, graph inputs as given, constants as stored."""
-    given = dict(zip(subgraph.inputs, inputs, strict=True))
-    result = []
-    for t in wanted:
-        value = computed.get(t, given.get(t))
-        if value is None and 0 <= t < len(subgraph.tensors):
-            value = subgraph.tensors[t].data
-        if value is None:
-            raise OracleError(f"tensor {t} is not computed by the graph, or holds state, a handle or strings")
-        result.append(value)
-    return result

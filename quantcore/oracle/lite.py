@@ -26,13 +26,18 @@ class LiteBackend:
             self.interpreter_class = litert.Interpreter
             self.resolvers = litert.OpResolverType
 
-    def open(self, data: bytes, header: dict[str, Any]) -> LiteSession:
-        """Return a new interpreter for a model, as the request's header asks for it."""
-        interpreter = self.interpreter_class(
+    def interpreter(self, data: bytes, resolver: str, num_threads: int, **options: Any) -> Any:
+        """Return a new interpreter for a model; `options` as TFLite names them."""
+        return self.interpreter_class(
             model_content=data,
-            num_threads=header["num_threads"],
-            experimental_op_resolver_type=getattr(self.resolvers, header["resolver"]),
+            num_threads=num_threads,
+            experimental_op_resolver_type=getattr(self.resolvers, resolver),
+            **options,
         )
+
+    def open(self, data: bytes, header: dict[str, Any]) -> LiteSession:
+        """Return a new session for a model, as the request's header asks for it."""
+        interpreter = self.interpreter(data, header["resolver"], header["num_threads"])
         return LiteSession(interpreter, header["signature"])
 
 

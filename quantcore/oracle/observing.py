@@ -29,11 +29,8 @@ class Observing:
     """A model that samples are fed to, and the ranges of its tensors so far."""
 
     def __init__(self, backend: LiteBackend, data: bytes, header: dict[str, Any]) -> None:
-        self.interpreter = backend.interpreter_class(
-            model_content=data,
-            num_threads=NUM_THREADS,
-            experimental_op_resolver_type=getattr(backend.resolvers, RESOLVER),
-            experimental_preserve_all_tensors=True,
+        self.interpreter = backend.interpreter(
+            data, RESOLVER, NUM_THREADS, experimental_preserve_all_tensors=True
         )
         self.tensors: list[int] = header["tensors"]
         self.state: list[int] = header["state"]

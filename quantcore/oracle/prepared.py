@@ -8,12 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
+from quantcore.errors import OracleError
 from quantcore.flatbuffer import write_model
 from quantcore.graph import Subgraph
 from quantcore.oracle.arguments import (
     Inputs,
     ModelLike,
-    collect,
     flatten,
     graph_order,
     split,
@@ -83,3 +83,19 @@ class Prepared:
             arrays = [arrays[names.index(f"o{k}")] for k in range(len(arrays))]
         computed = dict(zip(self._exposed, arrays, strict=True))
         return collect(self._subgraph, self._wanted, computed, inputs)
+
+
+def collect(
+    subgraph: Subgraph, wanted: Sequence[int], computed: dict[int, np.ndarray], inputs: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Return the wanted tensors: computed ones, graph inputs as given, constants as stored."""
+    given = dict(zip(subgraph.inputs, inputs, strict=True))
+    result = []
+    for t in wanted:
+        value = computed.get(t, given.get(t))
+        if value is None and 0 <= t < len(subgraph.tensors):
+            value = subgraph.tensors[t].data
+        if value is None:
+            raise OracleError(f"tensor {t} is not computed by the graph, or holds state, a handle or strings")
+        result.append(value)
+    return result

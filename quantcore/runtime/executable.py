@@ -32,10 +32,10 @@ class Executable:
     subgraph_index : int
     input_shapes : dict of int to tuple
     profile : Profile
-    input_values : dict of int to ndarray, optional
+    input_values : dict of int to ndarray
         Graph inputs that shapes follow from: the plan holds for these values only. Those that turn out to be
         needed are added, as `value_of` gives them.
-    value_of : callable, optional
+    value_of : callable
         From a graph input to the value that the plan is to be made for.
     preserve_all : bool
         Give every tensor memory of its own, so that all can be read after a run.
@@ -55,23 +55,22 @@ class Executable:
         input_shapes: Mapping[int, tuple[int, ...]],
         profile: Profile,
         *,
-        input_values: dict[int, np.ndarray] | None = None,
-        value_of: Callable[[int], np.ndarray] | None = None,
+        input_values: dict[int, np.ndarray],
+        value_of: Callable[[int], np.ndarray],
         preserve_all: bool = False,
         extend: Callable[[Lowered], None] | None = None,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all = preserve_all
-        values = {} if input_values is None else input_values
         while True:
             try:
-                self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, values)
+                self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, input_values)
                 break
             except UnknownValueError as error:
-                missing = governing_inputs(self.subgraph, error.tensor) - values.keys()
-                if value_of is None or not missing:
+                missing = governing_inputs(self.subgraph, error.tensor) - input_values.keys()
+                if not missing:
                     raise
-                values.update((t, value_of(t)) for t in missing)
+                input_values.update((t, value_of(t)) for t in missing)
         if extend is not None:
             extend(self.lowered)
         self.dtypes = {

@@ -44,7 +44,7 @@ def lower(
     subgraph_index: int,
     input_shapes: Mapping[int, tuple[int, ...]],
     profile: Profile,
-    input_values: Mapping[int, np.ndarray] | None = None,
+    input_values: Mapping[int, np.ndarray],
 ) -> Lowered:
     """Lower a subgraph.
 
@@ -55,7 +55,7 @@ def lower(
     input_shapes : dict of int to tuple
         Shape of each graph input by tensor index; missing ones have the shape in the file.
     profile : Profile
-    input_values : dict of int to ndarray, optional
+    input_values : dict of int to ndarray
         Graph inputs whose value is known, since shapes follow from it.
 
     Raises
@@ -72,7 +72,7 @@ def lower(
         check_shape(shape, f"input tensor {t} ({subgraph.tensors[t].name!r})")
         lowered.shapes[t] = shape
         lowered.values.pop(t, None)
-        if input_values is not None and t in input_values:
+        if t in input_values:
             lowered.values[t] = input_values[t]
     lower_next = operator_lowering(model, subgraph_index, profile, lowered)
     for index in range(len(subgraph.operators)):

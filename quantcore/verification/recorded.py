@@ -16,7 +16,7 @@ from quantcore.files import read_arrays
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES
 from quantcore.runtime import Interpreter
-from quantcore.verification.result import Comparison
+from quantcore.verification.result import EXACT, Comparison
 
 __all__ = ["Recorded", "RecordedMatch", "RecordedSource", "compare_recorded", "read_recorded"]
 
@@ -51,7 +51,7 @@ class RecordedMatch:
     @property
     def exact(self) -> bool:
         """Whether every bit agrees."""
-        return bool(self.outputs) and all(row.status == "exact" for row in self.outputs)
+        return bool(self.outputs) and all(row.status == EXACT for row in self.outputs)
 
     @property
     def mismatches(self) -> int:

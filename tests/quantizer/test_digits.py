@@ -9,13 +9,13 @@ import pytest
 
 import quantcore as qc
 from quantcore.calibration import MinMax
+from quantcore.comparison.agreement import compare_structure
 from quantcore.demo.data import DataSet, load_digits
 from quantcore.demo.pipeline import REPRESENTATIVE
 from quantcore.demo.training import NETWORKS
 from quantcore.evaluate import predict, score
 from quantcore.graph import Model, Tensor
 from quantcore.images import prepare_images
-from quantcore.verification.agreement import compare_structure
 
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 

@@ -12,11 +12,11 @@ import pytest
 
 import quantcore as qc
 from quantcore.calibration.ranges import Ranges, TensorRange
+from quantcore.comparison.agreement import compare_structure
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model, Quantization
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
-from quantcore.verification.agreement import compare_structure
 from tests.ops.harness import Op, const, get_oracle, graph_model, tensor
 
 pytestmark = pytest.mark.oracle

@@ -9,12 +9,12 @@ import pytest
 
 import quantcore as qc
 from quantcore.calibration import Ranges, collect_ranges
+from quantcore.comparison.agreement import compare_structure
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply, plan
-from quantcore.verification.agreement import compare_structure
 from tests.ops.harness import Op, check_samples, const, graph_model, tensor
 from tests.quantizer.networks import images
 

@@ -9,6 +9,7 @@ import pytest
 
 from quantcore.calibration import Ranges, TensorRange
 from quantcore.calibration.intermediates import with_intermediates
+from quantcore.comparison.agreement import compare_structure
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model, Operator, Tensor
 from quantcore.oracle import Oracle
@@ -17,7 +18,6 @@ from quantcore.quantizer.int8 import quantize
 from quantcore.quantizer.int8.recurrent import int16_weight_params, quantize_int16_weights
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
-from quantcore.verification.agreement import compare_structure
 from tests.ops.harness import assert_same_bits, const, get_oracle, op_model, tensor
 from tests.ops.lstm_models import Lstm, build
 

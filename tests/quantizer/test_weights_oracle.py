@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from quantcore.comparison.agreement import compare_structure
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model
 from quantcore.quantizer.quantize import quantize_model
-from quantcore.verification.agreement import compare_structure
 from tests.ops.harness import get_oracle
 from tests.quantizer import weights_script
 

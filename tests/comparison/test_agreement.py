@@ -9,8 +9,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
+from quantcore.comparison.agreement import compare_structure
 from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
-from quantcore.verification.agreement import compare_structure
 
 
 def scales(*values: float) -> Quantization:
