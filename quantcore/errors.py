@@ -72,7 +72,7 @@ class UnsupportedOperatorError(QuantcoreError):
 
 
 class QuantizationError(QuantcoreError, ValueError):
-    """Quantization parameters or ranges are unusable (NaN, infinite, out of order)."""
+    """Quantization parameters, ranges or samples are unusable, or a model cannot be quantized as asked."""
 
 
 class KernelError(QuantcoreError, ValueError):

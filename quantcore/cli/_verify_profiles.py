@@ -43,7 +43,7 @@ def print_profiles(result: ProfilesResult) -> None:
 def _print_oracles(result: ProfilesResult) -> None:
     found = table("profile", "oracle", "result", title="each profile against its oracle")
     for name, profile in result.profiles.items():
-        found.add_row(name, oracle_line(profile), verdict(profile))
+        found.add_row(name, oracle_line(profile.oracle), verdict(profile))
     for name, reason in result.unavailable.items():
         found.add_row(name, "", f"not compared: {reason}")
     print_table(found)

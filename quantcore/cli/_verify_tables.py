@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -23,7 +23,7 @@ def print_result(result: VerifyResult, failed_only: bool) -> None:
     rows = [
         ("model", result.model),
         ("numerics", result.numerics),
-        ("oracle", oracle_line(result)),
+        ("oracle", oracle_line(result.oracle)),
         ("samples", str(result.samples)),
         *(("note", note) for note in result.notes),
     ]
@@ -34,9 +34,8 @@ def print_result(result: VerifyResult, failed_only: bool) -> None:
     console().print(verdict(result))
 
 
-def oracle_line(result: VerifyResult) -> str:
-    """Return what a profile was compared with."""
-    oracle = result.oracle
+def oracle_line(oracle: Mapping[str, str]) -> str:
+    """Return name, version and resolver in a line."""
     return f"{oracle['name']} {oracle['version']}, {oracle['resolver']}"
 
 

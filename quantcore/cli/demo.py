@@ -80,12 +80,12 @@ def print_result(result: DemoResult, out: Path) -> None:
     """Print the table, a confusion matrix per network, and the verdict."""
     from quantcore.cli._classification import print_confusion
     from quantcore.cli._tables import console, print_fields, print_table, table
+    from quantcore.cli._verify_tables import oracle_line
     from quantcore.demo.pipeline import MODES
 
-    oracle = result.oracle
     rows = [
         ("data", f"{result.data}: {result.train_images} images to learn from, {result.test_images} held out"),
-        ("oracle", f"{oracle['name']} {oracle['version']}, {oracle['resolver']}"),
+        ("oracle", oracle_line(result.oracle)),
     ]
     for network, accuracy in result.keras_accuracy.items():
         rows.append((f"{network}, in Keras", f"accuracy {accuracy:.2%}"))

@@ -6,6 +6,7 @@ import numpy as np
 
 from quantcore.kernels import affine as kernels
 from quantcore.kernels._core import KernelCall
+from quantcore.layout import channel_view
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.registry import operator
@@ -29,7 +30,7 @@ SCALE_MIN = 2.0**-126  # the least normal float; XNNPACK does not compute with s
 _INT32 = np.iinfo(np.int32)
 
 
-def channel_view(node: Node, operand: Operand) -> tuple[int, int]:
+def channel_sizes(node: Node, operand: Operand) -> tuple[int, int]:
     """Return ``(outer, inner)``: `operand` as an array of ``(outer, channels, inner)`` elements."""
     channels = operand.scales.size
     if channels == 1:
@@ -41,8 +42,8 @@ def channel_view(node: Node, operand: Operand) -> tuple[int, int]:
             f"tensor {operand.index} has {channels} scales along dimension {axis}, "
             f"but its shape is {operand.shape}"
         )
-    outer = int(np.prod(operand.shape[:axis], dtype=np.int64))
-    return outer, int(np.prod(operand.shape[axis + 1 :], dtype=np.int64))
+    outer, _, inner = channel_view(operand.shape, axis)
+    return outer, inner
 
 
 def zero_points(node: Node, operand: Operand) -> np.ndarray:
@@ -157,7 +158,7 @@ def lower_quantize(node: Node) -> KernelCall:
     zero_point = zero_points(node, y)
     if x.dtype != "float32":
         return lower_requantize(node, x, y)
-    outer, inner = channel_view(node, y)
+    outer, inner = channel_sizes(node, y)
     qmin, qmax = type_bounds(y.dtype)
     if goes_by_body(node, y):
         if node.rule.form == "saturating" and not SCALE_MIN <= y.scale <= 1 / SCALE_MIN:
@@ -207,7 +208,7 @@ def lower_dequantize(node: Node) -> KernelCall:
     if x.dtype == "int16" and x.scales.size > 1:
         raise node.refuse("int16 with a scale per channel is not supported, as in TFLite")
     check_symmetric(node, x)
-    outer, inner = channel_view(node, x)
+    outer, inner = channel_sizes(node, x)
     if goes_by_body(node, x):
         return kernels.dequantize_body_call(
             node.rule.form,
