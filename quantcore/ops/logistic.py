@@ -25,33 +25,6 @@ SHIFTS = {"logistic": (0,), "tanh": (0, 1)}
 TABLE_STEPS = 3 * 4096  # of qc_sigmoid_table in 1.0
 
 
-def lower_function(node: Node, function: str) -> KernelCall:
-    """Lower a function of one real number."""
-    x, y, dtype = unary_operands(node, DTYPES)
-    if dtype == "float32":
-        eigen = node.rule.form in ("eigen", "approximate")  # which is also close to XNNPACK
-        return kernels.function_f32_call(f"{function}_eigen" if eigen else function, count=x.count)
-    check_scales(node, x, y)
-    if dtype == "int16":
-        return lower_int16(node, function, x, y)
-    if function == "logistic" and y.scale != 1 / 256:
-        raise node.refuse(f"output has scale {y.scale}; expected 1/256, as TFLite does")
-    if node.rule.form == "fixed31":
-        return lookup_call(count=x.count, table=fixed_table(node, function, x, y))
-    if y.scale < 2**-30:
-        raise node.refuse(f"output has scale {y.scale}; expected at least 2**-30, below which C is undefined")
-    table = kernels.function_table(
-        function,
-        dtype,
-        input_scale=x.scale,
-        input_zero_point=x.zero_point,
-        output_scale=y.scale,
-        output_zero_point=y.zero_point,
-        xnnpack=node.rule.form == "xnnpack",
-    )
-    return lookup_call(count=x.count, table=table)
-
-
 def fixed_table(node: Node, function: str, x: Operand, y: Operand) -> np.ndarray:
     """Return TFLite Micro's int8 table: the input becomes a Q4.27 number, 15 and beyond saturate."""
     if function == "logistic" and y.zero_point != -128:
@@ -102,37 +75,46 @@ def delegated(node: Node) -> bool:
 
 @operator(
     "LOGISTIC",
-    dtypes=DTYPES,
-    max_version=3,
-    version=by_dtype(int8=2, int16=3),
-    int16x8_version=2,
-    rules={
-        "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
-        "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(form="xnnpack")},
-        "tflm": {"float32, int16": Rule(), "int8": Rule(form="fixed31")},
-    },
-    xnnpack=delegated,
-    quantization=replace(OWN_SCALE, fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}),
-)
-def lower_logistic(node: Node) -> KernelCall:
-    """Lower LOGISTIC."""
-    return lower_function(node, "logistic")
-
-
-@operator(
     "TANH",
     dtypes=DTYPES,
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
+    page={"LOGISTIC": "logistic", "TANH": "tanh"},
     rules={
         "optimized": {"float32": Rule(form="eigen"), "int8, uint8": Rule(), "int16": Rule(form="fixed")},
         "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(form="xnnpack")},
         "tflm": {"float32, int16": Rule(), "int8": Rule(form="fixed31")},
     },
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, fixed_output={"int8": (1 / 128, 0), "int16": (1 / 32768, 0)}),
+    quantization={
+        "LOGISTIC": replace(OWN_SCALE, fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}),
+        "TANH": replace(OWN_SCALE, fixed_output={"int8": (1 / 128, 0), "int16": (1 / 32768, 0)}),
+    },
 )
-def lower_tanh(node: Node) -> KernelCall:
-    """Lower TANH."""
-    return lower_function(node, "tanh")
+def lower_function(node: Node) -> KernelCall:
+    """Lower LOGISTIC and TANH."""
+    function = node.op.op.lower()
+    x, y, dtype = unary_operands(node, DTYPES)
+    if dtype == "float32":
+        eigen = node.rule.form in ("eigen", "approximate")  # which is also close to XNNPACK
+        return kernels.function_f32_call(f"{function}_eigen" if eigen else function, count=x.count)
+    check_scales(node, x, y)
+    if dtype == "int16":
+        return lower_int16(node, function, x, y)
+    if function == "logistic" and y.scale != 1 / 256:
+        raise node.refuse(f"output has scale {y.scale}; expected 1/256, as TFLite does")
+    if node.rule.form == "fixed31":
+        return lookup_call(count=x.count, table=fixed_table(node, function, x, y))
+    if y.scale < 2**-30:
+        raise node.refuse(f"output has scale {y.scale}; expected at least 2**-30, below which C is undefined")
+    table = kernels.function_table(
+        function,
+        dtype,
+        input_scale=x.scale,
+        input_zero_point=x.zero_point,
+        output_scale=y.scale,
+        output_zero_point=y.zero_point,
+        xnnpack=node.rule.form == "xnnpack",
+    )
+    return lookup_call(count=x.count, table=table)
