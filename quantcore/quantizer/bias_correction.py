@@ -6,7 +6,6 @@ empirical form: expected output errors are measured on data, before the activati
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -43,14 +42,7 @@ class Corrected:
     shifts: dict[int, np.ndarray] = field(default_factory=dict)
 
 
-def correct_biases(
-    model: Model,
-    ranges: Ranges | None,
-    dataset: Dataset,
-    settings: Settings,
-    *,
-    advance: Callable[[int], None] | None = None,
-) -> Corrected:
+def correct_biases(model: Model, ranges: Ranges | None, dataset: Dataset, settings: Settings) -> Corrected:
     """Return a float model whose biases make up for what quantization will shift.
 
     For every operator with weights and a bias, the mean over data and positions of each output channel is
@@ -67,8 +59,6 @@ def correct_biases(
         As for `quantcore.calibration.collect_ranges`; a few samples do.
     settings : Settings
         What the model will be quantized with.
-    advance : callable, optional
-        Called with 1 after each sample.
 
     Raises
     ------
@@ -87,8 +77,6 @@ def correct_biases(
         for layer in layers:
             layer.add(run)
         count += 1
-        if advance is not None:
-            advance(1)
     main = model.subgraphs[0]
     tensors, operators = list(main.tensors), list(main.operators)
     result = Corrected(model)

@@ -9,7 +9,6 @@ channel gain nothing from that, and there activations are equalized with the wei
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -59,7 +58,6 @@ def equalize(
     dataset: Dataset | None = None,
     *,
     exact: bool = False,
-    advance: Callable[[int], None] | None = None,
 ) -> Equalized:
     """Return a float model that computes the same and quantizes better.
 
@@ -79,8 +77,6 @@ def equalize(
     exact : bool
         Round factors to powers of two, so that the float model's outputs stay the same to the last bit (as
         long as nothing underflows). Otherwise they change by float rounding, and factors fit better.
-    advance : callable, optional
-        Called with 1 after each sample.
 
     Returns
     -------
@@ -104,7 +100,7 @@ def equalize(
     if dataset is None:
         factors = _by_weights(graph, pairs, exact)
     else:
-        found = _activations(model, dataset, pairs, advance)
+        found = _activations(model, dataset, pairs)
         factors = {}
         for pair in pairs:
             weights, axis = _weights(graph, pair.second), INPUT_AXIS[graph.operators[pair.second].op]
@@ -118,7 +114,7 @@ def equalize(
 
 
 def _activations(
-    model: Model, dataset: Dataset, pairs: list[LayerPair], advance: Callable[[int], None] | None
+    model: Model, dataset: Dataset, pairs: list[LayerPair]
 ) -> dict[LayerPair, tuple[np.ndarray, np.ndarray]]:
     """Return the largest absolute activation, and the mean of the squares, of each channel between layers."""
     run = WholeRun(model)
@@ -133,8 +129,6 @@ def _activations(
             values = values.reshape(-1, values.shape[-1])
             largest[pair] = np.maximum(largest.get(pair, 0.0), values.max(axis=0))
             squares[pair] = squares.get(pair, 0.0) + (values**2).mean(axis=0)
-        if advance is not None:
-            advance(1)
     return {pair: (largest[pair], squares[pair] / count) for pair in pairs}
 
 

@@ -13,7 +13,7 @@ from quantcore.flatbuffer import save
 from quantcore.quantizer.settings import MODES, STATIC
 from tests.cli.conftest import Cli, assert_one_line
 from tests.ops.harness import Op, graph_model, tensor
-from tests.quantizer.float_nets import float_net, samples_for
+from tests.quantizer.networks import float_net, samples_for
 
 WEIGHTS_ONLY = [mode for mode in MODES if mode not in STATIC]
 

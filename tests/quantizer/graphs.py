@@ -8,12 +8,7 @@ import numpy as np
 
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 
-__all__ = ["Graph", "weights"]
-
-
-def weights(*shape: int, seed: int = 0) -> np.ndarray:
-    """Return float32 values around zero."""
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+__all__ = ["Graph"]
 
 
 class Graph:

@@ -1,11 +1,81 @@
-"""Small float networks whose channels differ in size by orders of magnitude."""
+"""Small float networks, and the data to go with them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from quantcore.graph import Model
 from tests.ops.harness import Op, const, graph_model, tensor
+
+__all__ = ["draw", "float_net", "images", "network", "samples_for", "unbalanced"]
+
+
+def draw(*shape: int, seed: int = 0, size: float = 1.0) -> np.ndarray:
+    """Return float32 values around zero."""
+    return (size * np.random.default_rng(seed).normal(size=shape)).astype(np.float32)
+
+
+def network(
+    operators: list[Op],
+    outputs: list[str],
+    inputs: tuple[str, ...] = ("x",),
+    usual: tuple[int, ...] = (1, 4, 4, 4),
+    /,
+    **others: Any,
+) -> Model:
+    """Return a model whose computed tensors are float32 of the `usual` shape, named by the operators.
+
+    `others` are constants (arrays), or shapes, or shapes and dtypes, of computed tensors that differ.
+    """
+    names = [*inputs, *(name for op in operators for name in op.outputs)]
+    tensors = {name: const(np.asarray(value)) for name, value in others.items() if name not in names}
+    for name in names:
+        shape, dtype = others.get(name, usual), "float32"
+        if len(shape) == 2 and isinstance(shape[1], str):
+            shape, dtype = shape
+        tensors[name] = tensor(shape, dtype)
+    return graph_model(tensors, operators, list(inputs), outputs)
+
+
+CONV = {"padding": "SAME", "stride_w": 1, "stride_h": 1, "fused_activation_function": "RELU"}
+
+
+def float_net(*middle: str) -> Model:
+    """Return x -> CONV_2D -> the operators of `middle`, on one input each -> FULLY_CONNECTED -> y."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "x": tensor((1, 4, 4, 3), "float32"),
+        "conv/w": const(rng.normal(size=(8, 3, 3, 3)).astype(np.float32)),
+        "conv/b": const(rng.normal(size=8).astype(np.float32)),
+        "conv": tensor((1, 4, 4, 8), "float32"),
+        "shape": const(np.array([1, 128], np.int32)),
+        "flat": tensor((1, 128), "float32"),
+        "dense/w": const(rng.normal(size=(10, 128)).astype(np.float32)),
+        "dense/b": const(rng.normal(size=10).astype(np.float32)),
+        "y": tensor((1, 10), "float32"),
+    }
+    operators = [Op("CONV_2D", ("x", "conv/w", "conv/b"), ("conv",), CONV)]
+    last = "conv"
+    for position, kind in enumerate(middle):
+        name = f"{kind.lower()}{position}"
+        tensors[name] = tensor((1, 4, 4, 8), "float32")
+        operators.append(Op(kind, (last,), (name,)))
+        last = name
+    operators += [
+        Op("RESHAPE", (last, "shape"), ("flat",), {"new_shape": (1, 128)}),
+        Op("FULLY_CONNECTED", ("flat", "dense/w", "dense/b"), ("y",)),
+    ]
+    return graph_model(tensors, operators, ["x"], ["y"])
+
+
+def samples_for(count: int = 4) -> np.ndarray:
+    """Return samples for `float_net`."""
+    return np.random.default_rng(1).normal(size=(count, 4, 4, 3)).astype(np.float32)
+
+
+# Networks whose channels differ in size by orders of magnitude ---------------------------------------------
 
 SPREAD = np.float32([0.01, 0.1, 1, 10])  # of the channels between the layers
 

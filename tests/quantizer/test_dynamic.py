@@ -15,7 +15,8 @@ from quantcore.quantizer.dynamic import quantize
 from quantcore.quantizer.finish import finish
 from quantcore.quantizer.parameters import quantize_weights_dynamic
 from quantcore.quantizer.settings import Settings
-from tests.quantizer.graphs import Graph, weights
+from tests.quantizer.graphs import Graph
+from tests.quantizer.networks import draw
 
 DYNAMIC = Settings("dynamic")
 
@@ -29,7 +30,7 @@ def quantized(model: Model, settings: Settings = DYNAMIC) -> Subgraph:
 def dense(rows: int, columns: int, value: np.ndarray | None = None) -> Model:
     """Return one FULLY_CONNECTED."""
     graph = Graph()
-    w = graph.constant(weights(rows, columns) if value is None else value)
+    w = graph.constant(draw(rows, columns) if value is None else value)
     x = graph.input(1, columns)
     return graph.model(graph.add("FULLY_CONNECTED", (x, w, -1), 1, rows))
 
@@ -68,7 +69,7 @@ def test_channels(settings: dict[str, bool], scales: int) -> None:
 def test_inputs_are_quantized_asymmetrically_where_weights_are_int8() -> None:
     graph = Graph()
     x = graph.input(1, 40)
-    large, small = graph.constant(weights(40, 40)), graph.constant(weights(4, 40))
+    large, small = graph.constant(draw(40, 40)), graph.constant(draw(4, 40))
     y = graph.add("FULLY_CONNECTED", (x, large, -1), 1, 40, asymmetric_quantize_inputs=False)
     z = graph.add("FULLY_CONNECTED", (y, small, -1), 1, 4, asymmetric_quantize_inputs=False)
     found = [op.options["asymmetric_quantize_inputs"] for op in quantized(graph.model(z)).operators]
@@ -79,7 +80,7 @@ def test_weights_of_two_users_are_stored_once_for_each_axis() -> None:
     """FULLY_CONNECTED twice per channel, BATCH_MATMUL with one scale."""
     graph = Graph()
     x, y = graph.input(40, 40), graph.input(40, 40)
-    w = graph.constant(weights(40, 40))
+    w = graph.constant(draw(40, 40))
     a = graph.add("FULLY_CONNECTED", (x, w, -1), 40, 40)
     b = graph.add("FULLY_CONNECTED", (y, w, -1), 40, 40)
     c = graph.add("BATCH_MATMUL", (x, w), 40, 40)
@@ -92,7 +93,7 @@ def test_weights_of_two_users_are_stored_once_for_each_axis() -> None:
 
 def test_a_constant_that_is_an_output_stays_float_there() -> None:
     graph = Graph()
-    w = graph.constant(weights(40, 40))
+    w = graph.constant(draw(40, 40))
     y = graph.add("FULLY_CONNECTED", (graph.input(1, 40), w, -1), 1, 40)
     graph_ = quantized(graph.model(y, w))
     assert graph_.tensors[graph_.outputs[1]].dtype == "float32"
@@ -104,7 +105,7 @@ def gather(users: int, picked: int = 5) -> Model:
     """Return a table of 100 rows, and operators that pick rows of it."""
     graph = Graph()
     indices = graph.input(picked, dtype="int32")
-    table = graph.constant(weights(100, 16))
+    table = graph.constant(draw(100, 16))
     return graph.model(*(graph.add("GATHER", (table, indices), picked, 16) for _ in range(users)))
 
 
@@ -127,7 +128,7 @@ def test_dequantize_goes_behind_all_operators_that_make_the_tensor_smaller() -> 
     """Behind GATHER and SLICE; not behind RESHAPE, which keeps the size, nor behind ADD."""
     graph = Graph()
     indices, other = graph.input(5, dtype="int32"), graph.input(5, 8)
-    rows = graph.add("GATHER", (graph.constant(weights(100, 16)), indices), 5, 16)
+    rows = graph.add("GATHER", (graph.constant(draw(100, 16)), indices), 5, 16)
     bounds = (graph.constant(np.array(pair, np.int32)) for pair in ((0, 0), (5, 8)))
     part = graph.add("SLICE", (rows, *bounds), 5, 8)
     total = graph.add("ADD", (part, other), 5, 8)
@@ -139,9 +140,9 @@ def test_lstm_takes_all_weights_as_int8_or_none() -> None:
     for units, dtype in ((31, "float32"), (32, "int8")):
         graph = Graph()
         x = graph.input(1, 3, 64)
-        inputs = [graph.constant(weights(units, 64)) for _ in range(4)]  # 1984 elements and more
-        recurrent = [graph.constant(weights(units, units)) for _ in range(4)]  # 961 elements, or 1024
-        bias = [graph.constant(weights(units)) for _ in range(4)]
+        inputs = [graph.constant(draw(units, 64)) for _ in range(4)]  # 1984 elements and more
+        recurrent = [graph.constant(draw(units, units)) for _ in range(4)]  # 961 elements, or 1024
+        bias = [graph.constant(draw(units)) for _ in range(4)]
         nothing = (-1,) * 3
         operands = (x, *inputs, *recurrent, *nothing, *bias, -1, -1)
         graph_ = quantized(graph.model(graph.add("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, 1, 3, units)))
@@ -165,7 +166,7 @@ def test_called_subgraphs_are_quantized_too() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_weights_that_are_not_finite(value: float) -> None:
-    array = weights(40, 40)
+    array = draw(40, 40)
     array[3, 7] = value
     with pytest.raises(QuantizationError, match=rf"tensor 0 \('constant0'\) holds {value}"):
         quantized(dense(40, 40, array))
@@ -181,7 +182,7 @@ def test_scales_are_not_rounded_before_weights_are_divided_by_them() -> None:
 @pytest.mark.parametrize("axis", [None, 0, 1, 2])
 def test_codes_against_exact_arithmetic(axis: int | None) -> None:
     """Scales and quotients in float64, one element at a time; ties go away from zero."""
-    array = weights(5, 7, 3, seed=1)
+    array = draw(5, 7, 3, seed=1)
     array[1] = 0
     array[:, 2] *= np.float32(1e-8)
     array[..., 1] = np.float32(0.5) * array[..., 0]
@@ -199,7 +200,7 @@ def test_codes_against_exact_arithmetic(axis: int | None) -> None:
 def test_account() -> None:
     graph = Graph()
     x = graph.input(1, 40)
-    large, small = graph.constant(weights(40, 40)), graph.constant(weights(4, 40))
+    large, small = graph.constant(draw(40, 40)), graph.constant(draw(4, 40))
     y = graph.add("FULLY_CONNECTED", (x, large, -1), 1, 40)
     model = graph.model(graph.add("FULLY_CONNECTED", (y, small, -1), 1, 4))
     account = Account()

@@ -12,7 +12,8 @@ from quantcore.quantizer.finish import finish
 from quantcore.quantizer.runtime_versions import minimum_runtime, runtime_version
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.versions import set_versions
-from tests.quantizer.graphs import Graph, weights
+from tests.quantizer.graphs import Graph
+from tests.quantizer.networks import draw
 
 INT8 = Settings("int8")
 
@@ -20,11 +21,11 @@ INT8 = Settings("int8")
 def dense() -> Model:
     """A network with an unused tensor before each used one, and two equal constants."""
     graph = Graph()
-    graph.constant(weights(3))
+    graph.constant(draw(3))
     x = graph.input(1, 4)
-    graph.constant(weights(2))
-    w, b = graph.constant(weights(4, 4)), graph.constant(np.zeros(4, np.float32))
-    again = graph.constant(weights(4, 4))
+    graph.constant(draw(2))
+    w, b = graph.constant(draw(4, 4)), graph.constant(np.zeros(4, np.float32))
+    again = graph.constant(draw(4, 4))
     y = graph.add("FULLY_CONNECTED", (x, w, b), 1, 4)
     z = graph.add("FULLY_CONNECTED", (y, again, -1), 1, 4)
     model = graph.model(z)

@@ -14,7 +14,8 @@ from quantcore.quantizer.finish import finish
 from quantcore.quantizer.float16 import quantize, to_float16
 from quantcore.quantizer.settings import Settings
 from quantcore.runtime.interpreter import Interpreter
-from tests.quantizer.graphs import Graph, weights
+from tests.quantizer.graphs import Graph
+from tests.quantizer.networks import draw
 
 FLOAT16 = Settings("float16")
 
@@ -53,9 +54,9 @@ def test_nan_stays_nan_and_the_sign_of_zero_stays() -> None:
 def network() -> Model:
     """Return a network whose constants are weights, a bias, an operand, and one that is an output too."""
     graph = Graph()
-    w, b = graph.constant(weights(4, 4)), graph.constant(weights(4))
+    w, b = graph.constant(draw(4, 4)), graph.constant(draw(4))
     x, indices = graph.input(1, 4), graph.constant(np.array([0], np.int32))
-    scale = graph.constant(weights())
+    scale = graph.constant(draw())
     y = graph.add("FULLY_CONNECTED", (x, w, b), 1, 4)
     z = graph.add("MUL", (y, scale), 1, 4)
     row = graph.add("GATHER", (w, indices), 1, 4)
@@ -92,9 +93,9 @@ def lstm() -> Model:
     """Return a REVERSE_V2 and an LSTM, one of whose states stands between them."""
     graph = Graph()
     x, hidden = graph.input(1, 3, 4), graph.variable(1, 5)
-    inputs = [graph.constant(weights(5, 4, seed=i)) for i in range(4)]
-    recurrent = [graph.constant(weights(5, 5, seed=i)) for i in range(4)]
-    bias = [graph.constant(weights(5, seed=i)) for i in range(4)]
+    inputs = [graph.constant(draw(5, 4, seed=i)) for i in range(4)]
+    recurrent = [graph.constant(draw(5, 5, seed=i)) for i in range(4)]
+    bias = [graph.constant(draw(5, seed=i)) for i in range(4)]
     turned = graph.add("REVERSE_V2", (x, graph.constant(np.array([1], np.int32))), 1, 3, 4)
     states = hidden, graph.variable(1, 5)
     operands = (turned, *inputs, *recurrent, -1, -1, -1, *bias, -1, -1, *states)
@@ -125,7 +126,7 @@ def test_state_persists() -> None:
     for model in (rounded, half):
         interpreter = Interpreter(model)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], weights(1, 3, 4))
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], draw(1, 3, 4))
         results = []
         for reset in (False, False, True):
             if reset:

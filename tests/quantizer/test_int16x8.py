@@ -14,21 +14,16 @@ from quantcore.quantizer.account import Account
 from quantcore.quantizer.int16x8 import quantize
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
-from tests.ops.harness import Op, const, graph_model, tensor
+from tests.ops.harness import Op, graph_model, tensor
+from tests.quantizer.networks import network
 
 SHAPE = (1, 2)
 LINEAR = {"fused_activation_function": "NONE"}
 F32 = np.float32
 
 
-def graph(
-    operators: list[Op], outputs: list[str], inputs: tuple[str, ...] = ("x",), **constants: Any
-) -> Model:
-    """Return a model whose computed tensors all have the same shape, named by the operators."""
-    tensors = {name: const(np.asarray(value), name=name) for name, value in constants.items()}
-    for name in [*inputs, *(name for op in operators for name in op.outputs)]:
-        tensors.setdefault(name, tensor(SHAPE, "float32", name=name))
-    return graph_model(tensors, operators, list(inputs), outputs)
+def graph(operators: list[Op], outputs: list[str], inputs: tuple[str, ...] = ("x",), **others: Any) -> Model:
+    return network(operators, outputs, inputs, SHAPE, **others)
 
 
 def run(

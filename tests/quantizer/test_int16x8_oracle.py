@@ -18,7 +18,8 @@ from quantcore.graph import Model
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
-from tests.ops.harness import Op, const, get_oracle, graph_model, run_ours, tensor
+from tests.ops.harness import Op, get_oracle, run_ours
+from tests.quantizer.networks import draw, network
 
 pytestmark = pytest.mark.oracle
 
@@ -26,23 +27,6 @@ SHAPE = (1, 4, 4, 4)
 LINEAR = {"fused_activation_function": "NONE"}
 WINDOW = {"padding": "SAME", "stride_w": 1, "stride_h": 1}
 CONV = {**WINDOW, "dilation_w_factor": 1, "dilation_h_factor": 1, "fused_activation_function": "RELU6"}
-
-
-def network(
-    operators: list[Op], outputs: list[str], inputs: tuple[str, ...] = ("x",), **others: Any
-) -> Model:
-    """Return a model; `others` are constants (arrays), or shapes (tuples) that are not `SHAPE`."""
-    tensors = {
-        name: tensor(value, "float32") if isinstance(value, tuple) else const(np.asarray(value))
-        for name, value in others.items()
-    }
-    for name in [*inputs, *(name for op in operators for name in op.outputs)]:
-        tensors.setdefault(name, tensor(SHAPE, "float32"))
-    return graph_model(tensors, operators, list(inputs), outputs)
-
-
-def draw(*shape: int, seed: int = 0, size: float = 1.0) -> np.ndarray:
-    return (size * np.random.default_rng(seed).normal(size=shape)).astype(np.float32)
 
 
 def with_dead_channels(weights: np.ndarray, axis: int) -> np.ndarray:

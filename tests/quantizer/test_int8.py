@@ -8,11 +8,12 @@ import pytest
 import quantcore as qc
 from quantcore.calibration.ranges import Ranges, TensorRange
 from quantcore.errors import QuantizationError
-from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor
+from quantcore.graph import Model, Quantization
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.int8 import quantize
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
+from tests.ops.harness import Op, const, graph_model, tensor
 
 
 def model_of(
@@ -23,16 +24,9 @@ def model_of(
     outputs: tuple[str, ...] = ("y",),
 ) -> Model:
     """Return a model from operators, given as (name, inputs, outputs) by tensor name."""
-    constants = constants or {}
-    names = list(shapes) + list(constants)
-    tensors = [Tensor(n, s, "float32") for n, s in shapes.items()]
-    tensors += [Tensor(n, c.shape, str(c.dtype), data=c) for n, c in constants.items()]
-    ops = [
-        Operator(op, 1, tuple(names.index(n) for n in ins), tuple(names.index(n) for n in outs))
-        for op, ins, outs in operators
-    ]
-    ends = (tuple(names.index(n) for n in group) for group in (inputs, outputs))
-    return Model([Subgraph("main", tensors, ops, *ends)])
+    tensors = {name: tensor(shape, "float32") for name, shape in shapes.items()}
+    tensors |= {name: const(value) for name, value in (constants or {}).items()}
+    return graph_model(tensors, [Op(*op) for op in operators], inputs, outputs)
 
 
 def ranges_of(model: Model, **ends: tuple[float, float]) -> Ranges:
@@ -173,11 +167,11 @@ def test_weights_with_channels_are_not_shared_with_other_users(user: str) -> Non
     assert ours.quantization.scale.tolist() == pytest.approx([100 / 127, 1 / 127])
     expected = [100 / 255] if user == "MUL" else [100 / 127, 50 / 127]
     assert others.quantization.scale.tolist() == pytest.approx(expected)
-    for tensor, axis in ((ours, 0), (others, 3)):
-        q = tensor.quantization
+    for stored, axis in ((ours, 0), (others, 3)):
+        q = stored.quantization
         steps = q.scale.reshape([-1 if d == axis else 1 for d in range(4)])
         zero = int(q.zero_point[0])
-        np.testing.assert_allclose((tensor.data.astype(float) - zero) * steps, w, atol=steps.max())
+        np.testing.assert_allclose((stored.data.astype(float) - zero) * steps, w, atol=steps.max())
 
 
 def test_weights_of_two_users_are_copied_where_one_is_guarded() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,8 @@ from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model, Quantization
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.steps import Plan, apply
-from tests.ops.harness import Op, const, get_oracle, graph_model, tensor
+from tests.ops.harness import Op, get_oracle
+from tests.quantizer.networks import draw, network
 
 pytestmark = pytest.mark.oracle
 
@@ -30,29 +30,11 @@ DENSE = {**LINEAR, "keep_num_dims": True}
 ALL = ("float32", "int8", "uint8")
 
 
-def draw(*shape: int, seed: int = 0, size: float = 1.0) -> np.ndarray:
-    return (size * np.random.default_rng(seed).normal(size=shape)).astype(np.float32)
-
-
 def dead(*shape: int, axis: int) -> np.ndarray:
     """Return weights whose first channel is zero and whose second is tiny."""
     w = np.moveaxis(draw(*shape, seed=7), axis, 0).copy()
     w[0], w[1] = 0, w[1] * np.float32(1e-10)
     return np.moveaxis(w, 0, axis)
-
-
-def network(
-    operators: list[Op], outputs: list[str], inputs: tuple[str, ...] = ("x",), **others: Any
-) -> Model:
-    """Return a model; `others` are constants (arrays), or shapes or dtypes of what is not float32 `SHAPE`."""
-    names = [*inputs, *(name for op in operators for name in op.outputs)]
-    tensors = {name: const(np.asarray(value)) for name, value in others.items() if name not in names}
-    for name in names:
-        shape, dtype = others.get(name, SHAPE), "float32"
-        if len(shape) == 2 and isinstance(shape[1], str):
-            shape, dtype = shape
-        tensors[name] = tensor(shape, dtype)
-    return graph_model(tensors, operators, list(inputs), outputs)
 
 
 def ranges_of(model: Model, seed: int) -> Ranges:

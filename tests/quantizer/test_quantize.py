@@ -22,7 +22,7 @@ from quantcore.quantizer import source
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.settings import MODES, STATIC
 from tests.ops.harness import Op, graph_model, op_model, tensor
-from tests.quantizer.float_nets import float_net, samples_for
+from tests.quantizer.networks import float_net, samples_for
 
 DATA = samples_for()
 
