@@ -21,7 +21,7 @@ from quantcore.benchmark import tflite_script
 from quantcore.errors import OracleCrashed, OracleRefused
 from quantcore.files import write_arrays
 from quantcore.flatbuffer import read_model
-from quantcore.oracle import find_package
+from quantcore.oracle.packages import QUIET, find_package
 from quantcore.runtime import Interpreter
 from quantcore.samples import random_samples
 
@@ -117,7 +117,7 @@ class TimedTFLite:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **os.environ},
+            env=QUIET | os.environ,
         )
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 from quantcore.demo import keras_script
 from quantcore.demo.data import DataSet
 from quantcore.errors import QuantcoreError
-from quantcore.oracle import find_package
+from quantcore.oracle.packages import QUIET, find_package
 
 __all__ = ["NETWORKS", "train"]
 
@@ -59,12 +59,7 @@ def train(
     )
     script = str(keras_script.__file__)
     command = [sys.executable, "-P", script, str(data_path), str(folder), str(epochs), str(seed)]
-    environment = {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-    }
+    environment = QUIET | os.environ | {"KERAS_BACKEND": "tensorflow"}
     accuracy: dict[str, float] = {}
     with (
         tempfile.TemporaryFile("w+", errors="replace") as noise,

@@ -6,7 +6,10 @@ import importlib.util
 
 from quantcore.errors import OracleError, OracleUnavailable
 
-__all__ = ["MICRO", "MICRO_PACKAGE", "PACKAGES", "RESOLVERS", "find_package", "package_of"]
+__all__ = ["MICRO", "MICRO_PACKAGE", "PACKAGES", "QUIET", "RESOLVERS", "find_package", "package_of"]
+
+# Environment of a process that imports TensorFlow: no log, no GPU
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 RESOLVERS = ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "AUTO")  # of TFLite
 MICRO = "TFLM"  # TensorFlow Lite Micro has one set of kernels, and a package of its own

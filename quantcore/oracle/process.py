@@ -19,6 +19,7 @@ import numpy as np
 
 from quantcore.errors import OracleCrashed, OracleError
 from quantcore.oracle import protocol
+from quantcore.oracle.packages import QUIET
 
 __all__ = ["WorkerProcess"]
 
@@ -113,8 +114,7 @@ def _environment() -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
     return {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "-1",
+        **QUIET,
         **os.environ,
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
     }
