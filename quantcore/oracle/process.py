@@ -31,6 +31,11 @@ class WorkerProcess:
     """A running ``quantcore.oracle.worker``.
 
     What TensorFlow prints goes to a temporary file, whose end is quoted when the process dies.
+
+    Attributes
+    ----------
+    models : list of str
+        Keys of the models that have been loaded into it, the one that was run last at the end.
     """
 
     def __init__(self, package: str) -> None:
@@ -58,6 +63,7 @@ class WorkerProcess:
         theirs.close()
         self.process, self.channel, self.noise = process, ours, noise
         self.requests = 0
+        self.models: list[str] = []
         self._noise_start = 0
         self._finalizer = weakref.finalize(self, _end, process, ours, noise, os.getpid())
         reply, _ = self.request({"command": "hello"}, timeout=STARTUP_TIMEOUT, doing=f"importing {package}")

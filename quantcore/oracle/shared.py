@@ -15,6 +15,7 @@ from quantcore.oracle.process import WorkerProcess
 __all__ = ["SharedProcess"]
 
 MAX_REASON = 400
+KEPT_MODELS = 16  # in the process, at most
 
 Reply = tuple[dict[str, Any], list[np.ndarray]]
 
@@ -95,9 +96,13 @@ class SharedProcess:
     def _run_loaded(
         self, request: dict[str, Any], arrays: Sequence[np.ndarray], data: bytes, timeout: float, doing: str
     ) -> Reply:
-        reply, results = self.ask(request, arrays, timeout=timeout, doing=doing)
-        if reply["status"] != "unknown model":
-            return reply, results
-        load = {"command": "load", "model": request["model"]}
-        self.ask(load, [np.frombuffer(data, np.uint8)], timeout=timeout, doing=doing)
+        models, key = self.start().models, request["model"]
+        if key in models:
+            models.remove(key)
+        else:
+            drop = models[: max(0, len(models) - KEPT_MODELS + 1)]
+            load = {"command": "load", "model": key, "drop": drop}
+            self.ask(load, [np.frombuffer(data, np.uint8)], timeout=timeout, doing=doing)
+            del models[: len(drop)]
+        models.append(key)
         return self.ask(request, arrays, timeout=timeout, doing=doing)

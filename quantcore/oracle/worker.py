@@ -14,7 +14,6 @@ import os
 import socket
 import sys
 import traceback
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,6 @@ from quantcore.oracle.micro import MicroBackend
 from quantcore.oracle.packages import MICRO_PACKAGE
 
 __all__ = ["main"]
-
-KEPT_MODELS = 16
 
 Message = tuple[dict[str, Any], list[np.ndarray]]
 
@@ -40,7 +37,7 @@ class Worker:
     """Answers requests with the interpreter of one package."""
 
     def __init__(self, package: str) -> None:
-        self.models: OrderedDict[str, bytes] = OrderedDict()
+        self.models: dict[str, bytes] = {}
         self.backend = MicroBackend() if package == MICRO_PACKAGE else LiteBackend(package)
         self.observing: Any = None
 
@@ -51,8 +48,8 @@ class Worker:
             return {"status": "ok", "version": self.backend.version}, []
         if command == "load":
             self.models[header["model"]] = arrays[0].tobytes()
-            while len(self.models) > KEPT_MODELS:
-                self.models.popitem(last=False)
+            for key in header["drop"]:
+                del self.models[key]
             return {"status": "ok"}, []
         if command == "run":
             return self.run(header, arrays)
@@ -66,9 +63,6 @@ class Worker:
 
     def run(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
         """Run samples through a loaded model; ``arrays`` holds the inputs of all samples in turn."""
-        if header["model"] not in self.models:
-            return {"status": "unknown model"}, []
-        self.models.move_to_end(header["model"])
         samples = _samples(header, arrays)
         model = self.models[header["model"]]
         try:
