@@ -94,6 +94,7 @@ class Session:
 
     def allocate(self) -> None:
         """Prepare memory for the current input shapes."""
+        self._recompile()
         self._get_instances(1)
         self._allocated = True
 
@@ -204,7 +205,6 @@ class Session:
 
     def _get_instances(self, count: int) -> list[Instance]:
         """Return memory for `count` threads; the first is where tensors are set and read."""
-        self._recompile()
         while len(self._instances) < count:
             self._instances.append(self._executable.new_instance())
             self.run_single = self._executable.single(self._instances[0])
