@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 
 from quantcore.graph import Model, Tensor
-from quantcore.verification.floats import allowances
 from quantcore.verification.rules import inexact, make_node
+from tests.ops.bounds import check_within_bounds
 from tests.ops.harness import (
     bias_scale,
     check_samples,
     const,
-    get_oracle,
     op_model,
     random_floats,
     random_scale,
     random_values,
-    run_ours,
     tensor,
     with_shapes,
 )
@@ -81,14 +79,7 @@ def check_sum(model: Model, given: Sequence[np.ndarray], numerics: str) -> np.nd
     Inputs are bounded, so that no order overflows; subnormal products lose more than the bound allows for.
     """
     given = [np.clip(v, -1e4, 1e4) for v in given]
-    (theirs,), (ours,) = get_oracle(numerics).run(model, given), run_ours(model, given, numerics)
-    values = dict(zip(model.subgraphs[0].inputs, given, strict=True))
-    allowed = allowances(model, 0, 0, values, [ours], numerics)
-    assert allowed is not None
-    assert ours.shape == theirs.shape
-    excess = np.abs(ours.astype(np.float64) - theirs) - allowed[1][0]
-    assert excess.max(initial=0) <= 1e-40, f"{numerics}: beyond the bound by {excess.max()}"
-    return theirs
+    return check_within_bounds(model, given, numerics)[0]
 
 
 def conv_options(stride: Any, dilation: Any, padding: str, activation: str = "NONE") -> dict[str, Any]:
