@@ -22,7 +22,7 @@ from quantcore.ops.shared.elementwise import (
 )
 from quantcore.ops.shared.operands import check_scales
 from quantcore.ops.shared.quantization_rule import OWN_SCALE
-from quantcore.ops.shared.requant import fused_activation, quantized_bounds
+from quantcore.ops.shared.requant import fused_activation, power_of_two, quantized_bounds
 from quantcore.ops.shared.version_rules import broadcasts_beyond, dtype_of
 
 __all__ = ["add_multipliers"]
@@ -134,17 +134,12 @@ def vector_bodies(node: Node, a: Operand, b: Operand) -> tuple[Body, Body]:
 def power_of_two_exponents(node: Node, *operands: Operand) -> list[int] | None:
     """Return the base-2 logarithms of the scales, where the model asks for shifts and they allow it.
 
-    A scale counts as a power of two within 1e-3 of a logarithm in float32. Source: TFLite
-    ``kernels/internal/quantization_util.cc`` (CheckedLog2). TFLite Micro ignores the option.
+    TFLite Micro ignores the option.
     """
     if node.rule.form == "general" or not node.options["pot_scale_int16"]:
         return None
-    scales = np.array([o.scale for o in operands], dtype=np.float32)
-    logarithms = np.log(scales) * (np.float32(1) / np.log(np.float32(2)))
-    rounded = np.rint(logarithms)
-    if (np.abs(logarithms - rounded) >= np.float32(1e-3)).any():
-        return None
-    return [int(exponent) for exponent in rounded]
+    exponents = [e for e in (power_of_two(o.scale) for o in operands) if e is not None]
+    return exponents if len(exponents) == len(operands) else None
 
 
 def lower_shifted_sum(node: Node, a: Operand, b: Operand, y: Operand, exponents: list[int]) -> KernelCall:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from quantcore.ops.node import Node, Operand
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.operands import check_scales, unary_operands
 from quantcore.ops.shared.quantization_rule import OWN_SCALE
+from quantcore.ops.shared.requant import power_of_two
 from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.shared.xnnpack import VALUES, delegable
 
@@ -42,17 +42,11 @@ def fixed_table(node: Node, function: str, x: Operand, y: Operand) -> np.ndarray
     return table
 
 
-def power_of_two(scale: float) -> int | None:
-    """Return log2 of `scale` where it is a whole number, give or take 0.001, as TFLite tests it."""
-    exponent = math.log2(scale)
-    return round(exponent) if abs(exponent - round(exponent)) < 1e-3 else None
-
-
 def lower_int16(node: Node, function: str, x: Operand, y: Operand) -> KernelCall:
     """Lower the int16 form: by interpolation in a table, or in fixed point (form ``fixed``)."""
-    if power_of_two(float(y.scale)) != -15:
+    if power_of_two(y.scale) != -15:
         raise node.refuse(f"output has scale {y.scale}; expected 2**-15, as TFLite does")
-    exponent = power_of_two(float(x.scale))
+    exponent = power_of_two(x.scale)
     shift = None if exponent is None else exponent + 12
     if shift in SHIFTS[function]:
         if node.rule.form == "fixed":

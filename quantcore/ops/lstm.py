@@ -27,7 +27,7 @@ from quantcore.ops.shared.lstm_operands import (
 from quantcore.ops.shared.lstm_quantization import lstm_biases, lstm_intermediates
 from quantcore.ops.shared.operands import per_tensor
 from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.shared.requant import fixed_point, fused_activation, type_bounds
+from quantcore.ops.shared.requant import fixed_point, fused_activation, log2_of_scale, type_bounds
 from quantcore.ops.shared.version_rules import dtype_of, hybrid_version
 
 __all__ = ["lower_lstm"]
@@ -113,7 +113,7 @@ def hidden_zero_point(node: Node) -> int:
 
 def cell_scale_power(node: Node, o: LstmOperands, micro: bool) -> int:
     """Return the exponent of the cell state's scale; TFLite wants a power of two, or 0.001 from it."""
-    exponent = np.log(o.cell_state.scale) * (np.float32(1) / np.log(np.float32(2)))
+    exponent = log2_of_scale(o.cell_state.scale)
     power = math.floor(abs(float(exponent)) + 0.5) * (1 if exponent >= 0 else -1)
     low, high = (-27, 2) if micro else (-15, -9)
     if not low <= power <= high or (not micro and abs(exponent - np.float32(power)) >= np.float32(1e-3)):

@@ -16,6 +16,7 @@ from tests.ops.harness import (
     covers,
     get_oracle,
     op_model,
+    refusal,
     run_ours,
     run_page,
     tensor,
@@ -175,3 +176,30 @@ def test_refused() -> None:
     model = op_model("TANH", [tensor((4,), "int32")], [tensor((), "int32")])
     with pytest.raises(UnsupportedOperatorError, match="supported"):
         run_ours(model, [np.zeros(4, np.int32)])
+
+
+def next_scales(scale: float) -> list[np.float32]:
+    """Return the float32 numbers around `scale`."""
+    bits = np.float32(scale).view(np.int32)
+    return list((bits + np.arange(-5, 6, dtype=np.int32)).view(np.float32))
+
+
+@pytest.mark.parametrize("side", [-1e-3, 1e-3])
+def test_scales_that_are_just_a_power_of_two_or_just_none(side: float) -> None:
+    """TFLite takes a scale for a power of two by its logarithm, in float32."""
+    x = np.arange(-32768, 32768, 7).astype(np.int16)
+    for op in OPS:
+        for scale in next_scales(2.0 ** (-12 + side)):
+            check(function(op, x.size, "int16", scale, 0, (2.0**-15, 0)), [x])
+    runs = []
+    for scale in next_scales(2.0 ** (-15 + side)):
+        model = function("TANH", x.size, "int16", 2.0**-12, 0, (scale, 0))
+        try:
+            run_ours(model, [x])
+        except UnsupportedOperatorError:
+            assert refusal(model, [x])
+            runs.append(False)
+        else:
+            check(model, [x])
+            runs.append(True)
+    assert len(set(runs)) == 2

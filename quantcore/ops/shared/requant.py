@@ -13,6 +13,7 @@ import numpy as np
 
 from quantcore.affine import quantize_multiplier
 from quantcore.kernels._core import Requant
+from quantcore.kernels.knots import on_arrays
 from quantcore.ops.node import Node, Operand
 from quantcore.rounding import round_half_away
 
@@ -24,8 +25,10 @@ __all__ = [
     "float_bounds",
     "fused_activation",
     "integer_bounds",
+    "log2_of_scale",
     "make_requant",
     "open_float_bounds",
+    "power_of_two",
     "product_multiplier",
     "quantized_bounds",
     "quotient",
@@ -236,3 +239,18 @@ def fixed_point(node: Node, real_multiplier: Any) -> tuple[int, int]:
     """Return ``(multiplier, shift)`` of a single real multiplier; refusals as of `checked_multiplier`."""
     multiplier, shift = checked_multiplier(node, np.atleast_1d(np.asarray(real_multiplier, np.float64)))
     return int(multiplier[0]), int(shift[0])
+
+
+def log2_of_scale(scale: np.float32) -> np.float32:
+    """Return the base-2 logarithm of a scale, each step rounded to float32 as in C: NumPy's differs."""
+    return np.float32(on_arrays("LOG")(np.array([scale]))[0] * (np.float32(1) / np.float32(math.log(2))))
+
+
+def power_of_two(scale: np.float32) -> int | None:
+    """Return the base-2 logarithm of a scale where it is a whole number, give or take 0.001.
+
+    Source: TFLite ``kernels/internal/quantization_util.cc`` (CheckedLog2).
+    """
+    logarithm = log2_of_scale(scale)
+    rounded = np.rint(logarithm)
+    return int(rounded) if abs(logarithm - rounded) < np.float32(1e-3) else None
