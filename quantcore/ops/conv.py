@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from quantcore.kernels import conv as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels._fully_connected import fully_connected_hybrid_call
@@ -23,6 +21,7 @@ from quantcore.ops.shared.convolution import (
     check_symmetric_filter,
     conv_shape,
     delegated_convolution,
+    filter_macs,
     may_contain_minimum,
     output_multipliers,
     product_operands,
@@ -39,11 +38,6 @@ from quantcore.ops.shared.version_rules import (
 from quantcore.ops.shared.xnnpack import check_requantization_scale
 
 __all__ = ["lower_conv_2d"]
-
-
-def conv_macs(node: Node) -> int:
-    """Return the multiply-accumulates: one filter per output element."""
-    return int(np.prod(node.output.shape, dtype=np.int64) * np.prod(node.input(1).shape[1:], dtype=np.int64))
 
 
 def conv_groups(node: Node) -> int:
@@ -169,7 +163,7 @@ def conv_2d_version(node: Node) -> int:
         },
         "calibration": {"float32": Rule(form="fused")},
     },
-    macs=conv_macs,
+    macs=filter_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,
     variant=conv_variant,

@@ -48,17 +48,21 @@ def check_profile_limits(node: Node, shape: ConvShape, bias: Operand | None) -> 
     """Refuse what the backend of a profile computes wrongly or crashes on, unlike the reference kernels."""
     if bias is None and node.profile.name in ("optimized", "xnnpack"):
         raise node.refuse("there is no bias; TFLite's optimized kernels crash without")
-    if not (node.delegated or node.profile.micro):
-        return
-    multiplier = node.options["depth_multiplier"]
-    if multiplier * shape.input_channels != shape.output_channels:
-        raise node.refuse(
-            f"depth_multiplier is {multiplier} for {shape.input_channels} input and {shape.output_channels} "
-            f"output channels; the profile {node.profile.name!r} goes by the option"
-        )
+    if node.delegated or node.profile.micro:
+        check_multiplier(node, shape)
     w = node.input(1)
     if node.delegated and w.dtype == "int8":
         check_symmetric_filter(node, w)  # XNNPACK takes other zero points, and then fails
+
+
+def check_multiplier(node: Node, shape: ConvShape) -> None:
+    """Refuse an option depth_multiplier that the shapes do not have, where the backend goes by the option."""
+    multiplier, expected = node.options["depth_multiplier"], shape.output_channels // shape.input_channels
+    if multiplier != expected:
+        raise node.refuse(
+            f"depth_multiplier is {multiplier} for {shape.input_channels} input and {shape.output_channels} "
+            f"output channels; expected {expected}"
+        )
 
 
 def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
@@ -70,12 +74,7 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
             f"float32 input, int8 filter with one scale for {channels} channels; expected a scale per "
             "channel (TFLite reads past the scale)"
         )
-    multiplier = node.options["depth_multiplier"]
-    if multiplier * shape.input_channels != channels:
-        raise node.refuse(
-            f"depth_multiplier is {multiplier} for {shape.input_channels} input and {channels} output "
-            f"channels; expected {channels // shape.input_channels}"
-        )
+    check_multiplier(node, shape)
     low, high = float_bounds(node)
     return kernels.depthwise_conv_hybrid_call(
         shape,

@@ -20,6 +20,7 @@ from quantcore.ops.shared.convolution import (
     check_packed_filter,
     check_quantization,
     check_symmetric_filter,
+    filter_macs,
     may_contain_minimum,
     output_multipliers,
     product_operands,
@@ -53,11 +54,6 @@ FULLY_CONNECTED_FORMS = {
 }
 
 
-def fully_connected_macs(node: Node) -> int:
-    """Return the multiply-accumulates: one row of the filter per output element."""
-    return int(np.prod(node.output.shape, dtype=np.int64) * np.prod(node.input(1).shape[1:], dtype=np.int64))
-
-
 def output_shape(node: Node) -> tuple[int, ...]:
     """Return the shape of the output: the input flattened to rows of the filter's depth, or its rank kept.
 
@@ -86,14 +82,14 @@ def delegated(node: Node) -> bool:
     return (
         delegable(VALUES, x)
         and delegable((x.dtype,), y)
-        and delegable_filter(x, w)
-        and (bias is None or delegable_bias(bias, w))
+        and takes_filter(x, w)
+        and (bias is None or takes_bias(bias, w))
         and node.options["weights_format"] == "DEFAULT"
         and fused_activation(node) in FLOAT_BOUNDS
     )
 
 
-def delegable_filter(x: Operand, w: Operand) -> bool:
+def takes_filter(x: Operand, w: Operand) -> bool:
     """Whether XNNPACK takes the filter `w` with inputs `x`."""
     if len(w.shape) != 2:
         return False
@@ -112,7 +108,7 @@ def delegable_filter(x: Operand, w: Operand) -> bool:
     )
 
 
-def delegable_bias(bias: Operand, w: Operand) -> bool:
+def takes_bias(bias: Operand, w: Operand) -> bool:
     """Whether XNNPACK takes the bias with filter `w`."""
     if bias.dtype == "float32":
         return w.dtype in ("float32", "int8", "int4")
@@ -261,7 +257,7 @@ def fully_connected_version(node: Node) -> int:
         "tflm": {"float32, int8, int16": Rule()},
         "calibration": {"float32": Rule(form="fused")},
     },
-    macs=fully_connected_macs,
+    macs=filter_macs,
     multipliers=fully_connected_multipliers,
     xnnpack=delegated,
     quantization=replace(

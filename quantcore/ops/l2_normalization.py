@@ -16,7 +16,7 @@ from quantcore.ops.shared.requant import check_no_activation
 from quantcore.ops.shared.version_rules import by_dtype
 
 DTYPES = ("int8", "uint8", "float32")
-OUTPUT_ZERO_POINT = {"int8": 0, "uint8": 128}
+OUTPUTS = {"int8": (1 / 128, 0), "uint8": (1 / 128, 128)}  # scale and zero point
 MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
 
 
@@ -27,7 +27,7 @@ MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
     version=by_dtype(int8=2),
     int16x8_version=2,
     rules={"optimized": {"float32, int8, uint8": Rule()}, "tflm": {"float32, int8": Rule()}},
-    quantization=replace(OWN_SCALE_INT8, fixed_output={"int8": (1 / 128, 0)}),
+    quantization=replace(OWN_SCALE_INT8, fixed_output={"int8": OUTPUTS["int8"]}),
 )
 def lower_l2_normalization(node: Node) -> KernelCall:
     """Lower L2_NORMALIZATION along the last dimension."""
@@ -39,7 +39,7 @@ def lower_l2_normalization(node: Node) -> KernelCall:
     if dtype == "float32":
         return kernels.l2_normalization_call(dtype, rows=rows, depth=depth)
     per_tensor(node, x, y)
-    check_fixed_output(node, 1 / 128, OUTPUT_ZERO_POINT[dtype])
+    check_fixed_output(node, *OUTPUTS[dtype])
     if depth > MAX_DEPTH:
         raise node.refuse(f"rows have {depth} elements; at most {MAX_DEPTH} fit a sum of 32 bits")
     return kernels.l2_normalization_call(dtype, rows=rows, depth=depth, input_zero_point=x.zero_point)

@@ -14,12 +14,11 @@ from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.operands import check_fixed_output, per_tensor, unary_operands
 from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
-from quantcore.ops.shared.requant import type_bounds
 from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.softmax import FRACTION_BITS, rows_layout, softmax_scaling
 
 DTYPES = ("int8", "uint8", "float32")
-OUTPUT_SCALE = 1 / 16
+OUTPUTS = {"int8": (1 / 16, 127), "uint8": (1 / 16, 255)}  # scale and zero point
 MAX_DEPTH = 4095  # as many exps of 1 fit the sum of Q12.19
 MAX_SCALE = 1e34  # times 255 and 16 it is still a float32
 LEAST_MULTIPLIER = 2.0  # TFLite forms its inverse as a fixed-point number below 1
@@ -43,7 +42,7 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
         "tflm": {"float32, int8": Rule()},
     },
     multipliers=log_softmax_multipliers,
-    quantization=replace(OWN_SCALE_INT8, fixed_output={"int8": (16 / 256, 127)}),
+    quantization=replace(OWN_SCALE_INT8, fixed_output={"int8": OUTPUTS["int8"]}),
 )
 def lower_log_softmax(node: Node) -> KernelCall:
     """Lower LOG_SOFTMAX over the last dimension."""
@@ -52,7 +51,7 @@ def lower_log_softmax(node: Node) -> KernelCall:
     if dtype == "float32":
         return kernels.log_softmax_f32_call(**layout)
     per_tensor(node, x, y)
-    check_fixed_output(node, OUTPUT_SCALE, type_bounds(dtype)[1])
+    check_fixed_output(node, *OUTPUTS[dtype])
     if node.rule.form == "table":
         if not x.scale < MAX_SCALE:
             raise node.refuse(f"the input's scale is {x.scale}; expected less than {MAX_SCALE:g}")

@@ -11,7 +11,13 @@ from quantcore.numerics import Rule
 from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.broadcasting import broadcast_strides, common_shape
-from quantcore.ops.shared.indices import element_bytes, int_values, known_output, row_major_strides
+from quantcore.ops.shared.indices import (
+    element_bytes,
+    int_values,
+    known_output,
+    row_major_strides,
+    size_values,
+)
 from quantcore.ops.shared.integer_input import ShapeInput
 from quantcore.ops.shared.operands import check_dtypes, check_operands, unary_operands
 from quantcore.ops.shared.quantization_rule import SAME_SCALE
@@ -22,13 +28,6 @@ BROADCAST_TO_DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "b
 BROADCAST_ARGS_DTYPES = ("int32", "int64")
 FILL_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
 ZEROS_LIKE_DTYPES = ("float32", "int32", "int64")
-LARGEST = np.iinfo(np.int32).max
-
-
-def check_sizes(node: Node, sizes: list[int], what: str) -> None:
-    """Refuse negative sizes, and those beyond the int32 in which TFLite counts."""
-    if any(not 0 <= n <= LARGEST for n in sizes):
-        raise node.refuse(f"{what} are {sizes}; expected numbers from 0 to {LARGEST}")
 
 
 @operator(
@@ -46,8 +45,7 @@ def lower_tile(node: Node) -> KernelCall:
     check_operands(node, 2)
     x, y = node.input(0), node.output
     check_dtypes(node, TILE_DTYPES, x, y)
-    multiples = int_values(node, 1, len(x.shape))
-    check_sizes(node, multiples, "multiples")
+    multiples = size_values(node, 1, len(x.shape))
     y.shape = tuple(n * m for n, m in zip(x.shape, multiples, strict=True))
     shape, strides = [], []
     for size, multiple, step in zip(x.shape, multiples, row_major_strides(x.shape), strict=True):
@@ -77,8 +75,7 @@ def lower_broadcast_to(node: Node) -> KernelCall:
     check_operands(node, 2)
     x, y = node.input(0), node.output
     check_dtypes(node, BROADCAST_TO_DTYPES, x, y)
-    wanted = int_values(node, 1)
-    check_sizes(node, wanted, "sizes of the new shape")
+    wanted = size_values(node, 1)
     missing = len(wanted) - len(x.shape)
     padded = (1,) * missing + x.shape
     if missing < 0 or any(n not in (1, m) for n, m in zip(padded, wanted, strict=True)):
@@ -127,8 +124,7 @@ def lower_fill(node: Node) -> KernelCall:
     check_operands(node, 2)
     value, y = node.input(1), node.output
     check_dtypes(node, FILL_DTYPES, value, y)
-    shape = int_values(node, 0)
-    check_sizes(node, shape, "sizes")
+    shape = size_values(node, 0)
     if value.shape != ():
         raise node.refuse(f"the value has shape {value.shape}; expected a scalar")
     y.shape = tuple(shape)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
-from quantcore.ops.shared.indices import element_bytes, int_values, resolve_axis
+from quantcore.ops.shared.indices import element_bytes, int_values, known_integer, resolve_axis
 from quantcore.ops.shared.integer_input import ShapeInput
 from quantcore.ops.shared.operands import same_dtype, same_parameters, single_scales
 from quantcore.ops.shared.quantization_rule import SAME_SCALE
@@ -98,8 +96,5 @@ def lower_expand_dims(node: Node) -> KernelCall:
     if single_scales(x, y):
         same_parameters(node, x, y)
     shape = x.shape
-    value = node.known_value(1)
-    if value.size != 1 or value.dtype not in (np.int32, np.int64):
-        raise node.refuse(f"axis is {value.dtype} of shape {value.shape}; expected one int32 or int64")
-    axis = resolve_axis(node, int(value.reshape(-1)[0]), len(shape) + 1)
+    axis = resolve_axis(node, known_integer(node, 1, ("int32", "int64")), len(shape) + 1)
     return copy(node, (*shape[:axis], 1, *shape[axis:]))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from quantcore.kernels import scatter as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.movement import MAX_RANK
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
-from quantcore.ops.shared.indices import element_bytes, index_bytes, int_values
+from quantcore.ops.shared.indices import element_bytes, index_bytes, size_values
 from quantcore.ops.shared.operands import check_dtypes, check_operands
 from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import dtype_of
@@ -40,9 +38,7 @@ def lower_scatter_nd(node: Node) -> KernelCall:
     indices, updates, y = node.input(0), node.input(1), node.output
     check_dtypes(node, SCATTER_DTYPES, updates, y)
     size = index_bytes(node, indices)
-    shape = int_values(node, 2)
-    if any(not 0 <= n <= np.iinfo(np.int32).max for n in shape):
-        raise node.refuse(f"the shape is {shape}; expected sizes of at least 0")
+    shape = size_values(node, 2)
     depth = indices.shape[-1] if indices.shape else 0
     if not 1 <= depth <= min(len(shape), MAX_RANK):
         raise node.refuse(f"indices have shape {indices.shape} for an output of shape {tuple(shape)}")

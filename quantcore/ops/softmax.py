@@ -74,8 +74,7 @@ def check_output(node: Node) -> None:
     per_tensor(node, x, y)
     if x.dtype != y.dtype or x.dtype == "uint8":
         return
-    scale, zero_point = OUTPUTS[y.dtype]
-    check_fixed_output(node, scale, zero_point, tolerance=0.001)
+    check_fixed_output(node, *OUTPUTS[y.dtype], tolerance=0.001)
     check_symmetric(node, x)
 
 
@@ -106,7 +105,7 @@ def check_depth(node: Node, depth: int, limit: int) -> None:
     },
     multipliers=softmax_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}),
+    quantization=replace(OWN_SCALE, fixed_output=OUTPUTS),
 )
 def lower_softmax(node: Node) -> KernelCall:
     """Lower SOFTMAX over the last dimension."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from quantcore.kernels import rearrange as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
 from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
-from quantcore.ops.shared.indices import index_bytes
+from quantcore.ops.shared.indices import index_bytes, known_integer
 from quantcore.ops.shared.integer_input import ShapeInput
 from quantcore.ops.shared.operands import check_dtypes, check_operands
 from quantcore.ops.shared.quantization_rule import SAME_SCALE_INT8
@@ -35,10 +33,7 @@ def lower_topk(node: Node) -> KernelCall:
     x, values, places = node.input(0), node.outputs[0], node.outputs[1]
     check_dtypes(node, DTYPES, x, values)
     wide = index_bytes(node, places, ("int16", "int32"))
-    wanted = node.known_value(1)
-    if wanted.size != 1 or wanted.dtype not in (np.int16, np.int32):
-        raise node.refuse(f"input 1 is {wanted.dtype} of shape {wanted.shape}; expected one int16 or int32")
-    k = int(wanted.reshape(()))
+    k = known_integer(node, 1, ("int16", "int32"))
     if not x.shape or not 1 <= k <= x.shape[-1]:
         raise node.refuse(f"takes {k} of the last dimension of an input of shape {x.shape}")
     values.shape = places.shape = (*x.shape[:-1], k)

@@ -32,6 +32,7 @@ __all__ = [
     "check_symmetric_filter",
     "conv_shape",
     "delegated_convolution",
+    "filter_macs",
     "may_contain_minimum",
     "output_multipliers",
     "product_operands",
@@ -197,6 +198,11 @@ def may_contain_minimum(filter_operand: Operand) -> bool:
     """Return whether an int8 filter has, or may get at run time, an element of -128."""
     value = filter_operand.value
     return value is None or bool((value == -128).any())
+
+
+def filter_macs(node: Node) -> int:
+    """Return the multiply-accumulates: one filter per output element."""
+    return int(np.prod(node.output.shape, dtype=np.int64) * np.prod(node.input(1).shape[1:], dtype=np.int64))
 
 
 def output_multipliers(node: Node, x: int = 0) -> dict[str, np.ndarray]:

@@ -23,7 +23,6 @@ __all__ = [
     "lower_on_common_scale",
 ]
 
-DTYPES = ("int8", "uint8", "float32", "int32", "int64")
 
 # TFLite's reference kernels index arrays of so many dimensions. Above, they run past the end of the arrays
 # (ADD, SUB) or end the process.
@@ -33,7 +32,7 @@ Body = tuple[int, str] | None  # width and variant of a backend's vector code, w
 
 
 def broadcast_operands(
-    node: Node, dtypes: tuple[str, ...] = DTYPES, max_rank: int = MAX_BROADCAST_RANK
+    node: Node, dtypes: tuple[str, ...], max_rank: int = MAX_BROADCAST_RANK
 ) -> tuple[Operand, Operand, Operand, str]:
     """Check the operands, set the output's shape, and return ``(input 1, input 2, output, dtype)``."""
     check_operands(node, 2)

@@ -18,10 +18,14 @@ __all__ = [
     "index_bytes",
     "int_values",
     "known_axis",
+    "known_integer",
     "known_output",
     "resolve_axis",
     "row_major_strides",
+    "size_values",
 ]
+
+LARGEST = np.iinfo(np.int32).max
 
 
 def element_bytes(node: Node, operand: Operand) -> int:
@@ -76,6 +80,24 @@ def int_values(node: Node, position: int, size: int | None = None) -> list[int]:
     if size is not None and value.size != size:
         raise node.refuse(f"input {position} has {value.size} values; expected {size}")
     return [int(v) for v in value.reshape(-1)]
+
+
+def size_values(node: Node, position: int, size: int | None = None) -> list[int]:
+    """Return the sizes that the input at `position` gives; refuse what the int32 of TFLite does not count."""
+    values = int_values(node, position, size)
+    if any(not 0 <= n <= LARGEST for n in values):
+        raise node.refuse(f"sizes (input {position}) are {values}; expected numbers from 0 to {LARGEST}")
+    return values
+
+
+def known_integer(node: Node, position: int, dtypes: Sequence[str]) -> int:
+    """Return the known value of an input of one element, of one of `dtypes`."""
+    value = node.known_value(position)
+    if value.size != 1 or value.dtype.name not in dtypes:
+        raise node.refuse(
+            f"input {position} is {value.dtype} of shape {value.shape}; expected one {' or '.join(dtypes)}"
+        )
+    return int(value.reshape(()))
 
 
 def known_axis(node: Node, position: int, rank: int) -> int:
