@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,12 +18,10 @@ from quantcore.calibration.observation import Ends, check_finite
 from quantcore.errors import KernelError, QuantcoreError, QuantizationError
 from quantcore.graph import Model, Tensor
 from quantcore.kernels.min_max import min_max_call
+from quantcore.numerics import Profile
 from quantcore.ops.node import UnknownValueError
 from quantcore.runtime.executable import Executable
 from quantcore.runtime.lowered import Lowered, Step
-
-if TYPE_CHECKING:
-    from quantcore.numerics import Profile
 
 __all__ = ["MeasuredMemory", "MeasuredPlan"]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from quantcore.calibration import Ranges
 from quantcore.compare import compare, describe, match
+from quantcore.comparison.constants import CASTS
 from quantcore.comparison.result import CompareResult, Row
 from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.quantizer.account import Account, Entry
@@ -19,7 +20,6 @@ from quantcore.quantizer.steps import Plan
 __all__ = ["TensorAccount", "explain", "kept_float", "operator_dtypes"]
 
 Advance = Callable[[int], None]
-CASTS = ("QUANTIZE", "DEQUANTIZE")
 
 
 @dataclass(slots=True)

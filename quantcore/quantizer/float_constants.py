@@ -11,6 +11,7 @@ from quantcore.graph import Model, Operator, Quantization, Subgraph, Tensor, Use
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.float_graph import rule_of
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.working_copy import numbered
 
 __all__ = ["FloatConstants", "in_subgraphs"]
 
@@ -67,14 +68,14 @@ class FloatConstants:
         It inherits the name, unless `t` has given that away, or keeps it as an output of the graph.
         """
         tensor = self.graph.tensors[t]
-        name = self._numbered(tensor.name) if t in self._replaced else tensor.name
+        name = numbered(tensor.name, self._names) if t in self._replaced else tensor.name
         self._replaced.add(t)
         return self._append(Tensor(name, tensor.shape, dtype, data=data, quantization=quantization))
 
     def dequantize(self, index: int, version: int, *, variable: bool = False) -> Operator:
         """Return a DEQUANTIZE of tensor `index` to a new tensor, which has its name and a number."""
         tensor = self.graph.tensors[index]
-        name = self._numbered(tensor.name)
+        name = numbered(tensor.name, self._names)
         result = self._append(Tensor(name, tensor.shape, "float32", is_variable=variable))
         return Operator("DEQUANTIZE", version, (index,), (result,))
 
@@ -82,13 +83,6 @@ class FloatConstants:
         self.graph.tensors.append(tensor)
         self._names.add(tensor.name)
         return len(self.graph.tensors) - 1
-
-    def _numbered(self, name: str) -> str:
-        """Return `name` with the first number behind it that makes it new."""
-        number = 1
-        while f"{name}{number}" in self._names:
-            number += 1
-        return f"{name}{number}"
 
     def replace(self, use: Use, index: int) -> None:
         """Make tensor `index` the operand of a use."""

@@ -1,12 +1,14 @@
-"""A copy of a model that the passes of the quantizer may change, and other inputs and outputs for it."""
+"""A copy of a model for the passes of the quantizer to change; what they do to names and ends of it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
+from itertools import count
 
 from quantcore.graph import Model, Operator, Subgraph
 
-__all__ = ["redirect", "working_copy"]
+__all__ = ["numbered", "redirect", "working_copy"]
 
 
 def working_copy(model: Model) -> Model:
@@ -47,3 +49,8 @@ def redirect(model: Model, kind: str, after: tuple[int, ...]) -> None:
         if signature.subgraph_index == 0:
             names = getattr(signature, kind)
             names.update({name: new.get(t, t) for name, t in names.items()})
+
+
+def numbered(name: str, taken: Collection[str]) -> str:
+    """Return `name` with the first number behind it, from 1, that makes it none of those that are taken."""
+    return next(found for number in count(1) if (found := f"{name}{number}") not in taken)

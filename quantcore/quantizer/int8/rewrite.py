@@ -12,6 +12,7 @@ from quantcore.quantizer.int8.propagation import Propagation, Slot
 from quantcore.quantizer.int8.recurrent import quantize_int16_weights, state_entry, state_tensors
 from quantcore.quantizer.int8.values import ValuePlan, plan_value
 from quantcore.quantizer.parameters import quantize_bias, quantize_constant, quantize_weights, stored
+from quantcore.quantizer.working_copy import numbered
 
 __all__ = ["Rewrite", "without_range"]
 
@@ -245,12 +246,9 @@ class Rewrite:
 
     def fresh_name(self, name: str) -> str:
         """Return `name`, or the first that no tensor has of `name` followed by 1, 2, ..."""
-        candidate, number = name, 0
-        while candidate in self.names:
-            number += 1
-            candidate = f"{name}{number}"
-        self.names.add(candidate)
-        return candidate
+        found = numbered(name, self.names) if name in self.names else name
+        self.names.add(found)
+        return found
 
     def record(self, t: int, entry: Entry | None) -> None:
         if entry is not None:
