@@ -96,12 +96,14 @@ def extensions() -> list[Extension]:
     return result
 
 
-setup(
-    ext_modules=cythonize(
-        extensions(),
-        language_level=3,
-        compiler_directives={"boundscheck": False, "wraparound": False, "embedsignature": True},
-    ),
-    cmdclass={"build_ext": BuildExt},
-    options={"build_ext": {"parallel": os.cpu_count()}},
-)
+if __name__ == "__main__":  # the processes that cythonize may import this file
+    setup(
+        ext_modules=cythonize(
+            extensions(),
+            language_level=3,
+            compiler_directives={"boundscheck": False, "wraparound": False, "embedsignature": True},
+            nthreads=os.cpu_count(),
+        ),
+        cmdclass={"build_ext": BuildExt},
+        options={"build_ext": {"parallel": os.cpu_count()}},
+    )

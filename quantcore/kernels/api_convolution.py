@@ -16,7 +16,6 @@ from quantcore.kernels.arguments import (
     check_offset,
     check_range,
     contiguous_input,
-    optional_vector,
     padding_of_axes,
     pair,
     run,
@@ -107,7 +106,8 @@ def conv2d(
             "filter.shape[3] * groups channels and filter.shape[0] a multiple of groups"
         )
     shape = _conv_shape(x.shape, w.shape[1:3], units, stride, padding, dilation)
-    biases, form, rounding = _bias(x.dtype, bias, units, rounding)
+    wide = rounding == "int16_multiplier"
+    biases, form, rounding = sum_form(x.dtype, bias, units, rounding, wide_without_bias=wide)
     call = conv_call(
         form,
         shape,
@@ -178,7 +178,8 @@ def depthwise_conv2d(
             f"{depth_multiplier}; expected a filter of shape (1, height, width, channels * depth_multiplier)"
         )
     shape = _conv_shape(x.shape, w.shape[1:3], channels, stride, padding, dilation)
-    biases, form, rounding = _bias(x.dtype, bias, channels, rounding)
+    wide = rounding == "int16_multiplier"
+    biases, form, rounding = sum_form(x.dtype, bias, channels, rounding, wide_without_bias=wide)
     call = depthwise_conv_call(
         form,
         shape,
@@ -229,7 +230,7 @@ def transpose_conv(
         Height and width of the output. By default ``input * stride`` for "same", else what the copies fill,
         without the padding.
     rounding : str
-        As in `conv2d`.
+        As in `fully_connected`.
 
     The other parameters are those of `conv2d`.
 
@@ -257,15 +258,13 @@ def transpose_conv(
         raise KernelError(
             f"input_offset is {input_offset} and filter_offset {filter_offset}; expected 0 for int16"
         )
-    wide = x.dtype == np.int16 and (bias is None or np.asarray(bias).dtype == np.int64)
-    b = optional_vector("bias", bias, "int64" if wide else "int32", channels)
-    form, rounding = sum_form(x.dtype, rounding, wide)
+    biases, form, rounding = sum_form(x.dtype, bias, channels, rounding, wide_without_bias=True)
     shape = _transpose_shape(x.shape, w.shape, pair("stride", stride), padding, output_size)
     call = transpose_conv_call(
         form,
         shape,
         inputs=4,
-        has_bias=b is not None,
+        has_bias=biases is not None,
         input_offset=check_offset("input_offset", input_offset, x.dtype),
         filter_offset=check_offset("filter_offset", filter_offset, w.dtype),
         flat=False,
@@ -274,7 +273,7 @@ def transpose_conv(
             activation_max,
         ),
     )  # fmt: skip
-    return run(call, [None, w, x, b], shape.output_shape, x.dtype)
+    return run(call, [None, w, x, biases], shape.output_shape, x.dtype)
 
 
 def _operands(input: Any, filter: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -284,20 +283,6 @@ def _operands(input: Any, filter: Any) -> tuple[np.ndarray, np.ndarray]:
     if 0 in x.shape[1:] or 0 in w.shape:
         raise KernelError(f"input and filter have shapes {x.shape} and {w.shape}; expected no zero")
     return x, w
-
-
-def _bias(
-    dtype: np.dtype, bias: Any, channels: int, rounding: str
-) -> tuple[np.ndarray | None, str, str]:
-    """Return the bias, and the form and the rule of the sum.
-
-    Sums of int16 activations are int64 where the bias is, or where the rule without a bias says so.
-    """
-    if bias is None:
-        return (None, *sum_form(dtype, rounding, rounding == "int16_multiplier"))
-    wide = dtype == np.int16 and np.asarray(bias).dtype == np.int64
-    biases = optional_vector("bias", bias, "int64" if wide else "int32", channels)
-    return (biases, *sum_form(dtype, rounding, wide))
 
 
 def _conv_shape(

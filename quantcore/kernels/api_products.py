@@ -14,7 +14,6 @@ from quantcore.kernels.arguments import (
     QUANTIZED,
     check_offset,
     contiguous_input,
-    optional_vector,
     run,
     sum_form,
     sum_requant,
@@ -85,9 +84,7 @@ def fully_connected(
     w = _filter(filter, w_dtype.name, depth, filter_bits)
     four_bits = w.ndim == 1
     units = w.size * 2 // depth if four_bits else w.shape[0]
-    wide = x.dtype == np.int16 and (bias is None or np.asarray(bias).dtype == np.int64)
-    b = optional_vector("bias", bias, "int64" if wide else "int32", units)
-    form, rounding = sum_form(x.dtype, rounding, wide)
+    biases, form, rounding = sum_form(x.dtype, bias, units, rounding, wide_without_bias=True)
     call = fully_connected_call(
         form,
         batches=x.size // depth,
@@ -101,7 +98,7 @@ def fully_connected(
         ),
         four_bits=four_bits,
     )  # fmt: skip
-    return run(call, [x, w, b], (*x.shape[:-1], units), x.dtype)
+    return run(call, [x, w, biases], (*x.shape[:-1], units), x.dtype)
 
 
 def _filter(filter: Any, dtype: str, depth: int, bits: int) -> np.ndarray:
@@ -192,7 +189,7 @@ def batch_matmul(
     batch = broadcast_shape(left[:-2], right[:-2])
     if a.dtype == np.int16 and (lhs_offset or rhs_offset):
         raise KernelError(f"lhs_offset is {lhs_offset} and rhs_offset {rhs_offset}; expected 0 for int16")
-    _, rounding = sum_form(a.dtype, rounding, wide=True)
+    _, _, rounding = sum_form(a.dtype, None, columns, rounding, wide_without_bias=True)
     call = batch_matmul_call(
         a.dtype.name,
         matmul_shape(a.shape, b.shape, adj_x, adj_y),

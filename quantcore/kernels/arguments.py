@@ -144,19 +144,23 @@ def activation_bounds(dtype: np.dtype, low: Any, high: Any) -> dict[str, int]:
     return {"activation_min": low, "activation_max": high}
 
 
-def sum_form(dtype: np.dtype, rounding: str, wide: bool) -> tuple[str, str]:
-    """Return the form of a kernel that sums products, and its rule.
+def sum_form(
+    dtype: np.dtype, bias: Any, channels: int, rounding: str, wide_without_bias: bool
+) -> tuple[np.ndarray | None, str, str]:
+    """Return the bias of a sum of products, checked, the form of the kernel, and its rule.
 
-    `wide`: int16 activations are summed in int64. Such sums have rules of their own, and one for which
-    ``double_rounding`` stands too, as in TFLite.
+    Products of int16 activations are summed in int64 where the bias is int64. Such sums have rules of their
+    own, for one of which ``double_rounding`` stands too, as in TFLite.
     """
+    wide = wide_without_bias if bias is None else np.asarray(bias).dtype == np.int64
     if dtype != np.int16 or not wide:
-        return dtype.name, rounding
+        return optional_vector("bias", bias, "int32", channels), dtype.name, rounding
     if rounding not in WIDE_ROUNDINGS:
         raise KernelError(
             f"rounding is {rounding!r}; expected one of {', '.join(WIDE_ROUNDINGS)} for sums in int64"
         )
-    return "int16_wide", "float64" if rounding == "float64" else "int16_multiplier"
+    rule = "float64" if rounding == "float64" else "int16_multiplier"
+    return optional_vector("bias", bias, "int64", channels), "int16_wide", rule
 
 
 def sum_requant(
