@@ -10,7 +10,7 @@ A GB/s counts the float32 side of a conversion once (the int8 side is a quarter 
 from __future__ import annotations
 
 import numpy as np
-from numpy_races import Race, command
+from _numpy_races import Race, command
 
 import quantcore as qc
 

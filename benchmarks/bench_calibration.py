@@ -11,7 +11,7 @@ histogram of a given range does not look for them.
 from __future__ import annotations
 
 import numpy as np
-from numpy_races import Race, command
+from _numpy_races import Race, command
 
 from quantcore.calibration import MinMax, MovingAverage, Percentile
 

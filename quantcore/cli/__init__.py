@@ -16,7 +16,7 @@ import click
 
 import quantcore
 from quantcore.cli._command import traceback_option
-from quantcore.cli._errors import INTERRUPTED, explain
+from quantcore.cli._errors import INTERRUPTED, report_error
 
 __all__ = ["main", "run"]
 
@@ -60,7 +60,7 @@ def run(arguments: list[str]) -> int:
     except BaseException as error:
         if "--traceback" in arguments and not isinstance(error, click.ClickException):
             raise
-        return explain(error)
+        return report_error(error)
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ import click
 from quantcore.cli._output import complain
 from quantcore.errors import QuantcoreError
 
-__all__ = ["FAILED", "INTERRUPTED", "explain"]
+__all__ = ["FAILED", "INTERRUPTED", "report_error"]
 
 FAILED = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
-def explain(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Print why the command could not be done, in one line, and return the exit code."""
     if isinstance(error, BrokenPipeError | SystemExit):
         # The reader (`| head`) has gone: Python says so by the first, rich by the second. There is nobody
