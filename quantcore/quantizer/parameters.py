@@ -128,7 +128,13 @@ def quantize_weights_dynamic(weights: np.ndarray, axis: int | None) -> tuple[np.
     largest = np.atleast_1d(weight_ranges(weights, axis)).astype(np.float64)
     largest = np.where(2 * largest > SMALLEST_RANGE, largest, SMALLEST_RANGE / 2)
     scales = 2 * largest / 254
-    codes = _codes(weights, scales, axis, lambda w, scale: _rounded(np.divide(w, scale, dtype=np.float64)))
+
+    def code(block: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        steps = block.astype(np.float64)
+        steps /= scale
+        return _rounded(steps)
+
+    codes = _codes(weights, scales, axis, code)
     zero_points = np.zeros(scales.size, np.int64)
     return codes, Quantization(scales.astype(np.float32), zero_points, 0 if axis is None else axis)
 
