@@ -184,7 +184,7 @@ def _requantize_channel(
         output_offset=int(zero_point2),
         activation_min=p2.qmin,
         activation_max=p2.qmax,
-        body=q.size // rule.block * rule.block if rule.block else None,
+        body=rule.body(q.size),
         tail=rule.tail if rule.block else None,
     )
     # the place of an element counts where there is a tail

@@ -54,6 +54,10 @@ class Rule:
     tail: str = "double_rounding"
     bounds: str = "tflite"
 
+    def body(self, length: int) -> int | None:
+        """Return how many of `length` elements are in full blocks; None where all are treated alike."""
+        return length // self.block * self.block if self.block else None
+
 
 # How the profiles compute an operator: rules by the name of the profile, then by the dtype of the output. A
 # key may name several dtypes, ``int8, uint8``; ``any`` stands for all without a row. Operators that convert

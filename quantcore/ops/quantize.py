@@ -106,8 +106,9 @@ def goes_by_body(node: Node, quantized: Operand) -> bool:
 
 def body(node: Node) -> int:
     """Return how many leading elements of the input the profile's vector code takes."""
-    count, block = node.input(0).count, node.rule.block
-    return count // block * block if block else count
+    count = node.input(0).count
+    blocks = node.rule.body(count)
+    return count if blocks is None else blocks
 
 
 def quantize_version(node: Node) -> int:

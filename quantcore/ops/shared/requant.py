@@ -196,7 +196,7 @@ def make_requant(
             f"the scales give the multiplier {real_multiplier.max():g}; expected less than "
             f"{2**WIDE_SHIFT_LIMIT}, beyond which TFLite's 64-bit arithmetic is undefined"
         )
-    body = length // rule.block * rule.block if rule.block and length is not None else None
+    body = None if length is None else rule.body(length)
     return Requant(
         rounding or rule.rounding,
         multiplier,
