@@ -9,7 +9,7 @@ import numpy as np
 from quantcore.errors import QuantizationError
 from quantcore.rounding import round_half_away
 
-__all__ = ["DTYPES", "QuantParams", "affine_range", "choose_qparams", "integer_range"]
+__all__ = ["DTYPES", "QuantParams", "affine_range", "choose_qparams", "integer_range", "storage_name"]
 
 
 def integer_range(dtype: str) -> tuple[int, int]:
