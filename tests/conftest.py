@@ -1,8 +1,10 @@
-"""What all tests share: where the real models are."""
+"""What all tests share: where the real models are, the demo, and who runs what."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from quantcore.oracle import find_package
 
 VARIABLE = "QUANTCORE_MODELS"
 
-# Fixtures that take seconds to make, each of which one process of `pytest -n` makes, and once
+# Fixtures that take seconds to make
 EXPENSIVE = ("demo_output", "converted_dir", "converted", "saved", "dist")
+LONG = 10.0  # seconds; most of a first request to an oracle is the start of its process
 MEMORY_PER_PROCESS = 2.5 * 2**30  # of the tests, with the oracles' processes, which import TensorFlow
 
 # No test fails for being slow: how long an example takes depends on what else the machine does.
@@ -36,13 +39,35 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(1, min(len(os.sched_getaffinity(0)), int(memory // MEMORY_PER_PROCESS)))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share an expensive fixture in one process."""
+    """Mark the tests that take an expensive fixture as slow."""
     for item in items:
-        for name in EXPENSIVE:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+        if not {*EXPENSIVE}.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that ``make(folder)`` filled, in the first process of `pytest -n` that asked for it."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # which all of them share
+    folder = root / name
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = factory.mktemp(name)
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List tests that took long and are not marked as slow."""
+    passed = [r for r in terminalreporter.getreports("passed") if r.when == "call" and r.duration > LONG]
+    if long := sorted((r.duration, r.nodeid) for r in passed if "slow" not in r.keywords):
+        terminalreporter.section("took long without the marker slow")
+        for duration, nodeid in long:
+            terminalreporter.line(f"{duration:.0f} s  {nodeid}")
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +99,8 @@ def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         find_package("tensorflow")
     except OracleUnavailable as error:
         pytest.skip(str(error))
-    out = tmp_path_factory.mktemp("demo") / "output"
-    assert run(["demo", "--out", str(out), "--epochs", "3"]) == 0
-    return out
+
+    def train(folder: Path) -> None:
+        assert run(["demo", "--out", str(folder / "output"), "--epochs", "3"]) == 0
+
+    return made_once(tmp_path_factory, "demo", train) / "output"

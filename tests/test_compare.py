@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +28,7 @@ from tests.comparison.networks import (
     weights,
 )
 from tests.ops.harness import Op, graph_model, tensor
+from tests.process import run_with_tensorflow
 
 PARAMS = {
     "tfl.quantize": QuantParams(X_SCALE, 0, "int8"),
@@ -179,15 +178,13 @@ def test_real_models(models_dir: Path, name: str) -> None:
 
 
 @pytest.mark.oracle
+@pytest.mark.slow
 def test_numbers_are_those_of_tensorflows_debugger(tmp_path: Path) -> None:
     """Feed "pairwise" is what QuantizationDebugger measures, "quantized" its verification of the whole model.
 
     Its averages are float32 sums, and it runs XNNPACK.
     """
-    pytest.importorskip("tensorflow")
-    subprocess.run(
-        [sys.executable, "-m", "tests.comparison.debugger", tmp_path], check=True, capture_output=True
-    )
+    run_with_tensorflow("-m", "tests.comparison.debugger", tmp_path)
     x = np.load(tmp_path / "x.npy")
     for feed in ("pairwise", "quantized"):
         result = qc.compare(

@@ -45,10 +45,9 @@ def test_named_arrays(cli: Cli, classifier: Path, data: Path, tmp_path: Path) ->
 
 @pytest.mark.oracle
 def test_oracle(cli: Cli, classifier: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("tensorflow")
-    # the session's, since each TensorFlow takes seconds to start
-    lent = {get_oracle("reference").resolver: get_oracle("reference")}
-    monkeypatch.setattr("quantcore.oracle.Oracle", lambda resolver: nullcontext(lent[resolver]))
+    """The process is one of the session here, since starting TensorFlow takes seconds."""
+    shared = get_oracle()
+    monkeypatch.setattr("quantcore.oracle.Oracle", lambda resolver: nullcontext(shared.sibling(resolver)))
     result = cli("evaluate", classifier, "--data", data, "--oracle", "--json")
     assert result.code == 0
     compared = result.json()["oracle"]

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.oracle
 
 @pytest.fixture(autouse=True)
 def _needs_tensorflow() -> None:
-    pytest.importorskip("tensorflow")
+    get_oracle()
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quantcore.verification.pool.Pool.start", lend)
 
 
+@pytest.mark.slow
 def test_bit_exact(cli: Cli, classifier: Path) -> None:
     result = cli("verify", classifier, "--json")
     assert (result.code, result.err) == (0, "")

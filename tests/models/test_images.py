@@ -15,7 +15,7 @@ from quantcore.verify import verify
 from tests.models.test_real_models import REFUSED, acceptable, describe
 from tests.ops.harness import assert_same_bits, get_oracle
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 
 IMAGES = ("cat", "grace_hopper")
 

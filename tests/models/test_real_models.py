@@ -11,7 +11,7 @@ from quantcore.numerics import PROFILES
 from quantcore.verify import Comparison, VerifyResult, verify
 from tests.ops.harness import get_oracle
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 
 SAMPLES = 2  # of a model with state, consecutive invocations
 

@@ -54,6 +54,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from quantcore import numerics as profiles
 from quantcore.differences import differing
 from quantcore.errors import OracleRefused, OracleUnavailable
 from quantcore.flatbuffer import read_model, write_model
@@ -66,6 +67,8 @@ from quantcore.oracle import Oracle, find_package
 from quantcore.runtime import Interpreter
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PROFILES = tuple(profiles.PROFILES)
+TFLITE = tuple(name for name in PROFILES if get_profile(name).package is None)  # without TFLite Micro
 
 # Building models ------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     covers,
@@ -41,7 +42,6 @@ SCALES = [
     (2 / 64, 0, 7 / 64, 1, 4 / 64, 0),
     (9 / 64, 0, 2 / 64, 1, 10 / 64, 0),
 ]
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 BYTES = [
     (profile, dtype)
     for profile in PROFILES

@@ -12,6 +12,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.bounds import check_within_bounds
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     const,
@@ -24,7 +25,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 # batch dimensions of both operands
 BATCHES: list[tuple[Any, Any]] = [
     ((), ()),

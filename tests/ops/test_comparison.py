@@ -11,6 +11,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES
 from tests.ops.harness import (
+    TFLITE,
     assert_same_bits,
     check,
     check_samples,
@@ -30,7 +31,6 @@ NUMPY = {
     "LESS": np.less,
     "LESS_EQUAL": np.less_equal,
 }
-TFLITE = ("reference", "optimized", "xnnpack")
 # scales and zero points; where multiples of 2**-9 occur, half of the products are ties
 PAIRS = [
     ((0.05, 0.05), (0, 0)),
@@ -63,7 +63,7 @@ def all_pairs(dtype: str) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("op", NUMPY)
-@pytest.mark.parametrize("profile", [*TFLITE, "tflm"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_all_pairs(profile: str, op: str) -> None:
     for scales, zero_points in PAIRS:
         for dtype in ("int8",) if profile == "tflm" else ("int8", "uint8"):
@@ -83,7 +83,7 @@ def test_close_values_compare_as_equal() -> None:
     assert y.tolist() == [False, True, False, True, False, True, False, True]
 
 
-@pytest.mark.parametrize("profile", [*TFLITE, "tflm"])
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["float32", "int32", "int64"])
 def test_stored_values(dtype: str, profile: str) -> None:
     rng = np.random.default_rng(1)

@@ -25,6 +25,7 @@ from tests.ops.convolutions import (
     with_four_bits,
 )
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     bias_scale,
     check,
@@ -409,7 +410,7 @@ def test_hybrid_groups_with_one_scale_are_refused() -> None:
         run_ours(model, [np.zeros((1, 4, 4, 2), np.float32)])
 
 
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack", "tflm"])
+@pytest.mark.parametrize("numerics", PROFILES)
 def test_int4_filter(numerics: str) -> None:
     rng = np.random.default_rng(19)
     for number, (size, window, stride, dilation, padding) in enumerate(GEOMETRIES):

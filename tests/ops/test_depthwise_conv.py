@@ -25,6 +25,7 @@ from tests.ops.convolutions import (
     with_four_bits,
 )
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     bias_scale,
     check,
@@ -171,7 +172,7 @@ def test_hybrid_ranges() -> None:
         check_first(model, [[s.astype(np.float32)] for s in samples])
 
 
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack", "tflm"])
+@pytest.mark.parametrize("numerics", PROFILES)
 def test_int4_filter(numerics: str) -> None:
     rng = np.random.default_rng(19)
     for number, (size, window, stride, dilation, padding) in enumerate(GEOMETRIES):

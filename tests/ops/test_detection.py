@@ -11,7 +11,16 @@ from flatbuffers import flexbuffers
 from quantcore.errors import KernelError, UnsupportedOperatorError
 from quantcore.graph import Model, Tensor
 from quantcore.runtime import Interpreter
-from tests.ops.harness import assert_same_bits, const, get_oracle, op_model, run_ours, run_page, tensor
+from tests.ops.harness import (
+    PROFILES,
+    assert_same_bits,
+    const,
+    get_oracle,
+    op_model,
+    run_ours,
+    run_page,
+    tensor,
+)
 
 OPTIONS = {
     "max_detections": 10,
@@ -69,7 +78,7 @@ def compare(numerics: str, options: dict[str, Any], inputs: list[Tensor], values
     return ours
 
 
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack", "tflm"])
+@pytest.mark.parametrize("numerics", PROFILES)
 @pytest.mark.parametrize("regular", [False, True])
 def test_float(numerics: str, regular: bool) -> None:
     rng = np.random.default_rng(int(regular))

@@ -10,6 +10,8 @@ import pytest
 from quantcore.errors import KernelError, UnsupportedOperatorError
 from quantcore.graph import Model, Tensor
 from tests.ops.harness import (
+    PROFILES,
+    TFLITE,
     assert_same_bits,
     check,
     const,
@@ -22,7 +24,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 SHAPES: list[tuple[int, ...]] = [(5, 1), (7, 8), (4, 3, 5), (6, 2, 2, 3)]
 
 
@@ -69,7 +70,7 @@ def test_int8_to_float32(per_row: bool, profile: str) -> None:
         assert_same_bits(page["embedding_lookup"](indices, table, scales), y)
 
 
-@pytest.mark.parametrize("profile", PROFILES[:3])
+@pytest.mark.parametrize("profile", TFLITE)
 @pytest.mark.parametrize("per_row", [False, True])
 def test_int4_to_float32(per_row: bool, profile: str) -> None:
     """With an odd number of columns odd rows start at the byte that they share with the row before."""

@@ -10,6 +10,7 @@ import pytest
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     check_samples,
@@ -23,7 +24,6 @@ from tests.ops.harness import (
 )
 
 # (input scale, zero point, output scale, zero point) relative to int8
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 SCALES = [
     (0.05, 0, 0.03, -100),
     (0.0117647, -1, 0.0098, 20),

@@ -10,6 +10,7 @@ import pytest
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     covers,
@@ -21,7 +22,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 SHAPES = [(3, 5), (2, 3, 4, 7), (1, 1), (300, 3), (2, 1001), (7,), (40, 16)]
 OUTPUT = {"int8": (1 / 128, 0), "uint8": (1 / 128, 128), "float32": (None, 0)}
 

@@ -10,6 +10,7 @@ import pytest
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     covers,
@@ -20,7 +21,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 ALPHAS = (0.0, 0.01, 0.2, 0.25, 0.5, 1.0, 1.7, -0.3, -1.0, 1e-20)
 # (input scale, zero point, output scale, zero point) relative to int8
 SCALES = [

@@ -13,7 +13,7 @@ from quantcore.errors import QuantcoreError, UnsupportedOperatorError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
 from quantcore.runtime import Interpreter
-from tests.ops.harness import assert_same_bits, check_samples, refusal, run_ours, run_page
+from tests.ops.harness import TFLITE, assert_same_bits, check_samples, refusal, run_ours, run_page
 from tests.ops.lstm_models import Built, Lstm, build, page_arguments
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -34,7 +34,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "clipped": {"projection": True, "cell_clip": 1.5, "proj_clip": 0.3, "time_major": True},
     "cell clipped": {"cell_clip": 0.7},
 }  # fmt: skip
-TFLITE = ("reference", "optimized", "xnnpack")
 
 
 def draw(rng: np.random.Generator, **settings: Any) -> Built:
@@ -195,6 +194,7 @@ def compare_given(built: Built, samples: list[list[np.ndarray]], profile: str) -
     return check_samples(built.model, samples, numerics=profile, keep_state=True)
 
 
+@pytest.mark.slow
 def test_the_page_on_eigen_computes_its_products_and_functions() -> None:
     """One step with RELU from state 0: the cell state is the sum of the cell gate."""
     page = run_page("eigen")

@@ -10,6 +10,7 @@ import pytest
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     covers,
@@ -19,7 +20,7 @@ from tests.ops.harness import (
     run_page,
     tensor,
 )
-from tests.ops.test_add import PROFILES, SHAPES, all_pairs
+from tests.ops.test_add import SHAPES, all_pairs
 
 OPS = ("MAXIMUM", "MINIMUM")
 DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32")

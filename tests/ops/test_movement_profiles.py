@@ -12,6 +12,8 @@ from quantcore.errors import KernelError, UnsupportedOperatorError
 from quantcore.graph import Model, Tensor
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
+    PROFILES,
+    TFLITE,
     Op,
     assert_same_bits,
     check,
@@ -27,7 +29,6 @@ from tests.ops.harness import (
     with_shapes,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 QUANTIZED = {"int8": (0.5, -7), "uint8": (0.5, 131), "int16": (0.5, 0)}
 SHAPE = (2, 4, 6)
@@ -135,7 +136,7 @@ def test_every_backend_refuses_other_parameters(
         Interpreter(model, numerics).allocate_tensors()
 
 
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack"])
+@pytest.mark.parametrize("numerics", TFLITE)
 def test_scatter_nd(numerics: str) -> None:
     rng, page = np.random.default_rng(2), run_page("scatter_nd")["scatter_nd"]
     for dtype in ("float32", "int8", "uint8", "int32", "int64"):

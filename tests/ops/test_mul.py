@@ -11,8 +11,8 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.numerics import get_profile
 from quantcore.ops.mul import mul_multipliers
 from quantcore.ops.registry import build_node
-from tests.ops.harness import assert_same_bits, check, covers, random_values, run_ours, run_page
-from tests.ops.test_add import ACTIVATIONS, BYTES, PROFILES, all_pairs, binary
+from tests.ops.harness import PROFILES, assert_same_bits, check, covers, random_values, run_ours, run_page
+from tests.ops.test_add import ACTIVATIONS, BYTES, all_pairs, binary
 
 # (scale 1, zero point 1, scale 2, zero point 2, output scale, output zero point) relative to int8
 SCALES = [

@@ -10,6 +10,7 @@ import pytest
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     const,
@@ -21,7 +22,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 SHAPES: list[tuple[Any, Any]] = [
     ((2, 3, 4, 5), (5,)),
     ((2, 3, 4, 5), (1, 1, 5)),

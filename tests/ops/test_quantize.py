@@ -7,6 +7,8 @@ import quantcore as qc
 from quantcore.errors import QuantizationError, UnsupportedOperatorError
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
+    PROFILES,
+    TFLITE,
     Op,
     assert_same_bits,
     check,
@@ -27,7 +29,6 @@ BOUNDS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int
 PAIRS = [("int8", "int8"), ("int8", "uint8"), ("uint8", "int8"), ("uint8", "uint8"), ("int16", "int8"),
          ("int16", "int16"), ("int16", "int32"), ("int32", "int8"), ("int32", "int16")]  # fmt: skip
 MICRO_PAIRS = [("int8", "int16"), ("int8", "int32")]  # of TFLite Micro only
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 
 
 def quantize_model(shape, dtype, scale, zero_point, axis=0):
@@ -100,7 +101,7 @@ def test_quantize_per_channel(dtype, shape, axis):
     zero_point = rng.integers(*BOUNDS[dtype], channels, endpoint=True)
     x = random_floats(rng, shape, special=True)
     model = quantize_model(shape, dtype, scale, zero_point, axis)
-    for profile in PROFILES[:3]:
+    for profile in TFLITE:
         (y,) = check(model, [x], numerics=profile)
     assert_same_bits(page(x, scale, zero_point, dtype, axis), y)
     assert_same_bits(qc.quantize(x, qc.QuantParams(scale, zero_point, dtype, axis)), y)
@@ -138,7 +139,7 @@ def int4_model(op, q, scale, zero_point, axis=0):
     return graph_model({"c": constant, **others}, nodes, ["x"], ["d"])
 
 
-@pytest.mark.parametrize("profile", PROFILES[:3])
+@pytest.mark.parametrize("profile", TFLITE)
 def test_four_bits(profile):
     """Every value, sizes around the blocks of 8, per tensor and per channel; and CAST."""
     rng = np.random.default_rng(9)
@@ -171,7 +172,7 @@ def test_dequantize_per_channel(dtype, shape, axis):
     scale = random_scales(rng, shape[axis])
     zero_point = rng.integers(*BOUNDS[dtype], shape[axis], endpoint=True)
     q = random_values(rng, shape, dtype)
-    for profile in PROFILES[:3]:
+    for profile in TFLITE:
         (x,) = check(dequantize_model(shape, dtype, scale, zero_point, axis), [q], numerics=profile)
     assert_same_bits(run_page("dequantize")["dequantize"](q, scale, zero_point, axis), x)
 
@@ -180,7 +181,7 @@ def test_all_65536_halves():
     """Bits, not values: a NaN becomes quiet and keeps its payload."""
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     model = dequantize_model(halves.shape, "float16", version=3)
-    for profile in PROFILES[:3]:
+    for profile in TFLITE:
         (x,) = check(model, [halves], numerics=profile)
     ours = Interpreter(model).run([halves])[0]
     np.testing.assert_array_equal(ours.view(np.uint32), x.view(np.uint32))

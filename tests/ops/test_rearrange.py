@@ -14,6 +14,8 @@ from quantcore.errors import KernelError, UnsupportedOperatorError
 from quantcore.graph import Tensor
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
+    PROFILES,
+    TFLITE,
     Op,
     assert_same_bits,
     check,
@@ -28,7 +30,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 QUANTIZED = {"int8": (0.5, -7), "uint8": (0.5, 131), "int16": (0.5, 0)}
 SHAPE = (6, 4, 3, 8)  # of the input that all operators of a graph read
@@ -143,7 +144,7 @@ def test_blocks(batch: int, block: Any, grid: Any, before: Any, spatial: int, re
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8", "uint8", "int16", "int32", "int64"])
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack"])
+@pytest.mark.parametrize("numerics", TFLITE)
 def test_topk(numerics: str, dtype: str) -> None:
     rng, page = np.random.default_rng(2), run_page("topk_v2")["topk_v2"]
     tensors = {"x": tensor((5, 3, 9), dtype)}
@@ -163,7 +164,7 @@ def test_topk(numerics: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8", "uint8", "int32", "int64", "bool"])
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack"])
+@pytest.mark.parametrize("numerics", TFLITE)
 def test_one_hot(numerics: str, dtype: str) -> None:
     rng, page = np.random.default_rng(3), run_page("one_hot")["one_hot"]
     on, off = random_values(rng, (2,), dtype)

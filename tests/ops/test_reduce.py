@@ -12,6 +12,8 @@ from quantcore.graph import Model
 from quantcore.ops.registry import load_operators
 from tests.ops.bounds import check_within_bounds
 from tests.ops.harness import (
+    PROFILES,
+    TFLITE,
     assert_same_bits,
     check,
     const,
@@ -24,7 +26,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 PLAIN = ("int8", "uint8", "int16", "int32", "int64", "float32")
 QUANTIZED = ("int8", "uint8", "int16")
 SHAPES_AND_AXES: list[tuple[tuple[int, ...], Any]] = [
@@ -153,7 +154,7 @@ def test_extremes_with_scales(op: str, dtype: str, numerics: str) -> None:
         assert_same_bits(find(x, axis=tuple(np.ravel(axis))) if np.ravel(axis).size else x, y, op)
 
 
-@pytest.mark.parametrize("numerics", PROFILES[:3])
+@pytest.mark.parametrize("numerics", TFLITE)
 @pytest.mark.parametrize("dtype", ["int8", "int16"])
 def test_products_with_scales(dtype: str, numerics: str) -> None:
     rng, formula = np.random.default_rng(75), run_page("reduce_prod")["quantized_product"]

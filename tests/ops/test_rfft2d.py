@@ -11,6 +11,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
+    TFLITE,
     Op,
     assert_same_bits,
     check,
@@ -56,7 +57,7 @@ def test_images(height: int, width: int) -> None:
     np.testing.assert_allclose(y[0], run_page("rfft2d")["rfft2d"](x[0], height, width), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack"])
+@pytest.mark.parametrize("numerics", TFLITE)
 def test_cropped_and_padded_then_taken_apart(numerics: str) -> None:
     x = random_floats(np.random.default_rng(0), (3, 5, 100), scale=0.01)
     tensors = {"x": tensor(x.shape, "float32")}

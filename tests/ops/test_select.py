@@ -9,6 +9,7 @@ import pytest
 
 from quantcore.errors import UnsupportedOperatorError
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     op_model,
@@ -18,8 +19,6 @@ from tests.ops.harness import (
     run_page,
     tensor,
 )
-
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 
 
 def select(op: str, dtype: str, shapes: Any) -> Any:

@@ -11,6 +11,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
 from tests.ops.bounds import check_within_bounds
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     covers,
@@ -182,7 +183,7 @@ def test_every_difference_of_two_by_float_tables(dtype: str) -> None:
     covers(y)
 
 
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack", "tflm"])
+@pytest.mark.parametrize("numerics", PROFILES)
 def test_int16(numerics: str) -> None:
     rng = np.random.default_rng(37)
     formula = run_page("softmax")["softmax_int16"]

@@ -7,6 +7,7 @@ import pytest
 
 from quantcore.errors import UnsupportedOperatorError
 from tests.ops.harness import (
+    PROFILES,
     assert_same_bits,
     check,
     covers,
@@ -16,7 +17,7 @@ from tests.ops.harness import (
     run_page,
     tensor,
 )
-from tests.ops.test_add import PROFILES, all_pairs, binary
+from tests.ops.test_add import all_pairs, binary
 
 OP = "SQUARED_DIFFERENCE"
 SCALES = [

@@ -14,6 +14,8 @@ from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
 from quantcore.runtime import Interpreter
 from tests.ops.harness import (
+    PROFILES,
+    TFLITE,
     assert_same_bits,
     check_samples,
     const,
@@ -28,7 +30,6 @@ from tests.ops.harness import (
 )
 from tests.ops.lstm_models import with_states
 
-TFLITE = ("reference", "optimized", "xnnpack")
 # (batch, inputs, units, rank, memory)
 SIZES = [
     (1, 1, 1, 1, 1),
@@ -126,7 +127,7 @@ def compare(model: Model, rng: np.random.Generator, profile: str = "reference", 
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-@pytest.mark.parametrize("profile", [*TFLITE, "tflm"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_int16_state(profile: str, sizes: tuple[int, ...]) -> None:
     rng = np.random.default_rng(sizes[1])
     for trial in range(4):

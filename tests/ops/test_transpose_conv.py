@@ -13,6 +13,8 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model, Tensor
 from tests.ops.bounds import check_within_bounds
 from tests.ops.harness import (
+    PROFILES,
+    TFLITE,
     assert_same_bits,
     check,
     const,
@@ -25,7 +27,6 @@ from tests.ops.harness import (
     tensor,
 )
 
-PROFILES = ("reference", "optimized", "xnnpack", "tflm")
 # form: dtype, filter dtype, bias dtype, a scale per channel, option quantized_bias_type
 FORMS = {
     "int8": ("int8", "int8", "int32", False, None),
@@ -168,7 +169,7 @@ def test_random_geometries(data: st.DataObject) -> None:
         data.draw(st.integers(1, 9)),
         data.draw(st.integers(1, 20)),
     )
-    form, profile = data.draw(st.sampled_from(list(FORMS)[:5])), data.draw(st.sampled_from(PROFILES[:3]))
+    form, profile = data.draw(st.sampled_from(list(FORMS)[:5])), data.draw(st.sampled_from(TFLITE))
     model, x = random_model(np.random.default_rng(data.draw(st.integers(0, 99))), form, geometry)
     compare(model, x, profile)
 
@@ -233,7 +234,7 @@ def test_the_data_reaches_both_bounds() -> None:
     covers(y)
 
 
-@pytest.mark.parametrize("profile", PROFILES[:3])
+@pytest.mark.parametrize("profile", TFLITE)
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 def test_the_page_computes_what_the_kernel_computes(dtype: str, profile: str) -> None:
     formula, rng = run_page("transpose_conv")["transpose_conv"], np.random.default_rng(6)

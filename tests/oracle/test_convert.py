@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ from quantcore.oracle.conversion import MODES
 from quantcore.quantizer import source
 from quantcore.quantizer.quantize import quantize_model
 from tests.ops.harness import get_oracle
+from tests.process import run_with_tensorflow
 
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 
@@ -47,10 +47,8 @@ EXPECTED = {
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one Keras model, saved in both formats."""
-    get_oracle()
     folder = tmp_path_factory.mktemp("models")
-    command = [sys.executable, "-c", MAKE_MODEL, str(folder)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    run_with_tensorflow("-c", MAKE_MODEL, folder)
     return folder
 
 

@@ -251,6 +251,7 @@ def test_asking_for_inputs_constants_and_nonsense(oracle: Oracle, models_dir: Pa
 # Refusals, crashes, time-outs -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_crash_names_the_signal(models_dir: Path) -> None:
     get_oracle()
     with Oracle() as oracle, pytest.raises(OracleCrashed) as caught:

@@ -243,6 +243,7 @@ def test_first_float_operator_on_an_input() -> None:
         )
 
 
+@pytest.mark.slow
 def test_real_model(models_dir: Path) -> None:
     model = qc.load(models_dir / "mlperf_ic_float.tflite")
     rng = np.random.default_rng(0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from quantcore.comparison.agreement import compare_structure
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model
 from quantcore.quantizer.quantize import quantize_model
-from tests.ops.harness import get_oracle
+from tests.process import run_with_tensorflow
 from tests.quantizer import weights_script
 
 pytestmark = pytest.mark.oracle
@@ -22,10 +20,8 @@ pytestmark = pytest.mark.oracle
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the networks of `weights_script`, converted in all modes."""
-    get_oracle()
     folder = tmp_path_factory.mktemp("converted")
-    command = [sys.executable, weights_script.__file__, str(folder)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    run_with_tensorflow(weights_script.__file__, folder)
     return folder
 
 

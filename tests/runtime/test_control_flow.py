@@ -15,6 +15,7 @@ from quantcore.graph import Model, Operator, Tensor
 from quantcore.runtime import Interpreter, calls
 from quantcore.verify import verify
 from tests.ops.harness import (
+    TFLITE,
     Op,
     assert_same_bits,
     check,
@@ -291,7 +292,7 @@ def test_a_condition_computed_from_data() -> None:
     )
 
 
-@pytest.mark.parametrize("numerics", ["reference", "optimized", "xnnpack"])
+@pytest.mark.parametrize("numerics", TFLITE)
 def test_composite(numerics: str) -> None:
     x = values()
     part = {"x": x, "y": values(), "z": values()}

@@ -7,8 +7,6 @@ outputs, which are returned beside the predictions, are additions.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from quantcore.demo.data import load_digits
 from quantcore.demo.pipeline import MODES
 from quantcore.demo.training import NETWORKS
 from quantcore.differences import differing
+from tests.process import run_with_tensorflow
 
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 
@@ -89,14 +88,8 @@ def expected(demo_output: Path, images: np.ndarray, tmp_path_factory: pytest.Tem
     """Return what TensorFlow Lite answers for each model of the demo."""
     folder = tmp_path_factory.mktemp("tutorial")
     np.save(folder / "images.npy", images)
-    paths = [str(demo_output / f"{name}.tflite") for name in MODELS]
-    root = Path(__file__).resolve().parents[2]
-    subprocess.run(
-        [sys.executable, "-c", ORACLE_SCRIPT, str(folder / "images.npy"), str(folder / "found.npz"), *paths],
-        check=True,
-        cwd=root,
-        capture_output=True,
-    )
+    paths = [demo_output / f"{name}.tflite" for name in MODELS]
+    run_with_tensorflow("-c", ORACLE_SCRIPT, folder / "images.npy", folder / "found.npz", *paths)
     with np.load(folder / "found.npz") as found:
         return dict(found)
 
