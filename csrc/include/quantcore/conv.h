@@ -6,10 +6,10 @@
 #ifndef QUANTCORE_CONV_H
 #define QUANTCORE_CONV_H
 
+#include "quantcore/filter_kernel.h"
 #include "quantcore/hybrid.h"
 #include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
-#include "quantcore/status.h"
 
 /* Where a window goes. Sizes, strides and dilations are at least 1 (batches at least 0), padding is not
  * negative. Places of the window outside the input contribute nothing. */
@@ -75,26 +75,20 @@ static inline int64_t qc_conv_scratch_size(const qc_conv_shape *s, int32_t group
            qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
 }
 
-qc_status qc_conv_s8_ref(const qc_conv_params *params, const int8_t *input, const int8_t *filter,
-                         const int32_t *bias, int8_t *output, void *scratch);
+QC_FILTER_KERNEL(qc_conv_s8_ref, qc_conv_params, int8_t, int8_t, int32_t, int8_t)
+QC_FILTER_KERNEL(qc_conv_u8_ref, qc_conv_params, uint8_t, uint8_t, int32_t, uint8_t)
 
 /* As s8, with a filter of 4 bits (see unpack.h). packed is not used. scratch: qc_conv_s4_scratch_size bytes. */
 static inline int64_t qc_conv_s4_scratch_size(const qc_conv_shape *s, int32_t groups) {
     return (int64_t)s->output_channels * s->filter_height * s->filter_width * (s->input_channels / groups);
 }
 
-qc_status qc_conv_s8_s4_ref(const qc_conv_params *params, const int8_t *input, const uint8_t *filter,
-                            const int32_t *bias, int8_t *output, void *scratch);
-
-qc_status qc_conv_u8_ref(const qc_conv_params *params, const uint8_t *input, const uint8_t *filter,
-                         const int32_t *bias, uint8_t *output, void *scratch);
+QC_FILTER_KERNEL(qc_conv_s8_s4_ref, qc_conv_params, int8_t, uint8_t, int32_t, int8_t)
 
 /* 16x8: int16 activations, int8 filter. The zero points are 0 in TFLite. s16 has int32 accumulators, which wrap,
  * and bias; s16_wide int64 ones, and the rules of qc_requantize_wide. scratch: none. */
-qc_status qc_conv_s16_ref(const qc_conv_params *params, const int16_t *input, const int8_t *filter,
-                          const int32_t *bias, int16_t *output, void *scratch);
-qc_status qc_conv_s16_wide_ref(const qc_conv_params *params, const int16_t *input, const int8_t *filter,
-                               const int64_t *bias, int16_t *output, void *scratch);
+QC_FILTER_KERNEL(qc_conv_s16_ref, qc_conv_params, int16_t, int8_t, int32_t, int16_t)
+QC_FILTER_KERNEL(qc_conv_s16_wide_ref, qc_conv_params, int16_t, int8_t, int64_t, int16_t)
 
 /* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
  * the order filter row, filter column, channel; places outside the input are left out. bias may be NULL
@@ -118,13 +112,11 @@ static inline int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t g
     return filter + qc_round_up(taps * QC_PLACE_SIZE, 64);
 }
 
-qc_status qc_conv_f32_ref(const qc_conv_f32_params *params, const float *input, const float *filter,
-                          const float *bias, float *output, void *scratch);
+QC_FILTER_KERNEL(qc_conv_f32_ref, qc_conv_f32_params, float, float, float, float)
 
 /* The same with products that are added without being rounded, sum = fma(input, filter, sum), in parts of
  * QC_FUSED_PART products (float_sum.h). */
-qc_status qc_conv_f32_fused_ref(const qc_conv_f32_params *params, const float *input, const float *filter,
-                                const float *bias, float *output, void *scratch);
+QC_FILTER_KERNEL(qc_conv_f32_fused_ref, qc_conv_f32_params, float, float, float, float)
 
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each image is quantized on the fly, then
  *
@@ -154,8 +146,7 @@ static inline int64_t qc_conv_hybrid_scratch_size(const qc_conv_shape *s, int32_
     return qc_conv_scratch_size(s, groups, is_packed) + qc_round_up(qc_conv_image_size(s), 64);
 }
 
-qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *params, const float *input, const int8_t *filter,
-                             const float *bias, float *output, void *scratch);
+QC_FILTER_KERNEL(qc_conv_hybrid_ref, qc_conv_hybrid_params, float, int8_t, float, float)
 
 /* The hybrid form as XNNPACK computes it: each image is quantized by qc_xnnpack_quantize, then
  *
@@ -163,7 +154,6 @@ qc_status qc_conv_hybrid_ref(const qc_conv_hybrid_params *params, const float *i
  *
  * where denormals are 0. Same params and scratch; sign_overflow, form and packed are not used, the bounds may be
  * infinite. A convolution that XNNPACK makes a FULLY_CONNECTED of is quantized by pixel: not this kernel's. */
-qc_status qc_conv_hybrid_fma_ref(const qc_conv_hybrid_params *params, const float *input,
-                                 const int8_t *filter, const float *bias, float *output, void *scratch);
+QC_FILTER_KERNEL(qc_conv_hybrid_fma_ref, qc_conv_hybrid_params, float, int8_t, float, float)
 
 #endif

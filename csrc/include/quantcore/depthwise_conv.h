@@ -31,29 +31,19 @@ static inline int64_t qc_depthwise_scratch_size(const qc_conv_shape *s, int is_p
     return image + filter + places + 2 * channels + 2 * channels * (int64_t)sizeof(int32_t) + 8 * 64;
 }
 
-qc_status qc_depthwise_conv_s8_ref(const qc_depthwise_params *params, const int8_t *input,
-                                   const int8_t *filter, const int32_t *bias, int8_t *output, void *scratch);
+QC_FILTER_KERNEL(qc_depthwise_conv_s8_ref, qc_depthwise_params, int8_t, int8_t, int32_t, int8_t)
+QC_FILTER_KERNEL(qc_depthwise_conv_u8_ref, qc_depthwise_params, uint8_t, uint8_t, int32_t, uint8_t)
 
 /* As s8, with a filter of 4 bits (see unpack.h). packed is not used. scratch: qc_depthwise_s4_scratch_size bytes. */
 static inline int64_t qc_depthwise_s4_scratch_size(const qc_conv_shape *s) {
     return (int64_t)s->filter_height * s->filter_width * s->output_channels;
 }
 
-qc_status qc_depthwise_conv_s8_s4_ref(const qc_depthwise_params *params, const int8_t *input,
-                                      const uint8_t *filter, const int32_t *bias, int8_t *output,
-                                      void *scratch);
-
-qc_status qc_depthwise_conv_u8_ref(const qc_depthwise_params *params, const uint8_t *input,
-                                   const uint8_t *filter, const int32_t *bias, uint8_t *output,
-                                   void *scratch);
+QC_FILTER_KERNEL(qc_depthwise_conv_s8_s4_ref, qc_depthwise_params, int8_t, uint8_t, int32_t, int8_t)
 
 /* 16x8, as qc_conv_s16_ref and qc_conv_s16_wide_ref. */
-qc_status qc_depthwise_conv_s16_ref(const qc_depthwise_params *params, const int16_t *input,
-                                    const int8_t *filter, const int32_t *bias, int16_t *output,
-                                    void *scratch);
-qc_status qc_depthwise_conv_s16_wide_ref(const qc_depthwise_params *params, const int16_t *input,
-                                         const int8_t *filter, const int64_t *bias, int16_t *output,
-                                         void *scratch);
+QC_FILTER_KERNEL(qc_depthwise_conv_s16_ref, qc_depthwise_params, int16_t, int8_t, int32_t, int16_t)
+QC_FILTER_KERNEL(qc_depthwise_conv_s16_wide_ref, qc_depthwise_params, int16_t, int8_t, int64_t, int16_t)
 
 /* float32, also fused (in one part): as qc_conv_f32_params. scratch: qc_depthwise_f32_scratch_size bytes. */
 typedef struct {
@@ -71,11 +61,8 @@ static inline int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s) {
     return qc_round_up(taps * QC_PLACE_SIZE, 64) + image * (int64_t)sizeof(float);
 }
 
-qc_status qc_depthwise_conv_f32_ref(const qc_depthwise_f32_params *params, const float *input,
-                                    const float *filter, const float *bias, float *output, void *scratch);
-qc_status qc_depthwise_conv_f32_fused_ref(const qc_depthwise_f32_params *params, const float *input,
-                                          const float *filter, const float *bias, float *output,
-                                          void *scratch);
+QC_FILTER_KERNEL(qc_depthwise_conv_f32_ref, qc_depthwise_f32_params, float, float, float, float)
+QC_FILTER_KERNEL(qc_depthwise_conv_f32_fused_ref, qc_depthwise_f32_params, float, float, float, float)
 
 /* Hybrid: float32 activations, int8 filter with a scale per channel. Each image is quantized on the fly,
  * asymmetrically, then output = clamp(f32(sum * f32(filter_scale[channel] * scale)) + bias) with
@@ -96,7 +83,6 @@ static inline int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, i
     return qc_depthwise_scratch_size(s, is_packed) + qc_round_up(qc_conv_image_size(s), 64);
 }
 
-qc_status qc_depthwise_conv_hybrid_ref(const qc_depthwise_hybrid_params *params, const float *input,
-                                       const int8_t *filter, const float *bias, float *output, void *scratch);
+QC_FILTER_KERNEL(qc_depthwise_conv_hybrid_ref, qc_depthwise_hybrid_params, float, int8_t, float, float)
 
 #endif

@@ -8,10 +8,10 @@
 
 #include <math.h>
 
+#include "quantcore/filter_kernel.h"
 #include "quantcore/hybrid.h"
 #include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
-#include "quantcore/status.h"
 
 /* Quantized: output = requant(bias + sum (input + input_offset) * (filter + filter_offset)), the sum in
  * int32, wrapping. Offsets and packed: as in qc_conv_params. scratch: qc_fully_connected_scratch_size
@@ -35,22 +35,13 @@ static inline int64_t qc_fully_connected_scratch_size(int64_t units, int64_t dep
            qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
 }
 
-qc_status qc_fully_connected_s8_ref(const qc_fully_connected_params *params, const int8_t *input,
-                                    const int8_t *filter, const int32_t *bias, int8_t *output, void *scratch);
-
-qc_status qc_fully_connected_u8_ref(const qc_fully_connected_params *params, const uint8_t *input,
-                                    const uint8_t *filter, const int32_t *bias, uint8_t *output,
-                                    void *scratch);
+QC_FILTER_KERNEL(qc_fully_connected_s8_ref, qc_fully_connected_params, int8_t, int8_t, int32_t, int8_t)
+QC_FILTER_KERNEL(qc_fully_connected_u8_ref, qc_fully_connected_params, uint8_t, uint8_t, int32_t, uint8_t)
 
 /* int16 activations, 8-bit filter (4-bit filters are held as bytes). s16: as above, the sum in int32, wrapping, int32
  * bias. s16_wide: int64 sum and bias, requantized by qc_requantize_wide. No scratch; packed is not used. */
-qc_status qc_fully_connected_s16_ref(const qc_fully_connected_params *params, const int16_t *input,
-                                     const int8_t *filter, const int32_t *bias, int16_t *output,
-                                     void *scratch);
-
-qc_status qc_fully_connected_s16_wide_ref(const qc_fully_connected_params *params, const int16_t *input,
-                                          const int8_t *filter, const int64_t *bias, int16_t *output,
-                                          void *scratch);
+QC_FILTER_KERNEL(qc_fully_connected_s16_ref, qc_fully_connected_params, int16_t, int8_t, int32_t, int16_t)
+QC_FILTER_KERNEL(qc_fully_connected_s16_wide_ref, qc_fully_connected_params, int16_t, int8_t, int64_t, int16_t)
 
 /* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
  * order; without bias, 0 is added. packed: as in qc_conv_f32_params. scratch:
@@ -69,14 +60,11 @@ static inline int64_t qc_fully_connected_f32_scratch_size(int64_t units, int64_t
     return is_packed ? 0 : qc_packed_group_size_f32(units, depth);
 }
 
-qc_status qc_fully_connected_f32_ref(const qc_fully_connected_f32_params *params, const float *input,
-                                     const float *filter, const float *bias, float *output, void *scratch);
+QC_FILTER_KERNEL(qc_fully_connected_f32_ref, qc_fully_connected_f32_params, float, float, float, float)
 
 /* The same with products that are added without being rounded, sum = fma(input, filter, sum), in parts of
  * QC_FUSED_PART products (float_sum.h). */
-qc_status qc_fully_connected_f32_fused_ref(const qc_fully_connected_f32_params *params, const float *input,
-                                           const float *filter, const float *bias, float *output,
-                                           void *scratch);
+QC_FILTER_KERNEL(qc_fully_connected_f32_fused_ref, qc_fully_connected_f32_params, float, float, float, float)
 
 /* Hybrid: float32 activations, int8 filter (zero points 0). Each row of the input is quantized on the fly,
  * symmetrically or asymmetrically, then
@@ -114,18 +102,15 @@ static inline int64_t qc_fully_connected_hybrid_scratch_size(int64_t units, int6
     return qc_fully_connected_scratch_size(units, depth, is_packed) + qc_round_up(depth, 64);
 }
 
-qc_status qc_fully_connected_hybrid_ref(const qc_fully_connected_hybrid_params *params, const float *input,
-                                        const int8_t *filter, const float *bias, float *output,
-                                        void *scratch);
+QC_FILTER_KERNEL(qc_fully_connected_hybrid_ref, qc_fully_connected_hybrid_params, float, int8_t, float, float)
 
 /* The hybrid form as XNNPACK computes it: each row is quantized by qc_xnnpack_quantize, then
  *
  *   output = clamp(fma(f32(sum * inverse_scale), filter_scale, bias))
  *
- * where denormals are 0. Same params and scratch; asymmetric, sign_overflow and packed are not used, the bounds may be infinite. */
-qc_status qc_fully_connected_hybrid_fma_ref(const qc_fully_connected_hybrid_params *params,
-                                            const float *input, const int8_t *filter, const float *bias,
-                                            float *output, void *scratch);
+ * where denormals are 0. Same params and scratch; asymmetric, sign_overflow and packed are not used, the bounds may
+ * be infinite. */
+QC_FILTER_KERNEL(qc_fully_connected_hybrid_fma_ref, qc_fully_connected_hybrid_params, float, int8_t, float, float)
 
 /* The forms with a filter of 4 bits, two in a byte, the first in the low half, rows not padded. They unpack it and do
  * what the form on bytes does. scratch: qc_fully_connected_s4_scratch_size bytes. packed is not used. */
@@ -133,20 +118,10 @@ static inline int64_t qc_fully_connected_s4_scratch_size(int64_t units, int64_t 
     return qc_round_up(units * depth, 64) + depth;
 }
 
-qc_status qc_fully_connected_s8_s4_ref(const qc_fully_connected_params *params, const int8_t *input,
-                                       const uint8_t *filter, const int32_t *bias, int8_t *output,
-                                       void *scratch);
-qc_status qc_fully_connected_s16_s4_ref(const qc_fully_connected_params *params, const int16_t *input,
-                                        const uint8_t *filter, const int32_t *bias, int16_t *output,
-                                        void *scratch);
-qc_status qc_fully_connected_s16_wide_s4_ref(const qc_fully_connected_params *params, const int16_t *input,
-                                             const uint8_t *filter, const int64_t *bias, int16_t *output,
-                                             void *scratch);
-qc_status qc_fully_connected_hybrid_s4_ref(const qc_fully_connected_hybrid_params *params, const float *input,
-                                           const uint8_t *filter, const float *bias, float *output,
-                                           void *scratch);
-qc_status qc_fully_connected_hybrid_fma_s4_ref(const qc_fully_connected_hybrid_params *params,
-                                               const float *input, const uint8_t *filter, const float *bias,
-                                               float *output, void *scratch);
+QC_FILTER_KERNEL(qc_fully_connected_s8_s4_ref, qc_fully_connected_params, int8_t, uint8_t, int32_t, int8_t)
+QC_FILTER_KERNEL(qc_fully_connected_s16_s4_ref, qc_fully_connected_params, int16_t, uint8_t, int32_t, int16_t)
+QC_FILTER_KERNEL(qc_fully_connected_s16_wide_s4_ref, qc_fully_connected_params, int16_t, uint8_t, int64_t, int16_t)
+QC_FILTER_KERNEL(qc_fully_connected_hybrid_s4_ref, qc_fully_connected_hybrid_params, float, uint8_t, float, float)
+QC_FILTER_KERNEL(qc_fully_connected_hybrid_fma_s4_ref, qc_fully_connected_hybrid_params, float, uint8_t, float, float)
 
 #endif
