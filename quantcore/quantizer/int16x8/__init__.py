@@ -18,7 +18,6 @@ from quantcore.quantizer.account import Account
 from quantcore.quantizer.int16x8.constants import Constants
 from quantcore.quantizer.int16x8.draft import Draft
 from quantcore.quantizer.int16x8.ends import set_ends
-from quantcore.quantizer.int16x8.guard import set_weight_ranges
 from quantcore.quantizer.int16x8.operands import Operands
 from quantcore.quantizer.int16x8.plan import Step, plan
 from quantcore.quantizer.int16x8.same_scale import requantize_operands
@@ -60,7 +59,7 @@ def quantize(model: Model, ranges: Ranges, settings: Settings, account: Account)
         op.intermediates = ()  # an LSTM, which has no form for int16
     steps = plan(draft, settings)
     constants = Constants(draft)
-    set_weight_ranges(steps, constants)
+    constants.find_ranges(steps)
     record_ranges(draft)
     operands = Operands(draft, constants)
     operands.run(steps, settings.io)

@@ -14,7 +14,14 @@ from numpy.typing import ArrayLike
 
 from quantcore.graph import Quantization
 from quantcore.quantizer.int16x8.draft import Draft
-from quantcore.quantizer.parameters import bias_scales, quantize_bias, quantize_weights_int16x8, weight_ranges
+from quantcore.quantizer.int16x8.plan import Step
+from quantcore.quantizer.parameters import (
+    bias_scales,
+    guard_weight_ranges,
+    quantize_bias,
+    quantize_weights_int16x8,
+    weight_ranges,
+)
 from quantcore.rounding import round_half_away
 
 __all__ = ["Constants", "int16_codes", "int16_scale", "symmetric"]
@@ -63,6 +70,35 @@ class Constants:
     draft: Draft
     ranges: dict[tuple[int, int | None], np.ndarray] = field(default_factory=dict)
     forms: dict[int, dict[Form, int]] = field(default_factory=dict)
+
+    def find_ranges(self, steps: Sequence[Step]) -> None:
+        """Find the ranges of all weights, and widen them for the biases, in the order of the operators.
+
+        Weights of several operators are widened for each. The scale of an operator's input is here that of
+        its own range, even if it will get another one's.
+        """
+        for step in steps:
+            for position, axis in step.weights.items():
+                t = step.operand(position)
+                values = self.draft.finite_value(t)
+                if values.ndim == 0 or not values.size:
+                    raise step.error(f"its weights have shape {values.shape}; expected weights with channels")
+                if (t, axis) not in self.ranges:
+                    self.ranges[t, axis] = weight_ranges(values, axis)
+            if step.rule is not None and step.rule.bias is not None and step.operand(step.rule.bias[0]) >= 0:
+                self._widen(step, *step.rule.bias)
+
+    def _widen(self, step: Step, position: int, given: int, weights: int) -> None:
+        """Widen the ranges of the weights for a bias; by positions among the inputs."""
+        values = self.draft.finite_value(step.operand(position))
+        key = step.operand(weights), step.weights[weights]
+        channels = self.ranges[key].size
+        if values.ndim != 1 or channels not in (1, values.size):
+            raise step.error(
+                f"its bias has shape {values.shape}; expected one value for each of {channels} channels"
+            )
+        scale = int16_scale(*self.draft.range(step.operand(given)))
+        self.ranges[key] = guard_weight_ranges(values, np.asarray(scale), self.ranges[key])
 
     def as_float(self, t: int) -> int:
         """Return the tensor for a float operator: `t`, unless that has been quantized before."""
