@@ -7,18 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model, Tensor
 from quantcore.verification.rules import inexact, make_node
 from tests.ops.bounds import check_within_bounds
 from tests.ops.harness import (
+    assert_same_bits,
     bias_scale,
+    check,
     check_samples,
     const,
     op_model,
     random_floats,
     random_scale,
     random_values,
+    refusal,
+    run_ours,
     tensor,
     with_shapes,
 )
@@ -37,6 +43,8 @@ FORMS_OF = {
 PAIRS = [(numerics, form) for numerics, forms in FORMS_OF.items() for form in forms]
 INTEGER_PAIRS = [(numerics, form) for numerics, form in PAIRS if form.split()[0] in ("int8", "uint8")]
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
+# zero points of input, filter and output, see `build`
+ZERO_POINTS = [(127, -128, -128), (0, 0, 0), (-128, -128, -128), (127, 127, 127), (-128, 127, 127)]
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 VERSION = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 9}
 # size, filter size, stride, dilation, each (height, width); padding
@@ -82,6 +90,41 @@ def check_sum(model: Model, given: Sequence[np.ndarray], numerics: str) -> np.nd
     return check_within_bounds(model, given, numerics)[0]
 
 
+def check_batches(model: Model, rng: np.random.Generator) -> None:
+    """Run two images together and one after the other."""
+    (x,) = sample(model, rng)
+    one_by_one = np.concatenate([run_ours(model, [v])[0] for v in (x, x[:, ::-1].copy())])
+    (together,) = run_ours(model, [np.concatenate([x, x[:, ::-1]])])
+    assert_same_bits(together, one_by_one)
+
+
+def check_page(
+    page: dict[str, Any], name: str, model: Model, x: np.ndarray, form: str, **geometry: Any
+) -> None:
+    """Compare the function `name` of a page with the oracle, in every profile that has a rule of its own."""
+    (y,) = check(model, [x])
+    t = model.subgraphs[0].tensors
+    if form == "float32":
+        assert_same_bits(page[f"{name}_float32"](x, t[1].data, t[2].data, **geometry), y)
+        return
+    q: Any = [v.quantization for v in t]
+    scales, zero_points = [v.scale for v in q], [int(v.zero_point[0]) for v in q]
+    for numerics, of_dtype in INTEGER_PAIRS:
+        if of_dtype == form:
+            (y,) = check(model, [x], numerics=numerics)
+            ours = page[name](x, t[1].data, t[2].data, scales, zero_points, **geometry, profile=numerics)
+            assert_same_bits(ours, y, f"page, {numerics}")
+
+
+def check_both_refuse(model: Model) -> None:
+    """Assert that the oracle refuses a model that reads one tensor, and we do."""
+    x = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+    inputs = [np.zeros(x.shape, x.dtype)]
+    assert refusal(model, inputs)
+    with pytest.raises(UnsupportedOperatorError):
+        run_ours(model, inputs)
+
+
 def conv_options(stride: Any, dilation: Any, padding: str, activation: str = "NONE") -> dict[str, Any]:
     """Return the options that both convolutions have."""
     return {
@@ -92,6 +135,9 @@ def conv_options(stride: Any, dilation: Any, padding: str, activation: str = "NO
         "dilation_w_factor": dilation[1],
         "fused_activation_function": activation,
     }
+
+
+PLAIN = conv_options((1, 1), (1, 1), "SAME")
 
 
 def build(

@@ -17,9 +17,14 @@ from tests.ops.convolutions import (
     GEOMETRIES,
     INTEGER_PAIRS,
     PAIRS,
+    PLAIN,
+    ZERO_POINTS,
     boundary_sums,
     build,
+    check_batches,
+    check_both_refuse,
     check_first,
+    check_page,
     conv_options,
     sample,
     with_four_bits,
@@ -41,8 +46,6 @@ from tests.ops.harness import (
 )
 
 OP = "CONV_2D"
-ZERO_POINTS = [(127, -128, -128), (0, 0, 0), (-128, -128, -128), (127, 127, 127), (-128, 127, 127)]
-PLAIN = conv_options((1, 1), (1, 1), "SAME")
 
 
 @pytest.mark.parametrize(("numerics", "form"), PAIRS)
@@ -133,10 +136,7 @@ def test_filter_computed_at_run_time(form: str) -> None:
 def test_batches_of_any_size(form: str) -> None:
     rng = np.random.default_rng(7)
     model = build(OP, form, (1, 6, 5, 3), (4, 3, 3, 3), PLAIN, rng=rng)
-    (x,) = sample(model, rng)
-    one_by_one = np.concatenate([run_ours(model, [v])[0] for v in (x, x[:, ::-1].copy())])
-    (together,) = run_ours(model, [np.concatenate([x, x[:, ::-1]])])
-    assert_same_bits(together, one_by_one)
+    check_batches(model, rng)
 
 
 def test_sums_wrap_at_32_bits() -> None:
@@ -258,24 +258,8 @@ def test_page() -> None:
                 OP, form, (2, *size, 3), (5, *window, 3), conv_options(stride, dilation, padding), rng=rng
             )
             (x,) = sample(model, rng)
-            (y,) = check(model, [x])
-            t = model.subgraphs[0].tensors
             geometry = {"stride": stride, "dilation": dilation, "padding": padding}
-            if form == "float32":
-                assert_same_bits(page["conv_2d_float32"](x, t[1].data, t[2].data, **geometry), y)
-                continue
-            q = [v.quantization for v in t]
-            assert all(v is not None for v in q)
-            scales: Any = [v.scale for v in q]
-            zero_points: Any = [int(v.zero_point[0]) for v in q]
-            for numerics, of_dtype in INTEGER_PAIRS:
-                if of_dtype != form:
-                    continue
-                (y,) = check(model, [x], numerics=numerics)
-                ours = page["conv_2d"](
-                    x, t[1].data, t[2].data, scales, zero_points, **geometry, profile=numerics
-                )
-                assert_same_bits(ours, y, f"page, {numerics}")
+            check_page(page, "conv_2d", model, x, form, **geometry)
 
 
 def test_page_ties() -> None:
@@ -368,11 +352,7 @@ WE_REFUSE = {
 
 @pytest.mark.parametrize("reason", BOTH_REFUSE)
 def test_refused_by_both(reason: str) -> None:
-    model = small(**BOTH_REFUSE[reason])
-    inputs = [np.zeros(model.subgraphs[0].tensors[0].shape, np.int8)]
-    assert refusal(model, inputs)
-    with pytest.raises(UnsupportedOperatorError):
-        run_ours(model, inputs)
+    check_both_refuse(small(**BOTH_REFUSE[reason]))
 
 
 @pytest.mark.parametrize("reason", WE_REFUSE)

@@ -17,23 +17,26 @@ from tests.ops.convolutions import (
     GEOMETRIES,
     INTEGER_PAIRS,
     PAIRS,
+    PLAIN,
+    ZERO_POINTS,
     boundary_sums,
     build,
+    check_batches,
+    check_both_refuse,
     check_first,
+    check_page,
     conv_options,
     sample,
     with_four_bits,
 )
 from tests.ops.harness import (
     PROFILES,
-    assert_same_bits,
     bias_scale,
     check,
     const,
     covers,
     op_model,
     random_floats,
-    refusal,
     run_ours,
     run_page,
     tensor,
@@ -43,8 +46,6 @@ OP = "DEPTHWISE_CONV_2D"
 DEPTHWISE_FORMS = [f for f in FORMS if f != "hybrid per tensor"]  # which TFLite does not have
 DEPTHWISE_PAIRS = [pair for pair in PAIRS if pair[1] not in ("hybrid per tensor", "int16 int32_bias")]
 DEPTHWISE_PAIRS.append(("xnnpack", "hybrid"))  # which XNNPACK declines
-ZERO_POINTS = [(127, -128, -128), (0, 0, 0), (-128, -128, -128), (127, 127, 127), (-128, 127, 127)]
-PLAIN = conv_options((1, 1), (1, 1), "SAME")
 
 
 def depthwise(
@@ -142,10 +143,7 @@ def test_filter_computed_at_run_time(form: str) -> None:
 def test_batches_of_any_size(form: str) -> None:
     rng = np.random.default_rng(7)
     model = depthwise(form, (1, 6, 5, 3), (3, 3), 2, PLAIN, rng=rng)
-    (x,) = sample(model, rng)
-    one_by_one = np.concatenate([run_ours(model, [v])[0] for v in (x, x[:, ::-1].copy())])
-    (together,) = run_ours(model, [np.concatenate([x, x[:, ::-1]])])
-    assert_same_bits(together, one_by_one)
+    check_batches(model, rng)
 
 
 def test_float_infinities_and_order_of_the_sum() -> None:
@@ -194,22 +192,8 @@ def test_page() -> None:
             options = conv_options(stride, dilation, padding)
             model = depthwise(form, (2, *size, 5), window, 2, options, rng=rng)
             (x,) = sample(model, rng)
-            (y,) = check(model, [x])
-            t = model.subgraphs[0].tensors
             geometry = {"stride": stride, "dilation": dilation, "padding": padding}
-            if form == "float32":
-                assert_same_bits(page["depthwise_conv_2d_float32"](x, t[1].data, t[2].data, **geometry), y)
-                continue
-            q: Any = [v.quantization for v in t]
-            scales, zero_points = [v.scale for v in q], [int(v.zero_point[0]) for v in q]
-            for numerics, of_dtype in INTEGER_PAIRS:
-                if of_dtype != form:
-                    continue
-                (y,) = check(model, [x], numerics=numerics)
-                ours = page["depthwise_conv_2d"](
-                    x, t[1].data, t[2].data, scales, zero_points, **geometry, profile=numerics
-                )
-                assert_same_bits(ours, y, f"page, {numerics}")
+            check_page(page, "depthwise_conv_2d", model, x, form, **geometry)
 
 
 @settings(max_examples=50, derandomize=True)
@@ -272,11 +256,7 @@ WE_REFUSE = {
 
 @pytest.mark.parametrize("reason", BOTH_REFUSE)
 def test_refused_by_both(reason: str) -> None:
-    model = small(**BOTH_REFUSE[reason])
-    inputs = [np.zeros(model.subgraphs[0].tensors[0].shape, np.int8)]
-    assert refusal(model, inputs)
-    with pytest.raises(UnsupportedOperatorError):
-        run_ours(model, inputs)
+    check_both_refuse(small(**BOTH_REFUSE[reason]))
 
 
 @pytest.mark.parametrize("reason", WE_REFUSE)

@@ -17,6 +17,7 @@ from tests.ops.convolutions import (
     FORMS,
     boundary_sums,
     build,
+    check_both_refuse,
     check_first,
     packed,
     sample,
@@ -485,11 +486,7 @@ WE_REFUSE = {
 
 @pytest.mark.parametrize("reason", BOTH_REFUSE)
 def test_refused_by_both(reason: str) -> None:
-    model = small(**BOTH_REFUSE[reason])
-    inputs = [np.zeros(model.subgraphs[0].tensors[0].shape, np.int8)]
-    assert refusal(model, inputs)
-    with pytest.raises(UnsupportedOperatorError):
-        run_ours(model, inputs)
+    check_both_refuse(small(**BOTH_REFUSE[reason]))
 
 
 @pytest.mark.parametrize("reason", WE_REFUSE)
