@@ -59,7 +59,7 @@ def delegated(node: Node) -> bool:
 def add_version(node: Node) -> int:
     """Return the version of ADD or SUB."""
     dtype, add = dtype_of(node, 0), node.op.op == "ADD"
-    if dtype == "int16" and not node.options.get("pot_scale_int16", True):
+    if dtype == "int16" and not node.options["pot_scale_int16"]:
         return 3 if add else 5
     if dtype == "int64":
         return 4

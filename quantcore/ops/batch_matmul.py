@@ -84,7 +84,7 @@ def delegated(node: Node) -> bool:
 
 def batch_matmul_version(node: Node) -> int:
     """Return the version of BATCH_MATMUL: 4 where inputs are quantized asymmetrically at run time."""
-    if is_hybrid(node) and node.options.get("asymmetric_quantize_inputs", False):
+    if is_hybrid(node) and node.options["asymmetric_quantize_inputs"]:
         return 4
     return {"int16": 3, "int8": 2}.get(dtype_of(node, 0), 1)
 

@@ -90,7 +90,7 @@ def depthwise_conv_2d_version(node: Node) -> int:
     """Return the version of DEPTHWISE_CONV_2D: 2 for dilation in float32."""
     if is_hybrid(node):
         return 6 if per_channel(node.input(1), 3) else 4
-    dilated = any(node.options.get(f"dilation_{side}_factor", 1) != 1 for side in "wh")
+    dilated = any(node.options[f"dilation_{side}_factor"] != 1 for side in "wh")
     return CONVOLUTION_VERSIONS.get((dtype_of(node, 0), dtype_of(node, 1)), 2 if dilated else 1)
 
 

@@ -227,11 +227,11 @@ def fully_connected_version(node: Node) -> int:
         return 8
     if len(node.inputs) == 2:
         return 6
-    if node.options.get("keep_num_dims", False):
+    if node.options["keep_num_dims"]:
         return 5
     if hybrid:
-        return 9 if node.options.get("asymmetric_quantize_inputs", False) else 3
-    shuffled = node.options.get("weights_format", "DEFAULT") != "DEFAULT"
+        return 9 if node.options["asymmetric_quantize_inputs"] else 3
+    shuffled = node.options["weights_format"] != "DEFAULT"
     return {("int8", "int8"): 4, ("int8", "int4"): 10}.get((x, weights), 2 if shuffled else 1)
 
 

@@ -24,7 +24,7 @@ def gather_version(node: Node) -> int:
         return 7
     if dtype_of(node, 1) == "int16":
         return 6
-    if node.options.get("batch_dims", 0):
+    if node.options["batch_dims"]:
         return 5
     return {"int16": 4, "bool": 3, "int8": 2}.get(dtype, 1)
 

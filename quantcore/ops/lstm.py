@@ -255,7 +255,7 @@ def sequence_lstm_version(node: Node) -> int:
     """Return the version of UNIDIRECTIONAL_SEQUENCE_LSTM: 3 and 2 for hybrid weights."""
     if (dtype_of(node, 0), dtype_of(node, 2)) == ("int16", "int8"):
         return 5
-    if node.options.get("diagonal_recurrent_tensors", False):
+    if node.options["diagonal_recurrent_tensors"]:
         return 4
     return hybrid_version(node, 2)
 

@@ -65,8 +65,8 @@ def resize_version(node: Node) -> int:
     dtype = dtype_of(node, 0)
     if dtype == "int16":
         return 4
-    aligned = node.op.op == "RESIZE_NEAREST_NEIGHBOR" and node.options.get("align_corners", False)
-    if aligned or node.options.get("half_pixel_centers", False):
+    aligned = node.op.op == "RESIZE_NEAREST_NEIGHBOR" and node.options["align_corners"]
+    if aligned or node.options["half_pixel_centers"]:
         return 3
     return 2 if dtype == "int8" else 1
 

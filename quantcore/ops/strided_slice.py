@@ -120,11 +120,11 @@ def slice_axes(node: Node, spec: Spec, shape: tuple[int, ...]) -> list[AxisSlice
 def strided_slice_version(node: Node) -> int:
     """Return the version for the options, the dtype and the number of dimensions."""
     dtype = dtype_of(node, 0)
-    if node.options.get("offset", False):
+    if node.options["offset"]:
         return 8
     if dtype == "uint32":
         return 7
-    if node.options.get("ellipsis_mask", 0) or node.options.get("new_axis_mask", 0):
+    if node.options["ellipsis_mask"] or node.options["new_axis_mask"]:
         return 6
     if dtype != "string" and rank_of(node, 0) > 4:
         return 4

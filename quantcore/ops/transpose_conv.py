@@ -136,7 +136,7 @@ def check_implied_input(node: Node, shape: ConvShape) -> None:
 
 def transpose_conv_version(node: Node) -> int:
     """Return the version of TRANSPOSE_CONV: 4 with a fused activation, 3 with a bias, 2 for int8 weights."""
-    if node.options.get("fused_activation_function", "NONE") != "NONE":
+    if fused_activation(node) != "NONE":
         return 4
     if len(node.inputs) == 4 and node.inputs[3] is not None:
         return 3

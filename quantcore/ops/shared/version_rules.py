@@ -70,10 +70,10 @@ def hybrid_version(node: Node, weights: int) -> int:
     """Return 3 where inputs of a hybrid operator are quantized asymmetrically, else 2; 1 if not hybrid."""
     if not is_hybrid(node, weights):
         return 1
-    return 3 if node.options.get("asymmetric_quantize_inputs", False) else 2
+    return 3 if node.options["asymmetric_quantize_inputs"] else 2
 
 
 def has_bias_type(node: Node) -> bool:
     """Whether an operator on int16 names the dtype of its bias."""
-    named = node.options.get("quantized_bias_type", "FLOAT32") != "FLOAT32"
+    named = node.options["quantized_bias_type"] != "FLOAT32"
     return named and (dtype_of(node, 0), dtype_of(node, 1), node.output.dtype) == ("int16", "int8", "int16")
