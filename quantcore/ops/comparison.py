@@ -81,7 +81,7 @@ def lower_comparison(node: Node) -> KernelCall:
     a, b, dtype = compared_operands(node, supported_dtypes(node))
     if not is_scaled(node, a):
         if dtype == "int16" and node.op.op == "NOT_EQUAL":
-            raise node.refuse("int16 without a scale; TFLite writes no output")
+            raise node.refuse("int16 without a scale; expected one, without which TFLite writes no output")
         return kernels.compare_call(node.op.op, dtype, shape1=a.shape, shape2=b.shape)
     per_tensor(node, a, b)
     parts = [scale_factor(node, operand) for operand in (a, b)]

@@ -25,7 +25,9 @@ def joined_shape(node: Node, inputs: list[Operand], axis: int) -> tuple[int, ...
         if len(x.shape) != len(first) or any(
             a != b for d, (a, b) in enumerate(zip(x.shape, first, strict=True)) if d != axis
         ):
-            raise node.refuse(f"input shapes {first} and {x.shape} differ outside dimension {axis}")
+            raise node.refuse(
+                f"input shapes {first} and {x.shape} differ; expected the same but for dimension {axis}"
+            )
     return (*first[:axis], sum(x.shape[axis] for x in inputs), *first[axis + 1 :])
 
 
@@ -56,7 +58,7 @@ def lower_concatenation(node: Node) -> KernelCall:
     """Lower CONCATENATION; only uint8 may rescale, as in TFLite."""
     inputs, y = [node.input(i) for i in range(len(node.inputs))], node.output
     if not inputs:
-        raise node.refuse("has no inputs")
+        raise node.refuse("has no inputs; expected at least one")
     check_no_activation(node)
     same_dtype(node, *inputs, y)
     axis = resolve_axis(node, node.options["axis"], len(inputs[0].shape))

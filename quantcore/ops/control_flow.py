@@ -37,7 +37,7 @@ def expand_composite(node: Node, call: CallSubgraph) -> list[Operand]:
 def all_inputs(node: Node) -> list[Operand]:
     """Return the inputs, none of which may be left out."""
     if not node.inputs:
-        raise node.refuse("has no inputs")
+        raise node.refuse("has no inputs; expected at least one")
     return [node.input(k) for k in range(len(node.inputs))]
 
 

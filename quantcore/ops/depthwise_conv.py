@@ -47,7 +47,7 @@ def delegated(node: Node) -> bool:
 def check_profile_limits(node: Node, shape: ConvShape, bias: Operand | None) -> None:
     """Refuse what the backend of a profile computes wrongly or crashes on, unlike the reference kernels."""
     if bias is None and node.profile.name in ("optimized", "xnnpack"):
-        raise node.refuse("there is no bias; TFLite's optimized kernels crash without")
+        raise node.refuse("there is no bias; expected one, without which TFLite's optimized kernels crash")
     if node.delegated or node.profile.micro:
         check_multiplier(node, shape)
     w = node.input(1)

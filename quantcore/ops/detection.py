@@ -104,7 +104,7 @@ def lower_detection(node: Node) -> KernelCall:
             "lists several classes of a box, which TFLite Micro writes past the end of its outputs"
         )
     if max(most * listed, boxes * scores.shape[2], boxes + most + classes) > LARGEST // 16:
-        raise node.refuse(f"lists {most} times {listed} detections of {boxes} boxes, which is too much")
+        raise node.refuse(f"lists {most} times {listed} detections of {boxes} boxes; expected fewer")
     places = most * listed
     for y, shape in zip(node.outputs, ((1, places, 4), (1, places), (1, places), (1,)), strict=True):
         y.shape = shape

@@ -28,7 +28,7 @@ def check_table(node: Node) -> None:
     if np.any(quantization.zero_point != 0):
         raise node.refuse(f"the table has zero points {quantization.zero_point}; expected 0")
     if not np.isfinite(table.scales).all():
-        raise node.refuse("the table has a scale that is not finite")
+        raise node.refuse(f"the table has scales up to {table.scales.max()}; expected finite ones")
     if table.scales.size > 1:
         if table.scales.size != table.shape[0] or quantization.quantized_dimension != 0:
             raise node.refuse(

@@ -192,7 +192,9 @@ def check_int16_bias(node: Node, bias: Operand | None) -> None:
     """Refuse an int32 bias that TFLite would take for an int64 one."""
     named = bias_type(node)
     if bias is not None and named != "FLOAT32" and named.lower() != bias.dtype:
-        raise node.refuse(f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}")
+        raise node.refuse(
+            f"bias has dtype {bias.dtype}, but the option quantized_bias_type is {named}; expected the same"
+        )
     if bias is not None and bias.dtype == "int32" and named == "FLOAT32" and node.rule.rounding == "float64":
         raise node.refuse(
             "bias has dtype int32, and the option quantized_bias_type is not INT32: TFLite's reference "

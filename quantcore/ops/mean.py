@@ -83,7 +83,7 @@ def lower_image_mean(node: Node, axes: set[int], elements: int) -> KernelCall:
         shifted = f32(x.zero_point) * x.scale / y.scale
         real = x.scale / (f32(elements) * y.scale)
     if not (abs(shifted) < 2**31 - 512 and np.isfinite(real)):
-        raise node.refuse(f"the scales {x.scale} and {y.scale} differ too much")
+        raise node.refuse(f"the scales are {x.scale} and {y.scale}; expected a ratio below 2**31")
     offset = y.zero_point - int(shifted + f32(0.5) if shifted > 0 else shifted - f32(0.5))
     channels = x.shape[3]
     requant = make_requant(node, np.array([real], np.float64), y, length=channels, offset=offset)
@@ -96,7 +96,7 @@ def lower_scaled(node: Node, axes: set[int], scale: np.float32, bias: np.float32
     """Lower a sum that is rescaled in float32; XNNPACK's saturates, and its bias holds the zero point."""
     x, y = node.input(0), node.output
     if not (np.isfinite(scale) and np.isfinite(bias)):
-        raise node.refuse(f"the ratio of the scales {x.scale} and {y.scale} is not finite")
+        raise node.refuse(f"the scales are {x.scale} and {y.scale}; expected a finite ratio")
     low, high = type_bounds(y.dtype)
     xnnpack = node.rule.form == "scaled"
     return kernels.scaled_sum_call(

@@ -35,7 +35,7 @@ def lower_pack(node: Node) -> KernelCall:
     shape = inputs[0].shape
     for x in inputs:
         if x.shape != shape:
-            raise node.refuse(f"input shapes differ: {shape} and {x.shape}")
+            raise node.refuse(f"input shapes are {shape} and {x.shape}; expected one shape")
     same_dtype(node, *inputs, y)
     same_parameters(node, *inputs, y)
     axis = resolve_axis(node, node.options["axis"], len(shape) + 1)

@@ -56,7 +56,9 @@ def zero_points(node: Node, operand: Operand) -> np.ndarray:
             "expected one, or one per scale"
         )
     if stored.min() < _INT32.min or stored.max() > _INT32.max:
-        raise node.refuse(f"a zero point of tensor {operand.index} is outside the int32 range")
+        raise node.refuse(
+            f"tensor {operand.index} has zero points from {stored.min()} to {stored.max()}; expected int32"
+        )
     return np.broadcast_to(stored, operand.scales.shape).astype(np.int32)
 
 

@@ -41,7 +41,10 @@ def lower_scatter_nd(node: Node) -> KernelCall:
     shape = size_values(node, 2)
     depth = indices.shape[-1] if indices.shape else 0
     if not 1 <= depth <= min(len(shape), MAX_RANK):
-        raise node.refuse(f"indices have shape {indices.shape} for an output of shape {tuple(shape)}")
+        raise node.refuse(
+            f"indices have shape {indices.shape} for an output of shape {tuple(shape)}; expected a last "
+            f"dimension of 1 to {min(len(shape), MAX_RANK)}"
+        )
     wanted = (*indices.shape[:-1], *shape[depth:])
     if updates.shape != wanted:
         raise node.refuse(f"updates have shape {updates.shape}; expected {wanted}")

@@ -51,7 +51,7 @@ def test_pack_of_scalars_and_of_constants():
     ("shapes", "axis", "options", "words"),
     [
         ([(2, 3), (2, 3)], 3, {}, "axis"),
-        ([(2, 3), (2, 4)], 0, {}, "shapes differ"),
+        ([(2, 3), (2, 4)], 0, {}, r"shapes are \(2, 3\) and \(2, 4\)"),
         ([(2, 3), (2, 3)], 0, {"scales": [0.5, 0.5, 0.25]}, "parameters differ"),
         ([(2, 3), (2, 3)], 0, {"values_count": 3}, "values_count"),
     ],

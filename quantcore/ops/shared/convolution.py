@@ -153,7 +153,9 @@ def check_filter_scales(node: Node, w: Operand, channels: int, *, axes: tuple[in
     if w.scales.size not in (1, channels):
         raise node.refuse(f"filter has {w.scales.size} scales; expected 1, or one per channel, {channels}")
     if not (np.isfinite(w.scales).all() and (w.scales >= 0).all()):
-        raise node.refuse("filter has a scale that is negative or not finite")
+        raise node.refuse(
+            f"filter has scales from {w.scales.min()} to {w.scales.max()}; expected finite ones, at least 0"
+        )
     if w.scales.size > 1:
         if w.dtype == "uint8":
             raise node.refuse("filter is uint8 with a scale per channel; expected one scale")
