@@ -20,6 +20,7 @@ from tests.ops.harness import (
     check_samples,
     const,
     op_model,
+    packed,
     random_floats,
     random_scale,
     random_values,
@@ -215,12 +216,6 @@ def _operands(
         w,
         tensor((), dtype, output_scale, z[2] + shift),
     )
-
-
-def packed(values: np.ndarray) -> np.ndarray:
-    """Return 4-bit values two in a byte, the first in the low half."""
-    flat = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
-    return flat[::2] | flat[1::2] << 4
 
 
 def with_four_bits(model: Model) -> Model:

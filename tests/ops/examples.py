@@ -22,7 +22,7 @@ from quantcore.numerics import PROFILES
 from quantcore.ops.node import Definition
 from quantcore.samples import random_samples
 from tests.ops import convolutions, lstm_models
-from tests.ops.harness import Op, const, graph_model, op_model, random_values, tensor
+from tests.ops.harness import Op, const, graph_model, i32, i32_scalar, op_model, packed, random_values, tensor
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")  # that "any" stands for
 SHAPE = (2, 3, 4, 6)
@@ -98,15 +98,6 @@ def known(dtype: str, shape: Sequence[int] = ()) -> Tensor:
     scale, zero = INPUT.get(dtype, (None, 0))
     values = random_values(rng(), shape, dtype)
     return const(np.where((values == zero) | (values == 0), values.dtype.type(1), values), scale, zero)
-
-
-def i32(*values: Any) -> Tensor:
-    """Return a constant of int32."""
-    return const(np.array(values, np.int32))
-
-
-def i32_scalar(value: int) -> Tensor:
-    return const(np.array(value, np.int32))
 
 
 def unary(op: str, dtype: str, **options: Any) -> Model:
@@ -234,7 +225,7 @@ def quantized(op: str, form: str) -> Model:
     given = tensor(SHAPE, "int32", 1e-9) if source == "int32" else x(source)
     if source == "int4":
         values = random_values(rng(), SHAPE, low=-8, high=7)
-        given = tensor(SHAPE, "int4", 0.05, data=convolutions.packed(values))
+        given = tensor(SHAPE, "int4", 0.05, data=packed(values))
     out = tensor(SHAPE, target, *({"int32": (0.001, 0)} | OUTPUT).get(target, (None, 0)))
     return op_model(op, [given], [out])
 

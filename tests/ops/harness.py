@@ -113,6 +113,22 @@ def const(data: Any, scale: Any = None, zero_point: Any = 0, *, axis: int = 0, n
     return tensor(data.shape, data.dtype.name, scale, zero_point, axis=axis, data=data, name=name)
 
 
+def i32(*values: Any) -> Tensor:
+    """Describe an int32 constant: a vector, or from rows a matrix."""
+    return const(np.array(values, np.int32))
+
+
+def i32_scalar(value: int) -> Tensor:
+    """Describe an int32 constant without dimensions."""
+    return const(np.array(value, np.int32))
+
+
+def packed(values: np.ndarray) -> np.ndarray:
+    """Return 4-bit values two in a byte, the first in the low half, as `Tensor.data` has them."""
+    flat = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
+    return flat[::2] | flat[1::2] << 4
+
+
 def bias_scale(input_tensor: Tensor, filter_tensor: Tensor) -> np.ndarray:
     """Return ``input scale * filter scale``, as TFLite wants it on a bias."""
     assert input_tensor.quantization is not None

@@ -16,6 +16,7 @@ from tests.ops.harness import (
     check,
     const,
     op_model,
+    packed,
     random_scale,
     random_values,
     refusal,
@@ -33,11 +34,6 @@ def lookup(indices: Tensor, table: Tensor, dtype: str) -> Model:
 
 def random_indices(rng: np.random.Generator, rows: int) -> np.ndarray:
     return np.append(rng.permutation(rows), [0, rows - 1]).astype(np.int32)
-
-
-def packed(values: np.ndarray) -> np.ndarray:
-    flat = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
-    return flat[::2] | flat[1::2] << 4
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -19,7 +19,6 @@ from tests.ops.convolutions import (
     build,
     check_both_refuse,
     check_first,
-    packed,
     sample,
 )
 from tests.ops.harness import (
@@ -29,6 +28,7 @@ from tests.ops.harness import (
     const,
     covers,
     op_model,
+    packed,
     random_floats,
     random_scale,
     random_values,

@@ -20,6 +20,8 @@ from tests.ops.harness import (
     const,
     graph_model,
     has_rule,
+    i32,
+    i32_scalar,
     op_model,
     random_values,
     refusal,
@@ -35,21 +37,13 @@ SHAPE = (2, 4, 6)
 NOT_IN_LITE = {("PACK", "bool"), ("UNPACK", "int64"), ("SPLIT", "bool"), ("SPLIT_V", "bool")}
 
 
-def i32(*values: Any) -> Tensor:
-    return const(np.array(values, np.int32))
-
-
-def one(value: int) -> Tensor:
-    return const(np.array(value, np.int32))
-
-
 def cases(value: Tensor) -> Iterator[tuple[str, list[Tensor | None], int, Mapping[str, Any]]]:
     """Yield operator, inputs (None: the common one), number of outputs and options."""
     yield "CONCATENATION", [None, None], 1, {"axis": 1}
     yield "PACK", [None, None], 1, {"axis": -1, "values_count": 2}
     yield "UNPACK", [None], 4, {"axis": 1, "num": 4}
-    yield "SPLIT", [one(2), None], 3, {"num_splits": 3}
-    yield "SPLIT_V", [None, i32(1, 2, -1), one(2)], 3, {"num_splits": 3}
+    yield "SPLIT", [i32_scalar(2), None], 3, {"num_splits": 3}
+    yield "SPLIT_V", [None, i32(1, 2, -1), i32_scalar(2)], 3, {"num_splits": 3}
     yield "SLICE", [None, i32(0, 1, 1), i32(2, -1, 3)], 1, {}
     strided: list[tuple[Any, Any, Any, Mapping[str, Any]]] = [
         ((0, 3, 1), (2, 0, 6), (1, -1, 2), {}),
@@ -66,7 +60,7 @@ def cases(value: Tensor) -> Iterator[tuple[str, list[Tensor | None], int, Mappin
     yield "PADV2", [None, i32((1, 0), (0, 2), (3, 1)), value], 1, {}
     yield "TRANSPOSE", [None, i32(2, 0, 1)], 1, {}
     yield "RESHAPE", [None, i32(8, 6)], 1, {"new_shape": (8, 6)}
-    yield "EXPAND_DIMS", [None, one(-1)], 1, {}
+    yield "EXPAND_DIMS", [None, i32_scalar(-1)], 1, {}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -122,7 +116,7 @@ def test_the_delegate_fails_where_parameters_differ(
 @pytest.mark.parametrize(
     ("op", "constants", "options"),
     [
-        ("EXPAND_DIMS", [one(0)], {}),
+        ("EXPAND_DIMS", [i32_scalar(0)], {}),
         ("MIRROR_PAD", [i32((0, 0), (1, 1), (0, 0), (0, 0))], {"mode": "REFLECT"}),
     ],
 )

@@ -16,6 +16,7 @@ from tests.ops.harness import (
     graph_model,
     instruction_sets,
     op_model,
+    packed,
     random_floats,
     random_values,
     refusal,
@@ -123,12 +124,6 @@ def test_dequantize(dtype, profile):
         assert_same_bits(page(q, scale, zero_point, profile=profile), x)
         if profile == "reference":
             assert_same_bits(qc.dequantize(q, qc.QuantParams(scale, zero_point, dtype)), x)
-
-
-def packed(q):
-    """Two 4-bit numbers in a byte, the low half first."""
-    bits = np.append(q.reshape(-1), np.zeros(q.size % 2, np.int8)).astype(np.uint8) & 15
-    return bits[::2] | bits[1::2] << 4
 
 
 def int4_model(op, q, scale, zero_point, axis=0):

@@ -22,6 +22,7 @@ from tests.ops.harness import (
     const,
     graph_model,
     has_rule,
+    i32,
     op_model,
     random_values,
     refusal,
@@ -33,10 +34,6 @@ from tests.ops.harness import (
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 QUANTIZED = {"int8": (0.5, -7), "uint8": (0.5, 131), "int16": (0.5, 0)}
 SHAPE = (6, 4, 3, 8)  # of the input that all operators of a graph read
-
-
-def i32(*values: Any) -> Tensor:
-    return const(np.array(values, np.int32))
 
 
 class Case(NamedTuple):
