@@ -7,8 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantcore.graph import Model
+from quantcore.runtime import Interpreter
 from quantcore.verification.floats import allowances
-from tests.ops.harness import assert_same_bits, get_oracle, run_ours, with_shapes
+from tests.ops.harness import (
+    assert_same_bits,
+    get_oracle,
+    invoke_ours,
+    kernels_of,
+    lower_instruction_sets,
+    run_ours,
+    using,
+    with_shapes,
+)
 
 SMALLEST_LOSS = 1e-40  # of subnormal products, for which the bounds do not allow
 
@@ -22,7 +32,7 @@ def check_within_bounds(
     worst case; `rtol` and `atol`, as of NumPy, are for data far from it. Returns the oracle's outputs.
     """
     model = with_shapes(model, inputs)
-    expected, ours = get_oracle(numerics).run(model, inputs), run_ours(model, inputs, numerics)
+    expected, ours = get_oracle(numerics).run(model, inputs), same_in_every_version(model, inputs, numerics)
     values = dict(zip(model.subgraphs[0].inputs, inputs, strict=True))
     allowed = allowances(model, 0, 0, values, ours, numerics)
     for k, (a, b) in enumerate(zip(ours, expected, strict=True)):
@@ -35,3 +45,14 @@ def check_within_bounds(
         if rtol is not None:
             np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
     return expected
+
+
+def same_in_every_version(model: Model, inputs: Sequence[np.ndarray], numerics: str) -> list[np.ndarray]:
+    """Return our outputs, asserted to have the same bits in every version of the kernels."""
+    interpreter = Interpreter(model, numerics)
+    ours = invoke_ours(interpreter, inputs)
+    for isa in lower_instruction_sets(kernels_of(interpreter)):
+        with using(isa):
+            for k, (a, b) in enumerate(zip(run_ours(model, inputs, numerics), ours, strict=True)):
+                assert_same_bits(a, b, f"{isa}, {numerics}: output {k}")
+    return ours
