@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -66,7 +67,7 @@ class Subject:
     def ranges(self, engine: str, oracle: Oracle) -> Ranges:
         """Return the ranges as the converter records them; calibrates once."""
         if self.found is None:
-            shared = {"oracle": oracle} if engine == "tflite" else {}
+            shared: dict[str, Any] = {"oracle": oracle} if engine == "tflite" else {}
             self.found = collect_ranges(self.model, self.samples, engine=engine, ranges="converter", **shared)
         return self.found
 
@@ -144,7 +145,7 @@ def compare(subject: Subject, mode: str, io_type: str, engine: str, oracle: Orac
         row.note = "the converter has no way from a .tflite"
         return row
     start = time.perf_counter()
-    options = {"ranges": subject.ranges(engine, oracle)} if mode in ("int8", "int16x8") else {}
+    options: dict[str, Any] = {"ranges": subject.ranges(engine, oracle)} if mode in STATIC else {}
     ours = qc.quantize_model(subject.model, mode=mode, io=io_type, allow_float=True, **options)
     row.seconds = time.perf_counter() - start
     theirs = qc.load(expected)

@@ -51,7 +51,7 @@ def noise(model: Model, seed: int) -> np.ndarray:
     """Return noise, smoothed where the input is an image."""
     shape = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]].shape
     count = SAMPLES if np.prod(shape) < LARGE else SAMPLES_OF_LARGE
-    x = np.random.default_rng(seed).standard_normal((count, *shape[1:])).astype(np.float32)
+    x: np.ndarray = np.random.default_rng(seed).standard_normal((count, *shape[1:])).astype(np.float32)
     if x.ndim == 4:
         for axis in (1, 2):
             x = sum((np.roll(x, k, axis) for k in range(1, 4)), x) / 2
@@ -102,7 +102,9 @@ def measured(case: Case, quantized: Model) -> tuple[str, str, str]:
 
 def predictions(model: Model, x: np.ndarray) -> np.ndarray:
     """Return the index of the largest output of each sample."""
-    return np.argmax(qc.Interpreter(model, num_threads=2).run(x).reshape(len(x), -1), axis=1)
+    outputs = qc.Interpreter(model, num_threads=2).run(x).reshape(len(x), -1)
+    largest: np.ndarray = np.argmax(outputs, axis=1)
+    return largest
 
 
 def bench(path: Path, data: Path | None) -> None:

@@ -32,7 +32,7 @@ for op in interpreter._get_ops_details():
 
 def small_model(path: Path) -> None:
     """Write a model, for those who have none at hand."""
-    quantization = Quantization(np.float32([0.1]), np.array([0]))
+    quantization = Quantization(np.array([0.1], np.float32), np.array([0]))
     tensors = [Tensor(name, (1, 64), "int8", quantization=quantization) for name in ("x", "y")]
     save(Model([Subgraph("main", tensors, [Operator("RELU", 1, (0,), (1,))], (0,), (1,))]), path)
 
