@@ -49,6 +49,7 @@ class BuildExt(build_ext):
 
     def build_extensions(self) -> None:
         compile_files = self.compiler.compile
+        compiler = getattr(self.compiler, "compiler_so", None)
         pool = ThreadPoolExecutor(os.cpu_count())
 
         def compile_changed(sources: list[str], output_dir: str, **options: Any) -> list[str]:
@@ -56,7 +57,7 @@ class BuildExt(build_ext):
                 (made,) = self.compiler.object_filenames([source], output_dir=output_dir)
                 read = sorted({Path(source), *files_named_in(Path(source), set())})
                 contents = b"".join(path.read_bytes() for path in read)
-                digest = sha256(repr(options).encode() + contents).hexdigest()
+                digest = sha256(repr((compiler, options)).encode() + contents).hexdigest()
                 known = Path(f"{made}.sha256")
                 if self.force or not (Path(made).exists() and known.exists() and known.read_text() == digest):
                     compile_files([source], output_dir=output_dir, **options)
