@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from quantcore.ops.registry import load_operators
 from quantcore.quantizer.settings import MODES
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "quantcore"
 PAGES = ROOT / "docs" / "numerics"
+TEXTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+FOLDERS = ("", "quantcore/**/", "csrc/**/", "tests/**/", "docs/**/", "benchmarks/**/")
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 
@@ -36,6 +40,30 @@ def test_each_operator_has_a_page_with_runnable_numpy(page: str) -> None:
 def test_the_index_and_the_pages_agree() -> None:
     linked = set(re.findall(r"\(([a-z_0-9]+\.md)\)", (PAGES / "README.md").read_text()))
     assert linked == {page.name for page in PAGES.glob("*.md")} - {"README.md"}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=[str(page.relative_to(ROOT)) for page in TEXTS])
+def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^):#]+)", text):
+        assert (page.parent / target).exists(), target
+    tree = text.partition("## The tree")[2].partition("\n## ")[0]
+    words = {*re.findall(r"`([^`\n]+)`", text), *(word.strip(",;:.") for word in tree.split())}
+    for word in words:
+        if re.fullmatch(r"[\w/*]+(/|\.(py|pyx|def|inc))", word):
+            assert any(any(ROOT.glob(f"{folder}{word}")) for folder in FOLDERS), word
+        elif re.fullmatch(r"[a-z_]+(\.\w+)+(?<!\.h)", word) and (PACKAGE / word.partition(".")[0]).is_dir():
+            pkgutil.resolve_name(f"quantcore.{word}")
+
+
+def test_names_of_the_package_in_texts_and_docstrings_exist() -> None:
+    sources = [path for end in ("py", "pyx", "h") for path in ROOT.glob(f"[bcqt]*/**/*.{end}")]
+    for path in (*TEXTS, *sources):
+        for name in re.findall(r"`(quantcore\.[\w.]+)(?:\([^`]*\))?`", path.read_text()):
+            try:
+                pkgutil.resolve_name(name)
+            except (ImportError, AttributeError):
+                pytest.fail(f"{path}: there is no {name}")
 
 
 @pytest.mark.parametrize("mode", MODES)
