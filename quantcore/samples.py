@@ -160,8 +160,8 @@ def expected_range(subgraph: Subgraph, t: int) -> tuple[float, float] | None:
     tensor = subgraph.tensors[t]
     quantize = [op.outputs[0] for op in subgraph.operators if op.op == "QUANTIZE" and op.inputs[:1] == (t,)]
     for stored in (tensor, *(subgraph.tensors[y] for y in quantize)):
-        if stored.real_range:
-            low, high = stored.real_range[0]
+        if ranges := stored.real_range:
+            low, high = ranges[0]
             return low, high
     recorded = tensor.quantization
     if recorded is not None and recorded.min is not None and recorded.max is not None and recorded.min.size:

@@ -23,6 +23,7 @@ from quantcore.numerics import CALIBRATION
 
 __all__ = ["observe"]
 
+
 def observe(
     model: Model, samples: Iterator[Sample], methods: Mapping[int, Method], num_threads: int | None
 ) -> Observation:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["print_profiles", "recorded_verdict"]
 
+FEW = 8  # of a long list of operators, named in a line
+
 
 def print_profiles(result: ProfilesResult) -> None:
     """Print each profile against its oracle, where they part, and what a recording matches."""
@@ -70,11 +72,11 @@ def _by_reason(profile: VerifyResult) -> dict[str, str]:
     return {reason: _few(who) for reason, who in found.items()}
 
 
-def _few(items: Sequence[str], limit: int = 8) -> str:
-    """Return the first of them; an operator with several outputs once, with their number."""
+def _few(items: Sequence[str]) -> str:
+    """Return the first `FEW` of them; an operator with several outputs once, with their number."""
     counts = Counter(items)
     items = [name if count == 1 else f"{name} ({count} tensors)" for name, count in counts.items()]
-    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")
+    return ", ".join(items[:FEW]) + (f" and {len(items) - FEW} more" if len(items) > FEW else "")
 
 
 def _print_missing(rows: Iterable[Divergence]) -> None:

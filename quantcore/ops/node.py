@@ -77,12 +77,12 @@ class Operand:
     @property
     def quantized(self) -> bool:
         """Whether the tensor has a scale."""
-        return self.tensor.quantization is not None and self.tensor.quantization.scale.size > 0
+        return self.tensor.is_quantized
 
     @property
     def scales(self) -> np.ndarray:
         """All scales, float32, shape (channels,) or (1,)."""
-        if self.tensor.quantization is None or self.tensor.quantization.scale.size == 0:
+        if self.tensor.quantization is None or not self.quantized:
             raise UnsupportedOperatorError(f"tensor {self.index} ({self.tensor.name!r}) has no scale")
         return self.tensor.quantization.scale
 

@@ -170,7 +170,7 @@ class Oracle:
         return self.run_prepared(Prepared(model, outputs, subgraph=subgraph), samples, keep_state=keep_state)
 
     def run_prepared(
-        self, prepared: Prepared, samples: Sequence[Inputs], *, keep_state: bool = False
+        self, prepared: Prepared, samples: Sequence[Inputs], *, keep_state: bool
     ) -> list[list[np.ndarray]]:
         """Run several samples of a model that is run again and again; see `run_batch`."""
         if not samples:
@@ -273,9 +273,8 @@ class Oracle:
         OracleRefused
             The calibrator failed; the message quotes it.
         """
-        data, flat = self._samples(model, samples)
-        request = {"command": "calibrate", "samples": len(samples)}
-        return read_model(self._make(request, data, flat, timeout, "calibrating a model"))
+        request = {"command": "calibrate"}
+        return read_model(self._make(request, model, samples, timeout, "calibrating a model"))
 
     def quantize(
         self,
@@ -319,7 +318,6 @@ class Oracle:
         OracleRefused, OracleCrashed
             The quantizer failed, or ended the process, as it does on infinite ranges.
         """
-        data, flat = self._samples(model, samples)
         options = {
             "mode": mode,
             "io": io,
@@ -329,8 +327,8 @@ class Oracle:
             "denylisted_ops": list(denylisted_ops),
             "denylisted_nodes": list(denylisted_nodes),
         }
-        request = {"command": "quantize", "samples": len(samples), "options": options}
-        return self._make(request, data, flat, timeout, f"quantizing a model ({mode}, {io})")
+        request = {"command": "quantize", "options": options}
+        return self._make(request, model, samples, timeout, f"quantizing a model ({mode}, {io})")
 
     def request(
         self, request: dict[str, Any], arrays: Sequence[np.ndarray], doing: str
@@ -338,19 +336,16 @@ class Oracle:
         """Pass a request of another module on to the worker; `doing` says in messages what it is for."""
         return self._shared.ask(request, arrays, timeout=self.timeout, doing=doing)
 
-    def _samples(self, model: ModelLike, samples: Sequence[Inputs]) -> tuple[bytes, list[np.ndarray]]:
-        """Return the file, and the arrays of all samples in turn, in the order of the graph's inputs."""
+    def _make(
+        self, request: dict[str, Any], model: ModelLike, samples: Sequence[Inputs], timeout: float, doing: str
+    ) -> bytes:
+        """Have the worker make a file of a model's, and of samples."""
         data = to_bytes(model)
         main = (model if isinstance(model, Model) else read_model(data)).subgraphs[0]
-        return data, [array for sample in samples for array in graph_order(main, sample)]
-
-    def _make(
-        self, request: dict[str, Any], data: bytes, flat: list[np.ndarray], timeout: float, doing: str
-    ) -> bytes:
-        """Have the worker make a file of the file `data`."""
-        request["inputs_per_sample"] = len(flat) // max(1, request["samples"])
-        file = np.frombuffer(data, np.uint8)
-        _, results = self._shared.ask(request, [file, *flat], timeout=timeout, doing=doing)
+        request |= {"samples": len(samples), "inputs_per_sample": len(main.inputs)}
+        arrays = [np.frombuffer(data, np.uint8)]
+        arrays += [array for sample in samples for array in graph_order(main, sample)]
+        _, results = self._shared.ask(request, arrays, timeout=timeout, doing=doing)
         return results[0].tobytes()
 
 

@@ -26,10 +26,6 @@ class Lifetime:
     first: int
     last: int
 
-    def overlaps(self, other: Lifetime) -> bool:
-        """Whether both must exist at the same step."""
-        return self.first <= other.last and other.first <= self.last
-
 
 def place(lifetimes: Mapping[Key, Lifetime]) -> tuple[dict[Key, int], int]:
     """Return an aligned offset per tensor, and the total size in bytes."""

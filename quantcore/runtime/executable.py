@@ -57,7 +57,7 @@ class Executable:
         *,
         input_values: dict[int, np.ndarray],
         value_of: Callable[[int], np.ndarray],
-        preserve_all: bool = False,
+        preserve_all: bool,
         extend: Callable[[Lowered], None] | None = None,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]

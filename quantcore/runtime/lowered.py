@@ -25,7 +25,6 @@ RUNNABLE_DTYPES = {
 class Step:
     """A kernel call and the tensors it takes: inputs (-1 where omitted), then so many outputs."""
 
-    operator_index: int
     name: str
     call: KernelCall
     tensors: tuple[int, ...]

@@ -28,7 +28,7 @@ class OperatorRunner:
     numerics : str
     """
 
-    def __init__(self, model: Model, subgraph_index: int, numerics: str = "reference") -> None:
+    def __init__(self, model: Model, subgraph_index: int, numerics: str) -> None:
         self.model, self.subgraph_index = model, subgraph_index
         self.subgraph = model.subgraphs[subgraph_index]
         self.profile = get_profile(numerics)

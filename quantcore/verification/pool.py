@@ -14,7 +14,6 @@ __all__ = ["ALL", "Oracles", "Pool"]
 
 ALL: Literal["all"] = "all"
 
-
 Oracles = Oracle | Mapping[str, Oracle]
 
 
