@@ -32,9 +32,9 @@ def c_sources() -> list[str]:
 
 def files_named_in(path: Path, found: set[Path]) -> set[Path]:
     """Return the headers and included files of csrc that a file names, directly or not."""
-    for name in re.findall(r'"([\w/]+\.(?:h|inc|def))"', path.read_text(encoding="utf-8")):
+    for name in re.findall(r'"([\w./]+\.(?:h|inc|def))"', path.read_text(encoding="utf-8")):
         for folder in (path.parent, Path("csrc"), Path("csrc/include")):
-            named = folder / name
+            named = Path(os.path.normpath(folder / name))
             if named not in found and named.is_file():
                 found.add(named)
                 files_named_in(named, found)
