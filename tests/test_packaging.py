@@ -122,6 +122,20 @@ def test_wheel_works_elsewhere(dist: Path, tmp_path: Path) -> None:
     assert (tmp_path / "bin" / "quantcore").exists()
 
 
+# build ------------------------------------------------------------------------------------------------
+
+
+def test_the_build_sees_every_include(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does not see can change without the file being compiled anew."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT)
+    files_named_in = importlib.import_module("setup").files_named_in
+    for path in Path("csrc").rglob("*.[chid]*"):
+        included = re.findall(r'#include "(.*)"', path.read_text(encoding="utf-8"))
+        seen = {file.name for file in files_named_in(path, set())}
+        assert {Path(name).name for name in included} <= seen, path
+
+
 # make ---------------------------------------------------------------------------------------------------
 
 

@@ -31,31 +31,12 @@ def relu_multipliers(node: Node) -> dict[str, np.ndarray]:
     return {"output": quotient(node, node.input(0).scale, node.output.scale)}
 
 
-def activation_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[Operand, Operand, str]:
+def activation_operands(node: Node) -> tuple[Operand, Operand, str]:
     """Check the operands and their scales, set the output's shape, and return ``(input, output, dtype)``."""
-    x, y, dtype = unary_operands(node, dtypes)
+    x, y, dtype = unary_operands(node)
     if dtype != "float32":
         check_scales(node, x, y)
     return x, y, dtype
-
-
-def lower_relu(node: Node, dtypes: tuple[str, ...]) -> KernelCall:
-    """Lower an unfused RELU: the bounds of the activation are those of the fused form."""
-    x, y, dtype = activation_operands(node, dtypes)
-    if dtype == "float32":
-        low, high = FLOAT_BOUNDS[node.op.op]
-        unbounded = node.op.op == "RELU"
-        return kernels.relu_f32_call(
-            count=x.count, activation_min=low, activation_max=np.inf if unbounded else high
-        )
-    if node.rule.form == "unscaled":  # TFLite Micro's RELU6: stored values, clamped on the input's scale
-        requant = make_requant(node, np.ones(1), x, node.op.op)
-    else:
-        requant = make_requant(node, relu_multipliers(node)["output"], y, node.op.op)
-    if dtype == "int16":
-        return kernels.relu_call(dtype, count=x.count, input_offset=0, requant=requant)
-    definition = kernels.relu_call(dtype, count=256, input_offset=-x.zero_point, requant=requant)
-    return lookup_call(count=x.count, table=tabulate(definition))
 
 
 def relu_version(node: Node) -> int:
@@ -86,11 +67,6 @@ def relu_version(node: Node) -> int:
     multipliers=relu_multipliers,
     quantization=OWN_SCALE,
 )
-def lower_relu_with_int16(node: Node) -> KernelCall:
-    """Lower RELU and RELU6, which TFLite has for int16 too."""
-    return lower_relu(node, DTYPES_WITH_INT16)
-
-
 @operator(
     "RELU_N1_TO_1",
     "RELU_0_TO_1",
@@ -104,9 +80,23 @@ def lower_relu_with_int16(node: Node) -> KernelCall:
     multipliers=relu_multipliers,
     quantization=OWN_SCALE_INT8,
 )
-def lower_relu_8_bit(node: Node) -> KernelCall:
-    """Lower RELU_N1_TO_1 and RELU_0_TO_1."""
-    return lower_relu(node, DTYPES)
+def lower_relu(node: Node) -> KernelCall:
+    """Lower an unfused RELU: the bounds of the activation are those of the fused form."""
+    x, y, dtype = activation_operands(node)
+    if dtype == "float32":
+        low, high = FLOAT_BOUNDS[node.op.op]
+        unbounded = node.op.op == "RELU"
+        return kernels.relu_f32_call(
+            count=x.count, activation_min=low, activation_max=np.inf if unbounded else high
+        )
+    if node.rule.form == "unscaled":  # TFLite Micro's RELU6: stored values, clamped on the input's scale
+        requant = make_requant(node, np.ones(1), x, node.op.op)
+    else:
+        requant = make_requant(node, relu_multipliers(node)["output"], y, node.op.op)
+    if dtype == "int16":
+        return kernels.relu_call(dtype, count=x.count, input_offset=0, requant=requant)
+    definition = kernels.relu_call(dtype, count=256, input_offset=-x.zero_point, requant=requant)
+    return lookup_call(count=x.count, table=tabulate(definition))
 
 
 def leaky_relu_multipliers(node: Node) -> dict[str, np.ndarray]:
@@ -156,7 +146,7 @@ def leaky_relu_delegated(node: Node) -> bool:
 )
 def lower_leaky_relu(node: Node) -> KernelCall:
     """Lower LEAKY_RELU."""
-    x, y, dtype = activation_operands(node, DTYPES_WITH_INT16)
+    x, y, dtype = activation_operands(node)
     if dtype == "float32":
         keeps_zeros = node.rule.form == "keeps_zeros"
         return kernels.leaky_relu_f32_call(
@@ -216,7 +206,7 @@ def sixteen_bits(multiplier: int) -> int:
 )
 def lower_hard_swish(node: Node) -> KernelCall:
     """Lower HARD_SWISH."""
-    x, y, dtype = activation_operands(node, DTYPES)
+    x, y, dtype = activation_operands(node)
     if dtype == "float32":
         return kernels.hard_swish_f32_call(count=x.count, form=node.rule.form)
     real = hard_swish_multipliers(node)

@@ -29,7 +29,6 @@ __all__ = ["add_multipliers"]
 
 # extra bits of the sum: 9 (17) bits of q - zero point and a factor below 2 stay within int32
 LEFT_SHIFT = {"int8": 20, "uint8": 20, "int16": 15}
-DTYPES = (*LEFT_SHIFT, "float32", "int32", "int64")
 REPEATED_BLOCK = 8  # of 8-bit rows in which one input is a single element, in TFLite's optimized ADD
 MAX_SHIFT = 15
 DELEGATED_RATIOS = (2.0**-10, 2.0**8)  # XNNPACK: at least, below
@@ -71,7 +70,7 @@ def add_version(node: Node) -> int:
 @operator(
     "ADD",
     "SUB",
-    dtypes=DTYPES,
+    dtypes=(*LEFT_SHIFT, "float32", "int32", "int64"),
     max_version=5,
     version=add_version,
     int16x8_version=2,
@@ -103,7 +102,7 @@ def add_version(node: Node) -> int:
 )
 def lower_add(node: Node) -> KernelCall:
     """Lower ADD and SUB."""
-    a, b, y, dtype = broadcast_operands(node, DTYPES)
+    a, b, y, dtype = broadcast_operands(node)
     op = node.op.op.lower()
     if dtype not in LEFT_SHIFT:
         return lower_arithmetic(node, op, a, b, dtype)

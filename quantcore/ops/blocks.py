@@ -37,7 +37,7 @@ def block_size(node: Node) -> int:
 def permute(node: Node, split: tuple[int, ...], order: tuple[int, ...], shape: tuple[int, ...]) -> KernelCall:
     """See the input as an array of shape `split`, and copy it with its dimensions in another `order`."""
     x, y = node.input(0), node.output
-    check_dtypes(node, DTYPES, x, y)
+    check_dtypes(node, node.dtypes, x, y)
     same_parameters_if_delegated(node, x, y)
     y.shape = shape
     steps = row_major_strides(split)
@@ -102,7 +102,7 @@ def lower_depth_to_space(node: Node) -> KernelCall:
 def read_blocks(node: Node) -> tuple[list[int], np.ndarray, int]:
     """Return block and ``(before, after)`` of two spatial dimensions, and how many the input has (1 or 2)."""
     check_operands(node, 3)
-    check_dtypes(node, BATCH_DTYPES, node.input(0), node.output)
+    check_dtypes(node, node.dtypes, node.input(0), node.output)
     rank = len(node.input(0).shape)
     if rank not in (3, 4):
         raise node.refuse(f"the input has shape {node.input(0).shape}; expected three or four dimensions")

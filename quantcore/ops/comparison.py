@@ -133,5 +133,5 @@ def lower_logical(node: Node) -> KernelCall:
 )
 def lower_logical_not(node: Node) -> KernelCall:
     """Lower LOGICAL_NOT."""
-    x, _, _ = unary_operands(node, ("bool",))
+    x, _, _ = unary_operands(node)
     return kernels.logical_not_call(count=x.count)

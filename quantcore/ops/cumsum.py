@@ -12,12 +12,10 @@ from quantcore.ops.registry import operator
 from quantcore.ops.shared.indices import empty_call, known_axis
 from quantcore.ops.shared.operands import check_dtypes, check_operands
 
-DTYPES = ("float32", "int32", "int64")
-
 
 @operator(
     "CUMSUM",
-    dtypes=DTYPES,
+    dtypes=("float32", "int32", "int64"),
     max_version=1,
     rules={"optimized": {"float32, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
 )
@@ -25,7 +23,7 @@ def lower_cumsum(node: Node) -> KernelCall:
     """Lower CUMSUM; the axis must be known before running."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    check_dtypes(node, DTYPES, x, y)
+    check_dtypes(node, node.dtypes, x, y)
     axis = known_axis(node, 1, len(x.shape))
     y.shape = x.shape
     if y.count == 0:

@@ -23,8 +23,6 @@ from quantcore.ops.shared.requant import (
 from quantcore.ops.shared.version_rules import broadcasts_beyond, by_dtype
 
 QUANTIZED = ("int8", "uint8", "int16")
-FLOOR_DIV_DTYPES = ("float32", "int8", "int16", "int32")
-FLOOR_MOD_DTYPES = (*FLOOR_DIV_DTYPES, "int64")
 MAX_FLOOR_RANK = 4  # TFLite's kernels broadcast over four dimensions
 
 
@@ -57,7 +55,7 @@ def div_version(node: Node) -> int:
 )
 def lower_div(node: Node) -> KernelCall:
     """Lower DIV."""
-    a, b, y, dtype = broadcast_operands(node, (*QUANTIZED, "float32", "int32"), 5)
+    a, b, y, dtype = broadcast_operands(node, 5)
     if dtype == "float32":
         if node.rule.form == "flushed":
             return lower_arithmetic(node, "div", a, b, dtype)
@@ -87,26 +85,20 @@ def lower_div(node: Node) -> KernelCall:
 
 @operator(
     "FLOOR_DIV",
-    dtypes=FLOOR_DIV_DTYPES,
+    dtypes=("float32", "int8", "int16", "int32"),
     max_version=3,
     version=by_dtype(float32=2, int8=3, int16=3),
     rules={"optimized": {"float32, int8, int16, int32": Rule()}, "tflm": {"float32": Rule()}},
 )
-def lower_floor_div(node: Node) -> KernelCall:
-    """Lower FLOOR_DIV: stored values, whatever the scales."""
-    a, b, _, dtype = broadcast_operands(node, FLOOR_DIV_DTYPES, MAX_FLOOR_RANK)
-    return kernels.floor_call("floor_div", dtype, shape1=a.shape, shape2=b.shape)
-
-
 @operator(
     "FLOOR_MOD",
-    dtypes=FLOOR_MOD_DTYPES,
+    dtypes=("float32", "int8", "int16", "int32", "int64"),
     max_version=2,
     version=by_dtype(int8=2, int16=2),
     page="floor_div",
     rules={"optimized": {"float32, int8, int16, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
 )
-def lower_floor_mod(node: Node) -> KernelCall:
-    """Lower FLOOR_MOD: stored values, whatever the scales."""
-    a, b, _, dtype = broadcast_operands(node, FLOOR_MOD_DTYPES, MAX_FLOOR_RANK)
-    return kernels.floor_call("floor_mod", dtype, shape1=a.shape, shape2=b.shape)
+def lower_floor(node: Node) -> KernelCall:
+    """Lower FLOOR_DIV and FLOOR_MOD: stored values, whatever the scales."""
+    a, b, _, dtype = broadcast_operands(node, MAX_FLOOR_RANK)
+    return kernels.floor_call(node.op.op.lower(), dtype, shape1=a.shape, shape2=b.shape)

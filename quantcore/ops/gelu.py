@@ -11,8 +11,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE
 from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.shared.xnnpack import delegable, float32_alone
 
-GELU_DTYPES = ("int8", "uint8", "int16", "float32")
-
 
 def elu_delegated(node: Node) -> bool:
     """Whether XNNPACK takes ELU: float32, or int8 with one scale."""
@@ -33,12 +31,12 @@ def elu_delegated(node: Node) -> bool:
 def lower_elu(node: Node) -> KernelCall:
     """Lower ELU; form ``exp`` subtracts 1 from expf, where the others have expm1f."""
     function = "ELU_EXP" if node.rule.form == "exp" else "ELU"
-    return lower_function(node, function, ("int8", "float32"), on_floats="ELU")
+    return lower_function(node, function, on_floats="ELU")
 
 
 @operator(
     "GELU",
-    dtypes=GELU_DTYPES,
+    dtypes=("int8", "uint8", "int16", "float32"),
     max_version=2,
     version=by_dtype(int8=2, uint8=2),
     int16x8_version=2,
@@ -53,5 +51,5 @@ def lower_elu(node: Node) -> KernelCall:
 def lower_gelu(node: Node) -> KernelCall:
     """Lower GELU: exact by erfc, or approximate by tanh, which is Eigen's on float32."""
     if node.options["approximate"]:
-        return lower_function(node, "GELU_TANH", GELU_DTYPES, on_floats="GELU_TANH_EIGEN")
-    return lower_function(node, "GELU", GELU_DTYPES)
+        return lower_function(node, "GELU_TANH", on_floats="GELU_TANH_EIGEN")
+    return lower_function(node, "GELU")

@@ -15,14 +15,13 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.shared.requant import check_no_activation
 from quantcore.ops.shared.version_rules import by_dtype
 
-DTYPES = ("int8", "uint8", "float32")
 OUTPUTS = {"int8": (1 / 128, 0), "uint8": (1 / 128, 128)}  # scale and zero point
 MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
 
 
 @operator(
     "L2_NORMALIZATION",
-    dtypes=DTYPES,
+    dtypes=("int8", "uint8", "float32"),
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
@@ -31,7 +30,7 @@ MAX_DEPTH = (2**31 - 1) // 255**2  # whose sum of squares fits int32
 )
 def lower_l2_normalization(node: Node) -> KernelCall:
     """Lower L2_NORMALIZATION along the last dimension."""
-    x, y, dtype = unary_operands(node, DTYPES)
+    x, y, dtype = unary_operands(node)
     check_no_activation(node)
     if not 1 <= len(x.shape) <= 4:
         raise node.refuse(f"input has shape {x.shape}; expected one to four dimensions")

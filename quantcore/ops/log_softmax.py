@@ -17,7 +17,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.softmax import FRACTION_BITS, rows_layout, softmax_scaling
 
-DTYPES = ("int8", "uint8", "float32")
 OUTPUTS = {"int8": (1 / 16, 127), "uint8": (1 / 16, 255)}  # scale and zero point
 MAX_DEPTH = 4095  # as many exps of 1 fit the sum of Q12.19
 MAX_SCALE = 1e34  # times 255 and 16 it is still a float32
@@ -33,7 +32,7 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
 
 @operator(
     "LOG_SOFTMAX",
-    dtypes=DTYPES,
+    dtypes=("int8", "uint8", "float32"),
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
@@ -46,7 +45,7 @@ def log_softmax_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_log_softmax(node: Node) -> KernelCall:
     """Lower LOG_SOFTMAX over the last dimension."""
-    x, y, dtype = unary_operands(node, DTYPES)
+    x, y, dtype = unary_operands(node)
     layout = rows_layout(node)
     if dtype == "float32":
         return kernels.log_softmax_f32_call(**layout)

@@ -19,7 +19,6 @@ from quantcore.ops.shared.requant import power_of_two
 from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.shared.xnnpack import VALUES, delegable
 
-DTYPES = ("int8", "uint8", "int16", "float32")
 # int16 inputs that need no other factor than 3 for the table: Q3.12, and for TANH one bit more
 SHIFTS = {"logistic": (0,), "tanh": (0, 1)}
 TABLE_STEPS = 3 * 4096  # of qc_sigmoid_table in 1.0
@@ -70,7 +69,7 @@ def delegated(node: Node) -> bool:
 @operator(
     "LOGISTIC",
     "TANH",
-    dtypes=DTYPES,
+    dtypes=("int8", "uint8", "int16", "float32"),
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
@@ -89,7 +88,7 @@ def delegated(node: Node) -> bool:
 def lower_function(node: Node) -> KernelCall:
     """Lower LOGISTIC and TANH."""
     function = node.op.op.lower()
-    x, y, dtype = unary_operands(node, DTYPES)
+    x, y, dtype = unary_operands(node)
     if dtype == "float32":
         eigen = node.rule.form in ("eigen", "approximate")  # which is also close to XNNPACK
         return kernels.function_f32_call(f"{function}_eigen" if eigen else function, count=x.count)

@@ -11,7 +11,6 @@ from quantcore.ops.shared.elementwise import broadcast_operands, delegated_float
 from quantcore.ops.shared.quantization_rule import JOINED
 from quantcore.ops.shared.version_rules import broadcasts_beyond, dtype_of
 
-DTYPES = ("int8", "uint8", "float32", "int32", "int64", "int16")
 MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
 
 
@@ -26,7 +25,7 @@ def extreme_version(node: Node) -> int:
 @operator(
     "MAXIMUM",
     "MINIMUM",
-    dtypes=DTYPES,
+    dtypes=("int8", "uint8", "float32", "int32", "int64", "int16"),
     max_version=4,
     version=extreme_version,
     int16x8_version=2,
@@ -40,6 +39,6 @@ def extreme_version(node: Node) -> int:
 )
 def lower_selection(node: Node) -> KernelCall:
     """Lower MAXIMUM and MINIMUM. Stored values are compared: TFLite, too, ignores scales that differ."""
-    a, b, _, dtype = broadcast_operands(node, DTYPES, MAX_RANK)
+    a, b, _, dtype = broadcast_operands(node, MAX_RANK)
     flushed = node.rule.form == "flushed"
     return kernels.selection_call(node.op.op.lower(), dtype, shape1=a.shape, shape2=b.shape, flushed=flushed)

@@ -150,7 +150,7 @@ def optimized_sum_scaling(node: Node, elements: int) -> tuple[np.float32, np.flo
 )
 def lower_mean(node: Node) -> KernelCall:
     """Lower MEAN; the axes must be known before running."""
-    dtype, axes = reduction_operands(node, REDUCED)
+    dtype, axes = reduction_operands(node)
     x = node.input(0)
     if dtype not in QUANTIZED:
         first = node.rule.form in FROM_FIRST
@@ -188,7 +188,7 @@ def lower_mean(node: Node) -> KernelCall:
 )
 def lower_sum(node: Node) -> KernelCall:
     """Lower SUM; the axes must be known before running."""
-    dtype, axes = reduction_operands(node, REDUCED)
+    dtype, axes = reduction_operands(node)
     x, y = node.input(0), node.output
     if dtype not in QUANTIZED:
         first = starts_with_first(node, axes)

@@ -16,8 +16,6 @@ from quantcore.ops.shared.operands import check_dtypes, check_operands, same_par
 from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import by_dtype
 
-DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
-
 
 def mirrored(size: int, before: int, after: int, *, edge: bool) -> np.ndarray:
     """Return the place in the input of each element of a padded dimension.
@@ -33,7 +31,7 @@ def mirrored(size: int, before: int, after: int, *, edge: bool) -> np.ndarray:
 
 @operator(
     "MIRROR_PAD",
-    dtypes=DTYPES,
+    dtypes=("float32", "int8", "uint8", "int16", "int32", "int64"),
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     int16x8_version=2,
@@ -48,7 +46,7 @@ def lower_mirror_pad(node: Node) -> KernelCall:
     """Lower MIRROR_PAD; the paddings must be known before running."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    check_dtypes(node, DTYPES, x, y)
+    check_dtypes(node, node.dtypes, x, y)
     same_parameters(node, x, y)
     mode = node.options["mode"]
     edge = mode == "SYMMETRIC"

@@ -20,7 +20,6 @@ from quantcore.ops.shared.version_rules import dtype_of
 __all__ = ["mul_multipliers"]
 
 QUANTIZED = ("int8", "uint8", "int16")
-DTYPES = (*QUANTIZED, "float32", "int32", "int64")
 DELEGATED_RATIOS = (2.0**-16, 2.0**8)  # XNNPACK: at least, below
 NARROWED = {"int8": "saturated", "uint8": "wrapped"}  # in vector code for rows in which one input repeats
 
@@ -58,7 +57,7 @@ def mul_version(node: Node) -> int:
 
 @operator(
     "MUL",
-    dtypes=DTYPES,
+    dtypes=(*QUANTIZED, "float32", "int32", "int64"),
     max_version=7,
     version=mul_version,
     int16x8_version=2,
@@ -79,7 +78,7 @@ def mul_version(node: Node) -> int:
 )
 def lower_mul(node: Node) -> KernelCall:
     """Lower MUL."""
-    a, b, y, dtype = broadcast_operands(node, DTYPES)
+    a, b, y, dtype = broadcast_operands(node)
     if dtype not in QUANTIZED:
         return lower_arithmetic(node, "mul", a, b, dtype)
     check_scales(node, a, b, y)

@@ -138,6 +138,11 @@ class Node:
         return (TABLES[table].defaults if table is not None else {}) | self.op.options
 
     @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Forms that the registry lists for the operator."""
+        return self.definition.dtypes if self.definition is not None else ()
+
+    @property
     def output(self) -> Operand:
         """The first output."""
         return self.outputs[0]

@@ -15,12 +15,10 @@ from quantcore.ops.shared.indices import element_bytes, empty_call, index_bytes,
 from quantcore.ops.shared.operands import check_dtypes, check_operands
 from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 
-DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
-
 
 @operator(
     "ONE_HOT",
-    dtypes=DTYPES,
+    dtypes=("float32", "int8", "uint8", "int32", "int64", "bool"),
     max_version=1,
     rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},
     quantization=OWN_SCALE_INT8,
@@ -29,7 +27,7 @@ def lower_one_hot(node: Node) -> KernelCall:
     """Lower ONE_HOT; the depth must be known before running."""
     check_operands(node, 4)
     indices, on, off, y = node.input(0), node.input(2), node.input(3), node.output
-    check_dtypes(node, DTYPES, on, off, y)
+    check_dtypes(node, node.dtypes, on, off, y)
     wide = index_bytes(node, indices)
     if on.count != 1 or off.count != 1:
         raise node.refuse(f"the values have shapes {on.shape} and {off.shape}; expected one element each")

@@ -14,15 +14,48 @@ from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.shared.windows import window_geometry
 from quantcore.ops.shared.xnnpack import VALUES, delegable
 
-DTYPES = ("int8", "uint8", "int16", "float32")
 MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
 
 
-def lower_pool(node: Node, kind: str) -> KernelCall:
+def delegated(node: Node) -> bool:
+    """Whether XNNPACK takes the pool: float32, the maximum also 8 bits, no stride larger than the window."""
+    filter_size = (node.options["filter_height"], node.options["filter_width"])
+    stride = (node.options["stride_h"], node.options["stride_w"])
+    return (
+        delegable(VALUES if node.op.op == "MAX_POOL_2D" else ("float32",), node.input(0))
+        and delegable((node.input(0).dtype,), node.output)
+        and all(1 <= s <= f for s, f in zip(stride, filter_size, strict=True))
+    )
+
+
+@operator(
+    "MAX_POOL_2D",
+    "AVERAGE_POOL_2D",
+    dtypes=("int8", "uint8", "int16", "float32"),
+    max_version=3,
+    version=by_dtype(int8=2, int16=3),
+    int16x8_version=2,
+    page={"MAX_POOL_2D": "max_pool_2d", "AVERAGE_POOL_2D": "average_pool_2d"},
+    rules={
+        "MAX_POOL_2D": {
+            "optimized": {"float32, int8, uint8, int16": Rule()},
+            "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(bounds="xnnpack")},
+            "tflm": {"float32, int8, int16": Rule()},
+        },
+        "AVERAGE_POOL_2D": {
+            "optimized": {"float32, int8, uint8, int16": Rule()},
+            "xnnpack": {"float32": SUMMED},
+            "tflm": {"float32, int8, int16": Rule()},
+        },
+    },
+    xnnpack=delegated,
+    quantization=SAME_SCALE,
+)
+def lower_pool(node: Node) -> KernelCall:
     """Lower a pool. Values are taken as stored: TFLite, too, ignores scales that differ."""
     check_operands(node, 1)
     x, y = node.input(0), node.output
-    dtype = check_dtypes(node, DTYPES, x, y)
+    dtype = check_dtypes(node, node.dtypes, x, y)
     check_image(node, x)
     batches, height, width, channels = x.shape
     filter_size = (node.options["filter_height"], node.options["filter_width"])
@@ -37,7 +70,7 @@ def lower_pool(node: Node, kind: str) -> KernelCall:
         check_zero_points(node, y)
         low, high = quantized_bounds(node, fused_activation(node), y)
     return kernels.pool_call(
-        kind,
+        "max" if node.op.op == "MAX_POOL_2D" else "average",
         dtype,
         input_shape=x.shape,
         output_size=(geometry.output_height, geometry.output_width),
@@ -47,57 +80,3 @@ def lower_pool(node: Node, kind: str) -> KernelCall:
         activation_min=low,
         activation_max=high,
     )
-
-
-def delegated(node: Node) -> bool:
-    """Whether XNNPACK takes MAX_POOL_2D: float32 or 8 bits, no stride larger than the window."""
-    filter_size = (node.options["filter_height"], node.options["filter_width"])
-    stride = (node.options["stride_h"], node.options["stride_w"])
-    return (
-        delegable(VALUES, node.input(0))
-        and delegable((node.input(0).dtype,), node.output)
-        and all(1 <= s <= f for s, f in zip(stride, filter_size, strict=True))
-    )
-
-
-@operator(
-    "MAX_POOL_2D",
-    dtypes=DTYPES,
-    max_version=3,
-    version=by_dtype(int8=2, int16=3),
-    int16x8_version=2,
-    rules={
-        "optimized": {"float32, int8, uint8, int16": Rule()},
-        "xnnpack": {"float32": APPROXIMATE, "int8, uint8": Rule(bounds="xnnpack")},
-        "tflm": {"float32, int8, int16": Rule()},
-    },
-    xnnpack=delegated,
-    quantization=SAME_SCALE,
-)
-def lower_max_pool(node: Node) -> KernelCall:
-    """Lower MAX_POOL_2D."""
-    return lower_pool(node, "max")
-
-
-def average_delegated(node: Node) -> bool:
-    """Whether XNNPACK takes AVERAGE_POOL_2D: as the maximum, but float32 alone."""
-    return node.output.dtype == "float32" and delegated(node)
-
-
-@operator(
-    "AVERAGE_POOL_2D",
-    dtypes=DTYPES,
-    max_version=3,
-    version=by_dtype(int8=2, int16=3),
-    int16x8_version=2,
-    rules={
-        "optimized": {"float32, int8, uint8, int16": Rule()},
-        "xnnpack": {"float32": SUMMED},
-        "tflm": {"float32, int8, int16": Rule()},
-    },
-    xnnpack=average_delegated,
-    quantization=SAME_SCALE,
-)
-def lower_average_pool(node: Node) -> KernelCall:
-    """Lower AVERAGE_POOL_2D."""
-    return lower_pool(node, "average")

@@ -16,7 +16,6 @@ from quantcore.ops.shared.operands import check_dtypes, check_operands, per_tens
 from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.shared.requant import fixed_point, product_multiplier, quotient
 
-DTYPES = ("int8", "uint8", "float32")
 MAX_RANK = 4  # of slopes that broadcast, as in TFLite
 
 
@@ -30,7 +29,7 @@ def prelu_multipliers(node: Node) -> dict[str, np.ndarray]:
 
 @operator(
     "PRELU",
-    dtypes=DTYPES,
+    dtypes=("int8", "uint8", "float32"),
     max_version=1,
     rules={
         "reference": {"int8, uint8": FLOAT32_QUOTIENT},
@@ -44,7 +43,7 @@ def lower_prelu(node: Node) -> KernelCall:
     """Lower PRELU; the slopes broadcast to the shape of the input."""
     check_operands(node, 2)
     x, alpha, y = node.input(0), node.input(1), node.output
-    dtype = check_dtypes(node, DTYPES, x, alpha, y)
+    dtype = check_dtypes(node, node.dtypes, x, alpha, y)
     if broadcast(node, MAX_RANK, x, alpha) != x.shape:
         raise node.refuse(f"slopes of shape {alpha.shape} do not broadcast to the input's shape {x.shape}")
     y.shape = x.shape

@@ -15,7 +15,6 @@ from quantcore.ops.shared.indices import known_output
 from quantcore.ops.shared.operands import check_dtypes, check_operands
 from quantcore.ops.shared.version_rules import by_dtype
 
-DTYPES = ("float32", "int32", "int64")
 LARGEST = 2**26  # elements that a range computed while lowering may have
 
 
@@ -34,7 +33,7 @@ def length(node: Node, start: Any, limit: Any, delta: Any) -> int:
 
 @operator(
     "RANGE",
-    dtypes=DTYPES,
+    dtypes=("float32", "int32", "int64"),
     max_version=2,
     version=by_dtype(int64=2),
     page="tile",
@@ -44,7 +43,7 @@ def lower_range(node: Node) -> KernelCall:
     """Lower RANGE; start, limit and delta must be known before running, and so is the output."""
     check_operands(node, 3)
     y = node.output
-    check_dtypes(node, DTYPES, *(node.input(i) for i in range(3)), y)
+    check_dtypes(node, node.dtypes, *(node.input(i) for i in range(3)), y)
     values = [node.known_value(i) for i in range(3)]
     if any(value.size != 1 for value in values):
         raise node.refuse(f"inputs have shapes {[value.shape for value in values]}; expected scalars")

@@ -40,7 +40,7 @@ from quantcore.ops.shared.version_rules import by_dtype
 )
 def lower_extreme(node: Node) -> KernelCall:
     """Lower REDUCE_MAX or REDUCE_MIN, which compare values as stored."""
-    dtype, axes = reduction_operands(node, REDUCED)
+    dtype, axes = reduction_operands(node)
     x, y = node.input(0), node.output
     if dtype in QUANTIZED:
         same_parameters(node, x, y)
@@ -76,7 +76,7 @@ def product_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_product(node: Node) -> KernelCall:
     """Lower REDUCE_PROD; integers without scales wrap."""
-    dtype, axes = reduction_operands(node, REDUCED)
+    dtype, axes = reduction_operands(node)
     x, y = node.input(0), node.output
     if dtype not in QUANTIZED or not x.quantized:
         if dtype in QUANTIZED:
@@ -113,6 +113,6 @@ def lower_product(node: Node) -> KernelCall:
 )
 def lower_logical(node: Node) -> KernelCall:
     """Lower REDUCE_ANY or REDUCE_ALL."""
-    _, axes = reduction_operands(node, ("bool",))
+    _, axes = reduction_operands(node)
     operation = "any" if node.op.op == "REDUCE_ANY" else "all"
     return kernels.reduce_call("bool", operation, shape=node.input(0).shape, axes=axes)

@@ -23,16 +23,10 @@ from quantcore.ops.shared.operands import check_dtypes, check_operands, unary_op
 from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import by_dtype
 
-TILE_DTYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
-BROADCAST_TO_DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
-BROADCAST_ARGS_DTYPES = ("int32", "int64")
-FILL_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
-ZEROS_LIKE_DTYPES = ("float32", "int32", "int64")
-
 
 @operator(
     "TILE",
-    dtypes=TILE_DTYPES,
+    dtypes=("float32", "int8", "uint8", "int32", "int64", "bool"),
     max_version=3,
     version=by_dtype(int8=3, string=2),
     int16x8_version=3,
@@ -44,7 +38,7 @@ def lower_tile(node: Node) -> KernelCall:
     """Lower TILE; the multiples must be known before running."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    check_dtypes(node, TILE_DTYPES, x, y)
+    check_dtypes(node, node.dtypes, x, y)
     multiples = size_values(node, 1, len(x.shape))
     y.shape = tuple(n * m for n, m in zip(x.shape, multiples, strict=True))
     shape, strides = [], []
@@ -58,7 +52,7 @@ def lower_tile(node: Node) -> KernelCall:
 
 @operator(
     "BROADCAST_TO",
-    dtypes=BROADCAST_TO_DTYPES,
+    dtypes=("float32", "int8", "uint8", "int16", "int32", "int64", "bool"),
     max_version=3,
     version=by_dtype(default=2, int8=3, int16=3),
     int16x8_version=3,
@@ -74,7 +68,7 @@ def lower_broadcast_to(node: Node) -> KernelCall:
     """Lower BROADCAST_TO; the new shape must be known before running."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    check_dtypes(node, BROADCAST_TO_DTYPES, x, y)
+    check_dtypes(node, node.dtypes, x, y)
     wanted = size_values(node, 1)
     missing = len(wanted) - len(x.shape)
     padded = (1,) * missing + x.shape
@@ -91,7 +85,7 @@ def lower_broadcast_to(node: Node) -> KernelCall:
 
 @operator(
     "BROADCAST_ARGS",
-    dtypes=BROADCAST_ARGS_DTYPES,
+    dtypes=("int32", "int64"),
     max_version=1,
     page="tile",
     rules={"optimized": {"int32, int64": Rule()}},
@@ -100,14 +94,14 @@ def lower_broadcast_args(node: Node) -> KernelCall:
     """Lower BROADCAST_ARGS: the shape that two shapes, known before running, broadcast to."""
     check_operands(node, 2)
     y = node.output
-    check_dtypes(node, BROADCAST_ARGS_DTYPES, node.input(0), node.input(1), y)
+    check_dtypes(node, node.dtypes, node.input(0), node.input(1), y)
     shapes = [int_values(node, 0), int_values(node, 1)]
     return known_output(node, np.array(common_shape(node, *shapes), y.dtype))
 
 
 @operator(
     "FILL",
-    dtypes=FILL_DTYPES,
+    dtypes=("float32", "int8", "int16", "int32", "int64", "bool"),
     max_version=4,
     version=by_dtype(1, int8=3, int16=3, bool=2, string=2, float16=4),
     int16x8_version=3,
@@ -123,7 +117,7 @@ def lower_fill(node: Node) -> KernelCall:
     """Lower FILL; the shape must be known before running, the value need not be."""
     check_operands(node, 2)
     value, y = node.input(1), node.output
-    check_dtypes(node, FILL_DTYPES, value, y)
+    check_dtypes(node, node.dtypes, value, y)
     shape = size_values(node, 0)
     if value.shape != ():
         raise node.refuse(f"the value has shape {value.shape}; expected a scalar")
@@ -133,12 +127,12 @@ def lower_fill(node: Node) -> KernelCall:
 
 @operator(
     "ZEROS_LIKE",
-    dtypes=ZEROS_LIKE_DTYPES,
+    dtypes=("float32", "int32", "int64"),
     max_version=1,
     page="tile",
     rules={"optimized": {"float32, int32, int64": Rule()}, "tflm": {"float32, int32, int64": Rule()}},
 )
 def lower_zeros_like(node: Node) -> KernelCall:
     """Lower ZEROS_LIKE: known as soon as the shape of the input is."""
-    x, _, dtype = unary_operands(node, ZEROS_LIKE_DTYPES)
+    x, _, dtype = unary_operands(node)
     return known_output(node, np.zeros(x.shape, dtype))

@@ -16,7 +16,7 @@ from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import dtype_of
 from quantcore.ops.shared.xnnpack import VALUES, delegable
 
-BILINEAR_DTYPES = ("int8", "uint8", "int16", "float32")
+DTYPES = ("int8", "uint8", "int16", "float32")
 # the reference form by dtype; a profile's rule names another one where its backend has one
 REFERENCE_FORM = {"int8": "fixed10", "int16": "fixed10", "uint8": "terms", "float32": "terms"}
 MAX_SIZE = 2**24  # rows or columns that float32 positions can tell apart
@@ -73,7 +73,7 @@ def resize_version(node: Node) -> int:
 
 @operator(
     "RESIZE_BILINEAR",
-    dtypes=BILINEAR_DTYPES,
+    dtypes=DTYPES,
     max_version=4,
     version=resize_version,
     int16x8_version=2,
@@ -89,7 +89,7 @@ def resize_version(node: Node) -> int:
 def lower_resize_bilinear(node: Node) -> KernelCall:
     """Lower RESIZE_BILINEAR by the form that the profile's rule names."""
     geometry = resize_geometry(node)
-    dtype = check_dtypes(node, BILINEAR_DTYPES, node.input(0), node.output)
+    dtype = check_dtypes(node, node.dtypes, node.input(0), node.output)
     if geometry["align_corners"] and geometry["half_pixel_centers"]:
         raise node.refuse("align_corners and half_pixel_centers are both set; expected one of them at most")
     form = node.rule.form or REFERENCE_FORM[dtype]
@@ -100,7 +100,7 @@ def lower_resize_bilinear(node: Node) -> KernelCall:
 
 @operator(
     "RESIZE_NEAREST_NEIGHBOR",
-    dtypes=BILINEAR_DTYPES,
+    dtypes=DTYPES,
     max_version=4,
     version=resize_version,
     int16x8_version=2,
@@ -111,5 +111,5 @@ def lower_resize_bilinear(node: Node) -> KernelCall:
 def lower_resize_nearest_neighbor(node: Node) -> KernelCall:
     """Lower RESIZE_NEAREST_NEIGHBOR."""
     geometry = resize_geometry(node)
-    check_dtypes(node, BILINEAR_DTYPES, node.input(0), node.output)
+    check_dtypes(node, node.dtypes, node.input(0), node.output)
     return kernels.resize_nearest_call(**geometry, element_bytes=element_bytes(node, node.output))

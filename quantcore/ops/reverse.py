@@ -23,13 +23,10 @@ from quantcore.ops.shared.operands import check_dtypes, check_operands
 from quantcore.ops.shared.quantization_rule import OWN_SCALE, OWN_SCALE_INT8
 from quantcore.ops.shared.version_rules import by_dtype
 
-DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
-SEQUENCE_DTYPES = ("float32", "uint8", "int16", "int32", "int64")
-
 
 @operator(
     "REVERSE_V2",
-    dtypes=DTYPES,
+    dtypes=("float32", "int8", "uint8", "int16", "int32", "int64", "bool"),
     max_version=3,
     version=by_dtype(int8=3, bool=2),
     int16x8_version=3,
@@ -43,7 +40,7 @@ def lower_reverse(node: Node) -> KernelCall:
     """Lower REVERSE_V2; the axes must be known before running."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    check_dtypes(node, DTYPES, x, y)
+    check_dtypes(node, node.dtypes, x, y)
     axes = [resolve_axis(node, axis, len(x.shape)) for axis in int_values(node, 1)]
     if len(set(axes)) != len(axes):
         raise node.refuse(f"axes are {axes}; expected each at most once")
@@ -60,7 +57,7 @@ def lower_reverse(node: Node) -> KernelCall:
 
 @operator(
     "REVERSE_SEQUENCE",
-    dtypes=SEQUENCE_DTYPES,
+    dtypes=("float32", "uint8", "int16", "int32", "int64"),
     max_version=1,
     page="reverse_v2",
     rules={"optimized": {"float32, uint8, int16, int32, int64": Rule()}},
@@ -70,7 +67,7 @@ def lower_reverse_sequence(node: Node) -> KernelCall:
     """Lower REVERSE_SEQUENCE; the lengths may be data."""
     check_operands(node, 2)
     x, lengths, y = node.input(0), node.input(1), node.output
-    check_dtypes(node, SEQUENCE_DTYPES, x, y)
+    check_dtypes(node, node.dtypes, x, y)
     rank = len(x.shape)
     sequence = node.options["seq_dim"]
     batch = node.options["batch_dim"]

@@ -15,9 +15,6 @@ from quantcore.ops.shared.operands import check_dtypes, check_operands
 from quantcore.ops.shared.quantization_rule import SAME_SCALE
 from quantcore.ops.shared.version_rules import dtype_of
 
-SCATTER_DTYPES = ("float32", "int8", "uint8", "int32", "int64")
-UPDATE_DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
-
 
 def update_version(node: Node) -> int:
     """Return the version for the dtype of the data; 2 for int64 indices."""
@@ -27,7 +24,7 @@ def update_version(node: Node) -> int:
 
 @operator(
     "SCATTER_ND",
-    dtypes=SCATTER_DTYPES,
+    dtypes=("float32", "int8", "uint8", "int32", "int64"),
     max_version=1,
     rules={"optimized": {"float32, int8, uint8, int32, int64": Rule()}},
     quantization=SAME_SCALE,
@@ -36,7 +33,7 @@ def lower_scatter_nd(node: Node) -> KernelCall:
     """Lower SCATTER_ND; the shape must be known before running, the indices may be data."""
     check_operands(node, 3)
     indices, updates, y = node.input(0), node.input(1), node.output
-    check_dtypes(node, SCATTER_DTYPES, updates, y)
+    check_dtypes(node, node.dtypes, updates, y)
     size = index_bytes(node, indices)
     shape = size_values(node, 2)
     depth = indices.shape[-1] if indices.shape else 0
@@ -61,7 +58,7 @@ def lower_scatter_nd(node: Node) -> KernelCall:
 
 @operator(
     "DYNAMIC_UPDATE_SLICE",
-    dtypes=UPDATE_DTYPES,
+    dtypes=("float32", "int8", "int16", "int32", "int64", "bool"),
     max_version=1,
     version=update_version,
     page="scatter_nd",
@@ -74,7 +71,7 @@ def lower_dynamic_update_slice(node: Node) -> KernelCall:
     """Lower DYNAMIC_UPDATE_SLICE; the indices may be data."""
     check_operands(node, 3)
     x, update, indices, y = node.input(0), node.input(1), node.input(2), node.output
-    check_dtypes(node, UPDATE_DTYPES, x, update, y)
+    check_dtypes(node, node.dtypes, x, update, y)
     rank = len(x.shape)
     if not 1 <= rank <= MAX_RANK or len(update.shape) != rank:
         raise node.refuse(f"shapes are {x.shape} and {update.shape}; expected one rank from 1 to {MAX_RANK}")

@@ -22,7 +22,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE
 from quantcore.ops.shared.requant import type_bounds
 from quantcore.ops.shared.version_rules import by_dtype
 
-DTYPES = ("int8", "float32", "int32")
 LEFT_SHIFT = 7  # the square of 9 + 7 bits stays within int32
 MAX_RANK = 4  # TFLite's kernel broadcasts over four dimensions
 
@@ -36,7 +35,7 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
 
 @operator(
     "SQUARED_DIFFERENCE",
-    dtypes=DTYPES,
+    dtypes=("int8", "float32", "int32"),
     max_version=2,
     version=by_dtype(int8=2),
     int16x8_version=2,
@@ -51,7 +50,7 @@ def squared_difference_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_squared_difference(node: Node) -> KernelCall:
     """Lower SQUARED_DIFFERENCE."""
-    a, b, y, dtype = broadcast_operands(node, DTYPES, MAX_RANK)
+    a, b, y, dtype = broadcast_operands(node, MAX_RANK)
     op, shapes = "squared_difference", {"shape1": a.shape, "shape2": b.shape}
     if dtype == "float32":
         flushed = node.rule.form == "flushed"

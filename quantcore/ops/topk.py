@@ -15,12 +15,10 @@ from quantcore.ops.shared.operands import check_dtypes, check_operands
 from quantcore.ops.shared.quantization_rule import SAME_SCALE_INT8
 from quantcore.ops.shared.version_rules import by_dtype
 
-DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
-
 
 @operator(
     "TOPK_V2",
-    dtypes=DTYPES,
+    dtypes=("float32", "int8", "uint8", "int16", "int32", "int64"),
     max_version=3,
     version=by_dtype(int8=2, int16=3),
     rules={"optimized": {"float32, int8, uint8, int16, int32, int64": Rule()}},
@@ -31,7 +29,7 @@ def lower_topk(node: Node) -> KernelCall:
     """Lower TOPK_V2; how many to take must be known before running."""
     check_operands(node, 2, 2)
     x, values, places = node.input(0), node.outputs[0], node.outputs[1]
-    check_dtypes(node, DTYPES, x, values)
+    check_dtypes(node, node.dtypes, x, values)
     wide = index_bytes(node, places, ("int16", "int32"))
     k = known_integer(node, 1, ("int16", "int32"))
     if not x.shape or not 1 <= k <= x.shape[-1]:

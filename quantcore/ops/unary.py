@@ -20,12 +20,6 @@ from quantcore.ops.shared.xnnpack import float32_alone
 QUANTIZED = ("int8", "int16")
 
 
-def lower_exactly(node: Node, function: str, dtypes: tuple[str, ...]) -> KernelCall:
-    """Lower a function of stored values, whatever the scales."""
-    x, _, dtype = unary_operands(node, dtypes)
-    return kernels.unary_call(function, dtype, count=x.count)
-
-
 @operator(
     "SQUARE",
     "FLOOR",
@@ -34,11 +28,6 @@ def lower_exactly(node: Node, function: str, dtypes: tuple[str, ...]) -> KernelC
     max_version=1,
     rules={"optimized": {"float32": Rule()}, "tflm": {"float32": Rule()}},
 )
-def lower_float_only(node: Node) -> KernelCall:
-    """Lower functions that are exact, or correctly rounded, on float32 alone."""
-    return lower_exactly(node, node.op.op, ("float32",))
-
-
 @operator(
     "ROUND",
     dtypes=("float32",),
@@ -51,12 +40,6 @@ def lower_float_only(node: Node) -> KernelCall:
     },
     xnnpack=float32_alone,
 )
-def lower_round(node: Node) -> KernelCall:
-    """Lower ROUND; form ``rint`` keeps the sign of what is rounded to zero."""
-    function = "RINT" if node.rule.form == "rint" else "ROUND"
-    return lower_exactly(node, function, ("float32",))
-
-
 @operator(
     "SIN",
     "COS",
@@ -70,11 +53,6 @@ def lower_round(node: Node) -> KernelCall:
     },
     xnnpack=float32_alone,
 )
-def lower_sin_cos(node: Node) -> KernelCall:
-    """Lower SIN and COS."""
-    return lower_exactly(node, node.op.op, ("float32",))
-
-
 @operator(
     "SIGN",
     dtypes=("float32", "int32"),
@@ -83,11 +61,6 @@ def lower_sin_cos(node: Node) -> KernelCall:
     page="abs",
     rules={"optimized": {"float32, int32": Rule()}},
 )
-def lower_sign(node: Node) -> KernelCall:
-    """Lower SIGN."""
-    return lower_exactly(node, "SIGN", ("float32", "int32"))
-
-
 @operator(
     "NEG",
     dtypes=("float32", "int8", "int16", "int32", "int64"),
@@ -95,9 +68,13 @@ def lower_sign(node: Node) -> KernelCall:
     page="abs",
     rules={"optimized": {"float32, int8, int16, int32, int64": Rule()}, "tflm": {"float32": Rule()}},
 )
-def lower_neg(node: Node) -> KernelCall:
-    """Lower NEG: stored values, whatever the scales."""
-    return lower_exactly(node, "NEG", ("float32", "int8", "int16", "int32", "int64"))
+def lower_exactly(node: Node) -> KernelCall:
+    """Lower a function of stored values, whatever the scales.
+
+    ROUND in the form ``rint`` keeps the sign of what is rounded to zero.
+    """
+    x, _, dtype = unary_operands(node)
+    return kernels.unary_call("RINT" if node.rule.form == "rint" else node.op.op, dtype, count=x.count)
 
 
 def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
@@ -123,7 +100,7 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_abs(node: Node) -> KernelCall:
     """Lower ABS: with scales, or on stored values (float32, int32, int16 without a scale)."""
-    x, y, dtype = unary_operands(node, ("float32", "int8", "int16", "int32"))
+    x, y, dtype = unary_operands(node)
     if dtype not in QUANTIZED or (dtype == "int16" and not x.quantized):
         return kernels.unary_call("ABS", dtype, count=x.count)
     check_scales(node, x, y)
@@ -150,7 +127,7 @@ def lower_abs(node: Node) -> KernelCall:
 )
 def lower_sqrt(node: Node) -> KernelCall:
     """Lower SQRT."""
-    x, y, dtype = unary_operands(node, ("float32", *QUANTIZED))
+    x, y, dtype = unary_operands(node)
     if dtype == "float32":
         return kernels.unary_call("SQRT", dtype, count=x.count)
     per_tensor(node, x, y)
@@ -195,7 +172,7 @@ def rsqrt_multipliers(node: Node) -> dict[str, np.ndarray]:
 )
 def lower_rsqrt(node: Node) -> KernelCall:
     """Lower RSQRT; int16 by a table, or by the rule of int8 where the profile names form ``newton``."""
-    x, y, dtype = unary_operands(node, ("float32", *QUANTIZED))
+    x, y, dtype = unary_operands(node)
     if dtype == "float32":
         return kernels.unary_call("RSQRT", dtype, count=x.count)
     check_scales(node, x, y)
@@ -225,7 +202,7 @@ def lower_rsqrt(node: Node) -> KernelCall:
 )
 def lower_exp(node: Node) -> KernelCall:
     """Lower EXP."""
-    return lower_function(node, "EXP", ("float32", *QUANTIZED))
+    return lower_function(node, "EXP")
 
 
 @operator(
@@ -240,7 +217,7 @@ def lower_exp(node: Node) -> KernelCall:
 )
 def lower_log(node: Node) -> KernelCall:
     """Lower LOG; quantized, the logarithm of 0 and below is the least value of the output."""
-    x, y, dtype = unary_operands(node, ("float32", *QUANTIZED))
+    x, y, dtype = unary_operands(node)
     if dtype == "float32":
         return kernels.unary_call("LOG", dtype, count=x.count)
     check_scales(node, x, y)

@@ -32,12 +32,12 @@ Body = tuple[int, str] | None  # width and variant of a backend's vector code, w
 
 
 def broadcast_operands(
-    node: Node, dtypes: tuple[str, ...], max_rank: int = MAX_BROADCAST_RANK
+    node: Node, max_rank: int = MAX_BROADCAST_RANK
 ) -> tuple[Operand, Operand, Operand, str]:
     """Check the operands, set the output's shape, and return ``(input 1, input 2, output, dtype)``."""
     check_operands(node, 2)
     a, b, y = node.input(0), node.input(1), node.output
-    dtype = check_dtypes(node, dtypes, a, b, y)
+    dtype = check_dtypes(node, node.dtypes, a, b, y)
     y.shape = broadcast(node, max_rank, a, b)
     return a, b, y, dtype
 

@@ -52,11 +52,9 @@ def lower_table(node: Node, function: Function, *, lowest: int = -(2**15)) -> Ke
     return interpolate_call(count=x.count, table=knot_table(function, x, y), lowest=lowest)
 
 
-def lower_function(
-    node: Node, function: str, dtypes: tuple[str, ...], *, on_floats: str | None = None
-) -> KernelCall:
+def lower_function(node: Node, function: str, *, on_floats: str | None = None) -> KernelCall:
     """Lower a function of `quantcore.kernels.unary` to a table, or to itself (or `on_floats`) on float32."""
-    x, y, dtype = unary_operands(node, dtypes)
+    x, y, dtype = unary_operands(node)
     if dtype == "float32":
         return unary_call(on_floats or function, dtype, count=x.count)
     check_scales(node, x, y)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 import numpy as np
 
 from quantcore.ops.node import Node, Operand
+from quantcore.wording import counted
 
 __all__ = [
     "check_dtypes",
@@ -35,20 +36,21 @@ def check_operands(node: Node, inputs: int | tuple[int, ...], outputs: int = 1) 
     """Refuse an operator that does not have as many operands as its kind takes; `inputs` may be a choice."""
     counts = (inputs,) if isinstance(inputs, int) else inputs
     if len(node.inputs) not in counts or len(node.outputs) != outputs:
+        expected = " or ".join([*map(str, counts[:-1]), counted(counts[-1], "input")])
         raise node.refuse(
-            f"has {len(node.inputs)} inputs and {len(node.outputs)} outputs; expected "
-            f"{' or '.join(map(str, counts))} and {outputs}"
+            f"has {counted(len(node.inputs), 'input')} and {counted(len(node.outputs), 'output')}; expected "
+            f"{expected} and {counted(outputs, 'output')}"
         )
 
 
-def unary_operands(node: Node, dtypes: Collection[str]) -> tuple[Operand, Operand, str]:
+def unary_operands(node: Node) -> tuple[Operand, Operand, str]:
     """Check an operator from one tensor to another of its shape and dtype, and set the output's shape.
 
     Returns ``(input, output, dtype)``.
     """
     check_operands(node, 1)
     x, y = node.input(0), node.output
-    dtype = check_dtypes(node, dtypes, x, y)
+    dtype = check_dtypes(node, node.dtypes, x, y)
     y.shape = x.shape
     return x, y, dtype
 

@@ -78,11 +78,11 @@ def check_delegated(node: Node, axes: set[int]) -> None:
         )
 
 
-def reduction_operands(node: Node, dtypes: tuple[str, ...]) -> tuple[str, set[int]]:
+def reduction_operands(node: Node) -> tuple[str, set[int]]:
     """Check the operands, set the output's shape, and return the dtype and the reduced dimensions."""
     check_operands(node, 2)
     x, y = node.input(0), node.output
-    dtype = check_dtypes(node, dtypes, x, y)
+    dtype = check_dtypes(node, node.dtypes, x, y)
     axes = reduced_axes(node)
     check_delegated(node, axes)
     y.shape = reduced_shape(node, axes)
