@@ -214,6 +214,10 @@ class Subgraph:
                     found.setdefault(t, []).append((i, position))
         return found
 
+    def variables(self) -> set[int]:
+        """Return the tensors that keep their value from run to run."""
+        return {t for t, tensor in enumerate(self.tensors) if tensor.is_variable}
+
 
 @dataclass(slots=True)
 class Signature:

@@ -21,9 +21,8 @@ def intermediate_tensors(subgraph: Subgraph) -> list[int]:
     Variable tensors are left out (after the invocation they hold the next state, not what the operator read),
     and so are handles and strings, which have no numbers to compare.
     """
-    written = dict.fromkeys(t for op in subgraph.operators for t in op.outputs if t >= 0)
-    tensors = subgraph.tensors
-    return [t for t in written if not tensors[t].is_variable and tensors[t].dtype not in OPAQUE_DTYPES]
+    state, tensors = subgraph.variables(), subgraph.tensors
+    return [t for t in subgraph.producers() if t not in state and tensors[t].dtype not in OPAQUE_DTYPES]
 
 
 def reachable_subgraphs(model: Model, entries: Sequence[int] | None = None) -> list[int]:

@@ -80,7 +80,7 @@ class Plans:
 
 def histograms_of(model: Model, methods: Mapping[int, Method]) -> dict[int, HistogramTracker]:
     """Return a tracker for each tensor that a plan can count itself: not state, which is written twice."""
-    variables = {t for t, tensor in enumerate(model.subgraphs[MAIN].tensors) if tensor.is_variable}
+    variables = model.subgraphs[MAIN].variables()
     trackers = {t: make_tracker(method) for t, method in methods.items() if t not in variables}
     return {t: tracker for t, tracker in trackers.items() if isinstance(tracker, HistogramTracker)}
 

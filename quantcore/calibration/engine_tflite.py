@@ -91,8 +91,8 @@ def feed(worker: Oracle, subgraph: Subgraph, sample: Sample, index: int) -> None
 
 def run_order(subgraph: Subgraph, methods: Mapping[int, Method]) -> list[int]:
     """Return the tensors of `methods`, inputs first, then as operators write them."""
-    written = [t for op in subgraph.operators for t in op.outputs]
-    return [t for t in dict.fromkeys([*subgraph.inputs, *written, *methods]) if t in methods]
+    tensors = dict.fromkeys((*subgraph.inputs, *subgraph.producers(), *methods))
+    return [t for t in tensors if t in methods]
 
 
 def as_ends(ends: np.ndarray) -> Ends:

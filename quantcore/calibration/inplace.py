@@ -31,7 +31,7 @@ def overwritten_inputs(subgraph: Subgraph) -> list[tuple[int, int]]:
     uses = Counter(t for op in subgraph.operators for t in op.inputs)
     uses.update(subgraph.inputs)
     uses.update(subgraph.outputs)
-    uses.update(t for t, tensor in enumerate(subgraph.tensors) if tensor.is_variable)
+    uses.update(subgraph.variables())
     storage: dict[int, int] = {}  # by tensor: the one whose memory it is in
     found = []
     for op in subgraph.operators:

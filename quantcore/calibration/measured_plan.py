@@ -94,7 +94,7 @@ class MeasuredPlan:
     @property
     def stateful(self) -> bool:
         """Whether a run depends on the one before."""
-        return any(tensor.is_variable for tensor in self.subgraph.tensors)
+        return bool(self.subgraph.variables())
 
     def fits(self, sample: Sample) -> bool:
         """Whether the plan holds for the values of `sample`."""
@@ -105,7 +105,7 @@ class MeasuredPlan:
 
     def _measure(self, lowered: Lowered) -> None:
         """Add to the steps those that measure: inputs first, each output behind the step that writes it."""
-        variables = {t for t, tensor in enumerate(self.subgraph.tensors) if tensor.is_variable}
+        variables = self.subgraph.variables()
         steps = [step for t in self.subgraph.inputs for step in self._steps(lowered, [t])]
         for step in lowered.steps:
             state = [t for t in step.tensors if t in variables]

@@ -53,18 +53,16 @@ def observed_tensors(subgraph: Subgraph) -> list[int]:
     QuantizationError
         The model is quantized: an activation is an integer with a scale.
     """
-    found: set[int] = set()
-    for op in subgraph.operators:
-        found.update(t for t in (*op.inputs, *op.outputs) if t >= 0)
-    found = {t for t in found if not subgraph.tensors[t].is_constant}
-    for t in sorted(found):
+    used = {*subgraph.uses(), *subgraph.producers()}
+    found = sorted(t for t in used if not subgraph.tensors[t].is_constant)
+    for t in found:
         tensor = subgraph.tensors[t]
         if tensor.is_quantized and tensor.dtype != "float32":
             raise QuantizationError(
                 f"tensor {t} ({tensor.name!r}) is {tensor.dtype} with a scale: the model is quantized "
                 "already; calibration takes the float model"
             )
-    return sorted(t for t in found if subgraph.tensors[t].dtype == "float32")
+    return [t for t in found if subgraph.tensors[t].dtype == "float32"]
 
 
 def describe_tensor(subgraph: Subgraph, t: int) -> str:

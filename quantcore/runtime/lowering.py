@@ -152,7 +152,7 @@ def kernel_inputs(op: Operator, call: KernelCall, outputs: int) -> tuple[int, ..
     return (*op.inputs, *[-1] * (call.arity - len(op.inputs) - outputs))
 
 
-def contiguous(value: np.ndarray | None) -> np.ndarray:
+def contiguous(value: np.ndarray) -> np.ndarray:
     """Return `value` as an aligned, C-contiguous array; a copy only where it is not one."""
     return np.require(value, requirements=["C", "A"])
 

@@ -32,8 +32,7 @@ class OperatorRunner:
         self.model, self.subgraph_index = model, subgraph_index
         self.subgraph = model.subgraphs[subgraph_index]
         self.profile = get_profile(numerics)
-        tensors = enumerate(self.subgraph.tensors)
-        self.state = {t: initial_state(tensor) for t, tensor in tensors if tensor.is_variable}
+        self.state = {t: initial_state(self.subgraph.tensors[t]) for t in self.subgraph.variables()}
 
     def run(self, operator_index: int, values: Mapping[int, np.ndarray]) -> list[np.ndarray]:
         """Return the outputs of an operator, in its order.

@@ -36,7 +36,7 @@ class EntryPoint:
     def __init__(self, source: ModelLike, model: Model, index: int, samples: Sequence[Sample]) -> None:
         self.model, self.index, self.samples = model, index, samples
         self.subgraph = model.subgraphs[index]
-        self.stateful = any(tensor.is_variable for tensor in self.subgraph.tensors)
+        self.stateful = bool(self.subgraph.variables())
         self._source = source if index == 0 else model
 
     @cached_property
