@@ -27,7 +27,8 @@ def prune_statistics(graph: FloatGraph, measured: Iterable[int]) -> list[int]:
         Values that have a range.
     """
     known = set(measured)
-    order = [t for t in _in_order(graph) if t in known]
+    in_order = dict.fromkeys((*graph.subgraph.inputs, *graph.producers))
+    order = [t for t in in_order if t in known and graph.is_value(t)]
     redundant: set[int] = set()
     stack = list(order)
     while stack:
@@ -48,11 +49,3 @@ def prune_statistics(graph: FloatGraph, measured: Iterable[int]) -> list[int]:
             redundant.update(before)
             stack += before
     return [t for t in order if t not in redundant]
-
-
-def _in_order(graph: FloatGraph) -> list[int]:
-    """Return the values: graph inputs first, then results in execution order."""
-    order = dict.fromkeys(graph.subgraph.inputs)
-    for op in graph.operators:
-        order.update(dict.fromkeys(op.outputs))
-    return [t for t in order if graph.is_value(t)]
