@@ -155,39 +155,29 @@ FOLDS(f32, float, MULTIPLY)
 FOLD(max_later_f32, float, float, ITSELF, LARGER_LATER)
 FOLD(min_later_f32, float, float, ITSELF, SMALLER_LATER)
 
-#define NARROW_KERNEL(suffix, T, LOWEST, HIGHEST)                                                          \
-    qc_status qc_reduce_##suffix##_ref(const qc_reduce_params *p, const T *input, const int32_t *axis,     \
-                                       T *output, void *scratch) {                                         \
-        (void)axis, (void)scratch;                                                                         \
-        switch (p->operation) {                                                                            \
-            case QC_REDUCE_MAX: fold_max_##suffix(&p->reduction, input, output, LOWEST, NULL); break;            \
-            case QC_REDUCE_MIN: fold_min_##suffix(&p->reduction, input, output, HIGHEST, NULL); break;           \
-            case QC_REDUCE_PRODUCT: fold_product_##suffix(&p->reduction, input, output, 1, NULL); break;         \
-            default: return QC_BAD_ARGUMENT;                                                              \
-        }                                                                                                  \
-        return QC_OK;                                                                                      \
+/* SUM: the case of the sum, which narrow integers do not have. */
+#define INTEGER_KERNEL(suffix, T, LOWEST, HIGHEST, SUM)                                                \
+    qc_status qc_reduce_##suffix##_ref(const qc_reduce_params *p, const T *input, const int32_t *axis, \
+                                       T *output, void *scratch) {                                     \
+        (void)axis, (void)scratch;                                                                     \
+        const qc_reduction *r = &p->reduction;                                                         \
+        switch (p->operation) {                                                                        \
+            SUM                                                                                        \
+            case QC_REDUCE_MAX: fold_max_##suffix(r, input, output, LOWEST, NULL); break;              \
+            case QC_REDUCE_MIN: fold_min_##suffix(r, input, output, HIGHEST, NULL); break;             \
+            case QC_REDUCE_PRODUCT: fold_product_##suffix(r, input, output, 1, NULL); break;           \
+            default: return QC_BAD_ARGUMENT;                                                           \
+        }                                                                                              \
+        return QC_OK;                                                                                  \
     }
 
-NARROW_KERNEL(s8, int8_t, INT8_MIN, INT8_MAX)
-NARROW_KERNEL(u8, uint8_t, 0, UINT8_MAX)
-NARROW_KERNEL(s16, int16_t, INT16_MIN, INT16_MAX)
-
-#define WIDE_KERNEL(suffix, T, LOWEST, HIGHEST)                                                            \
-    qc_status qc_reduce_##suffix##_ref(const qc_reduce_params *p, const T *input, const int32_t *axis,     \
-                                       T *output, void *scratch) {                                         \
-        (void)axis, (void)scratch;                                                                         \
-        switch (p->operation) {                                                                            \
-            case QC_REDUCE_SUM: fold_sum_##suffix(&p->reduction, input, output, 0, NULL); break;                 \
-            case QC_REDUCE_MAX: fold_max_##suffix(&p->reduction, input, output, LOWEST, NULL); break;            \
-            case QC_REDUCE_MIN: fold_min_##suffix(&p->reduction, input, output, HIGHEST, NULL); break;           \
-            case QC_REDUCE_PRODUCT: fold_product_##suffix(&p->reduction, input, output, 1, NULL); break;         \
-            default: return QC_BAD_ARGUMENT;                                                              \
-        }                                                                                                  \
-        return QC_OK;                                                                                      \
-    }
-
-WIDE_KERNEL(s32, int32_t, INT32_MIN, INT32_MAX)
-WIDE_KERNEL(s64, int64_t, INT64_MIN, INT64_MAX)
+INTEGER_KERNEL(s8, int8_t, INT8_MIN, INT8_MAX, )
+INTEGER_KERNEL(u8, uint8_t, 0, UINT8_MAX, )
+INTEGER_KERNEL(s16, int16_t, INT16_MIN, INT16_MAX, )
+INTEGER_KERNEL(s32, int32_t, INT32_MIN, INT32_MAX,
+               case QC_REDUCE_SUM: fold_sum_s32(r, input, output, 0, NULL); break;)
+INTEGER_KERNEL(s64, int64_t, INT64_MIN, INT64_MAX,
+               case QC_REDUCE_SUM: fold_sum_s64(r, input, output, 0, NULL); break;)
 
 qc_status qc_reduce_f32_ref(const qc_reduce_params *p, const float *input, const int32_t *axis, float *output,
                             void *scratch) {

@@ -166,21 +166,5 @@ static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params
     return QC_OK;
 }
 
-#define QC_CONV_VERSION(ISA)                                                                           \
-    qc_status qc_conv_s8_##ISA(const qc_conv_params *p, const int8_t *input, const int8_t *filter,     \
-                               const int32_t *bias, int8_t *output, void *scratch) {                   \
-        return conv_bytes(&qc_gemm_##ISA, 1, p, (const uint8_t *)input, (const uint8_t *)filter, bias, \
-                          (uint8_t *)output, scratch);                                                 \
-    }                                                                                                  \
-    qc_status qc_conv_u8_##ISA(const qc_conv_params *p, const uint8_t *input, const uint8_t *filter,   \
-                               const int32_t *bias, uint8_t *output, void *scratch) {                  \
-        return conv_bytes(&qc_gemm_##ISA, 0, p, input, filter, bias, output, scratch);                 \
-    }                                                                                                  \
-    qc_status qc_conv_hybrid_##ISA(const qc_conv_hybrid_params *p, const float *input,                 \
-                                   const int8_t *filter, const float *bias, float *output,             \
-                                   void *scratch) {                                                    \
-        return conv_hybrid(&qc_gemm_##ISA, p, input, filter, bias, output, scratch);                   \
-    }
-
-QC_CONV_VERSION(avx2)
-QC_CONV_VERSION(vnni)
+QC_PRODUCT_VERSIONS(conv, qc_conv_params, qc_conv_hybrid_params, avx2)
+QC_PRODUCT_VERSIONS(conv, qc_conv_params, qc_conv_hybrid_params, vnni)

@@ -126,9 +126,9 @@ static void convolve(const depthwise *d, const uint8_t *input, int64_t first_row
 }
 
 /* qc_depthwise_conv_s8 or _u8 with the instructions of `isa`. */
-static qc_status depthwise_bytes(const qc_gemm_isa *isa, int is_signed, const qc_depthwise_params *p,
-                                 const uint8_t *input, const uint8_t *filter, const int32_t *bias,
-                                 uint8_t *output, void *scratch) {
+static qc_status depthwise_conv_bytes(const qc_gemm_isa *isa, int is_signed, const qc_depthwise_params *p,
+                                      const uint8_t *input, const uint8_t *filter, const int32_t *bias,
+                                      uint8_t *output, void *scratch) {
     const qc_conv_shape *s = &p->shape;
     depthwise d = make_depthwise(isa, s, p->packed, is_signed, filter, scratch);
     d.filter_shift = p->filter_offset + (is_signed ? 0 : 128);
@@ -160,9 +160,9 @@ static void store_hybrid(const void *context, const int32_t *acc, int64_t row, i
 }
 
 /* qc_depthwise_conv_hybrid with the instructions of `isa`. */
-static qc_status depthwise_hybrid(const qc_gemm_isa *isa, const qc_depthwise_hybrid_params *p,
-                                  const float *input, const int8_t *filter, const float *bias,
-                                  float *output, void *scratch) {
+static qc_status depthwise_conv_hybrid(const qc_gemm_isa *isa, const qc_depthwise_hybrid_params *p,
+                                       const float *input, const int8_t *filter, const float *bias,
+                                       float *output, void *scratch) {
     if (p->form != QC_HYBRID_REFERENCE)
         return qc_depthwise_conv_hybrid_ref(p, input, filter, bias, output, scratch);
     const qc_conv_shape *s = &p->shape;
@@ -181,23 +181,5 @@ static qc_status depthwise_hybrid(const qc_gemm_isa *isa, const qc_depthwise_hyb
     return QC_OK;
 }
 
-#define QC_DEPTHWISE_VERSION(ISA)                                                                     \
-    qc_status qc_depthwise_conv_s8_##ISA(const qc_depthwise_params *p, const int8_t *input,           \
-                                         const int8_t *filter, const int32_t *bias, int8_t *output,   \
-                                         void *scratch) {                                             \
-        return depthwise_bytes(&qc_gemm_##ISA, 1, p, (const uint8_t *)input, (const uint8_t *)filter, \
-                               bias, (uint8_t *)output, scratch);                                     \
-    }                                                                                                 \
-    qc_status qc_depthwise_conv_u8_##ISA(const qc_depthwise_params *p, const uint8_t *input,          \
-                                         const uint8_t *filter, const int32_t *bias, uint8_t *output, \
-                                         void *scratch) {                                             \
-        return depthwise_bytes(&qc_gemm_##ISA, 0, p, input, filter, bias, output, scratch);           \
-    }                                                                                                 \
-    qc_status qc_depthwise_conv_hybrid_##ISA(const qc_depthwise_hybrid_params *p, const float *input, \
-                                             const int8_t *filter, const float *bias, float *output,  \
-                                             void *scratch) {                                         \
-        return depthwise_hybrid(&qc_gemm_##ISA, p, input, filter, bias, output, scratch);             \
-    }
-
-QC_DEPTHWISE_VERSION(avx2)
-QC_DEPTHWISE_VERSION(vnni)
+QC_PRODUCT_VERSIONS(depthwise_conv, qc_depthwise_params, qc_depthwise_hybrid_params, avx2)
+QC_PRODUCT_VERSIONS(depthwise_conv, qc_depthwise_params, qc_depthwise_hybrid_params, vnni)

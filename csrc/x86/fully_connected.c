@@ -76,23 +76,5 @@ static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_c
     return QC_OK;
 }
 
-#define QC_FULLY_CONNECTED_VERSION(ISA)                                                                    \
-    qc_status qc_fully_connected_s8_##ISA(const qc_fully_connected_params *p, const int8_t *input,         \
-                                          const int8_t *filter, const int32_t *bias, int8_t *output,       \
-                                          void *scratch) {                                                 \
-        return fully_connected_bytes(&qc_gemm_##ISA, 1, p, (const uint8_t *)input,                         \
-                                     (const uint8_t *)filter, bias, (uint8_t *)output, scratch);           \
-    }                                                                                                      \
-    qc_status qc_fully_connected_u8_##ISA(const qc_fully_connected_params *p, const uint8_t *input,        \
-                                          const uint8_t *filter, const int32_t *bias, uint8_t *output,     \
-                                          void *scratch) {                                                 \
-        return fully_connected_bytes(&qc_gemm_##ISA, 0, p, input, filter, bias, output, scratch);          \
-    }                                                                                                      \
-    qc_status qc_fully_connected_hybrid_##ISA(const qc_fully_connected_hybrid_params *p,                   \
-                                              const float *input, const int8_t *filter, const float *bias, \
-                                              float *output, void *scratch) {                              \
-        return fully_connected_hybrid(&qc_gemm_##ISA, p, input, filter, bias, output, scratch);            \
-    }
-
-QC_FULLY_CONNECTED_VERSION(avx2)
-QC_FULLY_CONNECTED_VERSION(vnni)
+QC_PRODUCT_VERSIONS(fully_connected, qc_fully_connected_params, qc_fully_connected_hybrid_params, avx2)
+QC_PRODUCT_VERSIONS(fully_connected, qc_fully_connected_params, qc_fully_connected_hybrid_params, vnni)

@@ -112,4 +112,20 @@ const int8_t *qc_packed_filter(const void *packed, const qc_pack_filter_params *
 /* Copy `count` bytes, flipped. */
 void qc_copy_flipped(uint8_t *to, const uint8_t *from, int64_t count, uint8_t flip);
 
+/* The kernels qc_<op>_s8, _u8 and _hybrid with the instructions ISA, of the functions <op>_bytes and <op>_hybrid. */
+#define QC_PRODUCT_VERSIONS(op, P, HybridP, ISA)                                                               \
+    qc_status qc_##op##_s8_##ISA(const P *p, const int8_t *input, const int8_t *filter, const int32_t *bias,   \
+                                 int8_t *output, void *scratch) {                                              \
+        return op##_bytes(&qc_gemm_##ISA, 1, p, (const uint8_t *)input, (const uint8_t *)filter, bias,         \
+                          (uint8_t *)output, scratch);                                                         \
+    }                                                                                                          \
+    qc_status qc_##op##_u8_##ISA(const P *p, const uint8_t *input, const uint8_t *filter, const int32_t *bias, \
+                                 uint8_t *output, void *scratch) {                                             \
+        return op##_bytes(&qc_gemm_##ISA, 0, p, input, filter, bias, output, scratch);                         \
+    }                                                                                                          \
+    qc_status qc_##op##_hybrid_##ISA(const HybridP *p, const float *input, const int8_t *filter,               \
+                                     const float *bias, float *output, void *scratch) {                        \
+        return op##_hybrid(&qc_gemm_##ISA, p, input, filter, bias, output, scratch);                           \
+    }
+
 #endif
