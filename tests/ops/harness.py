@@ -402,6 +402,11 @@ def assert_same_bits(ours: np.ndarray, expected: np.ndarray, what: str = "") -> 
 # Data -----------------------------------------------------------------------------------------------
 
 
+def every_byte(dtype: str) -> np.ndarray:
+    """Return all values of an 8-bit dtype."""
+    return np.arange(256, dtype=np.uint8).view(dtype)
+
+
 def random_values(
     rng: np.random.Generator, shape: Sequence[int], dtype: str = "int8", **bounds: Any
 ) -> np.ndarray:

@@ -14,6 +14,7 @@ from tests.ops.harness import (
     assert_same_bits,
     check,
     covers,
+    every_byte,
     get_oracle,
     op_model,
     random_values,
@@ -49,14 +50,10 @@ def drawn(rng: np.random.Generator, number: int) -> list[tuple[float, int, float
     return [(float(a), int(za), float(b), int(zb)) for (a, b), (za, zb) in zip(size, zero, strict=True)]
 
 
-def every(dtype: str) -> np.ndarray:
-    return np.arange(256, dtype=np.uint8).view(dtype)
-
-
 @pytest.mark.parametrize("profile", ELU_PROFILES)
 def test_every_input_of_elu(profile: str) -> None:
     page = run_page("elu")["elu"]
-    x = every("int8")
+    x = every_byte("int8")
     for scales in SCALES + drawn(np.random.default_rng(0), 25):
         (y,) = check(model_of("ELU", scales, "int8", 256), [x], numerics=profile)
         assert_same_bits(page(x, *scales, profile), y, f"page elu, {scales} {profile}")
@@ -67,7 +64,7 @@ def test_every_input_of_elu(profile: str) -> None:
 @pytest.mark.parametrize("approximate", [False, True])
 def test_every_input_of_gelu(dtype: str, profile: str, approximate: bool) -> None:
     page = run_page("gelu")["gelu"]
-    x, shift = every(dtype), 128 if dtype == "uint8" else 0
+    x, shift = every_byte(dtype), 128 if dtype == "uint8" else 0
     for scales in SCALES + drawn(np.random.default_rng(1), 12):
         model = model_of("GELU", scales, dtype, 256, approximate=approximate)
         (y,) = check(model, [x], numerics=profile)
@@ -88,7 +85,7 @@ def test_every_int16_input_of_gelu(profile: str) -> None:
 def test_the_data_reaches_both_bounds() -> None:
     for op, profile in (("ELU", "optimized"), ("GELU", "reference")):
         scales = (0.03, 0, 0.012, -57) if op == "ELU" else (0.03, 0, 0.012, -116)
-        (y,) = check(model_of(op, scales, "int8", 256), [every("int8")], numerics=profile)
+        (y,) = check(model_of(op, scales, "int8", 256), [every_byte("int8")], numerics=profile)
         covers(y, low=int(y.min()), high=127)
 
 

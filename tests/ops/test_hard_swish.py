@@ -15,6 +15,7 @@ from tests.ops.harness import (
     check,
     check_samples,
     covers,
+    every_byte,
     op_model,
     random_values,
     refusal,
@@ -45,10 +46,6 @@ def hard_swish(scales: tuple[Any, ...], count: int, dtype: str) -> Model:
     )
 
 
-def every(dtype: str) -> np.ndarray:
-    return np.arange(256, dtype=np.uint8).view(dtype)
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 def test_every_input(dtype: str, profile: str) -> None:
@@ -56,16 +53,16 @@ def test_every_input(dtype: str, profile: str) -> None:
         pytest.skip("TFLite Micro does not have it")
     rng = np.random.default_rng(71)
     for scales in SCALES:
-        check(hard_swish(scales, 256, dtype), [every(dtype)], numerics=profile)
+        check(hard_swish(scales, 256, dtype), [every_byte(dtype)], numerics=profile)
     for _ in range(100 if profile == "reference" else 30):
         si = np.exp(rng.uniform(-18, 17))
         so = si * np.exp(rng.uniform(np.log(1 / 127), 9))
         scales = (si, rng.integers(-128, 128), so, rng.integers(-128, 128))
-        check(hard_swish(scales, 256, dtype), [every(dtype)], numerics=profile)
+        check(hard_swish(scales, 256, dtype), [every_byte(dtype)], numerics=profile)
 
 
 def test_the_data_reaches_both_bounds() -> None:
-    (y,) = check(hard_swish((0.0627, 0, 0.03, -116), 256, "int8"), [every("int8")])
+    (y,) = check(hard_swish((0.0627, 0, 0.03, -116), 256, "int8"), [every_byte("int8")])
     covers(y)
 
 
@@ -96,8 +93,8 @@ def test_float_tails(profile: str) -> None:
 def test_the_page_computes_what_the_kernel_computes() -> None:
     formula = run_page("hard_swish")["hard_swish"]
     for scales in SCALES:
-        (y,) = check(hard_swish(scales, 256, "int8"), [every("int8")])
-        assert_same_bits(formula(every("int8"), *scales), y, f"page hard_swish, {scales}")
+        (y,) = check(hard_swish(scales, 256, "int8"), [every_byte("int8")])
+        assert_same_bits(formula(every_byte("int8"), *scales), y, f"page hard_swish, {scales}")
 
 
 def test_refused() -> None:

@@ -14,6 +14,7 @@ from tests.ops.harness import (
     assert_same_bits,
     check,
     covers,
+    every_byte,
     op_model,
     random_values,
     run_ours,
@@ -44,10 +45,6 @@ def leaky_relu(scales: tuple[Any, ...], count: int, dtype: str, alpha: float) ->
     )
 
 
-def every(dtype: str) -> np.ndarray:
-    return np.arange(256, dtype=np.uint8).view(dtype)
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 def test_every_input(dtype: str, profile: str) -> None:
@@ -56,11 +53,11 @@ def test_every_input(dtype: str, profile: str) -> None:
     rng = np.random.default_rng(61)
     for alpha in ALPHAS:
         for scales in SCALES:
-            check(leaky_relu(scales, 256, dtype, alpha), [every(dtype)], numerics=profile)
+            check(leaky_relu(scales, 256, dtype, alpha), [every_byte(dtype)], numerics=profile)
     for _ in range(30):
         si, so = np.exp(rng.uniform(-7, 2, 2))
         scales = (si, rng.integers(-128, 128), so, rng.integers(-128, 128))
-        check(leaky_relu(scales, 256, dtype, float(rng.normal())), [every(dtype)], numerics=profile)
+        check(leaky_relu(scales, 256, dtype, float(rng.normal())), [every_byte(dtype)], numerics=profile)
 
 
 def test_the_ratios_that_xnnpack_takes() -> None:
@@ -70,7 +67,7 @@ def test_the_ratios_that_xnnpack_takes() -> None:
         for alpha in (1.0, -1.0, 0.5, -(2.0**-8), 2.0**7):
             for dtype in ("int8", "uint8"):
                 model = leaky_relu((float(ratio), 1, 1.0, 2), 256, dtype, alpha)
-                check(model, [every(dtype)], numerics="xnnpack")
+                check(model, [every_byte(dtype)], numerics="xnnpack")
 
 
 def test_every_int16_input() -> None:
@@ -81,7 +78,7 @@ def test_every_int16_input() -> None:
 
 
 def test_the_data_reaches_both_bounds() -> None:
-    (y,) = check(leaky_relu((0.1, 0, 0.06, 0), 256, "int8", 0.9), [every("int8")])
+    (y,) = check(leaky_relu((0.1, 0, 0.06, 0), 256, "int8", 0.9), [every_byte("int8")])
     covers(y)
 
 
@@ -100,8 +97,8 @@ def test_the_page_computes_what_the_kernel_computes(alpha: float) -> None:
     formula = run_page("leaky_relu")["leaky_relu"]
     for scales in SCALES:
         for profile in PROFILES:
-            (y,) = check(leaky_relu(scales, 256, "int8", alpha), [every("int8")], numerics=profile)
-            ours = formula(every("int8"), *scales, alpha, profile)
+            (y,) = check(leaky_relu(scales, 256, "int8", alpha), [every_byte("int8")], numerics=profile)
+            ours = formula(every_byte("int8"), *scales, alpha, profile)
             assert_same_bits(ours, y, f"page leaky_relu, {scales} {alpha} {profile}")
 
 

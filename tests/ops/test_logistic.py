@@ -16,6 +16,7 @@ from tests.ops.harness import (
     assert_same_bits,
     check,
     covers,
+    every_byte,
     get_oracle,
     op_model,
     refusal,
@@ -27,10 +28,6 @@ from tests.ops.harness import (
 
 OPS = ("LOGISTIC", "TANH")
 SCALES = (1e-9, 1e-3, 1 / 256, 0.02, 0.0317, 1 / 16, 0.1, 0.5, 1.0, 7.9, 1e4, 1e38)
-
-
-def every(dtype: str) -> np.ndarray:
-    return np.arange(256, dtype=np.uint8).view(dtype)
 
 
 def function(op: str, count: int, dtype: str, scale: Any, zero_point: int, output: tuple[Any, int]) -> Model:
@@ -56,7 +53,7 @@ def test_every_input(op: str, dtype: str, profile: str) -> None:
     for scale in (*scales, *np.exp(rng.uniform(-7, 1, 60))):
         zero_point = rng.choice([info.min, info.max, rng.integers(info.min, info.max + 1)])
         model = function(op, 256, dtype, scale, zero_point, usual_output(op, dtype))
-        check(model, [every(dtype)], numerics=profile)
+        check(model, [every_byte(dtype)], numerics=profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -69,10 +66,10 @@ def test_other_outputs_of_tanh(dtype: str, profile: str) -> None:
     info = np.iinfo(dtype)
     for scale in (1e-6, 1e-3, 0.004, 0.0101, 0.4, 2.0, 2.0, 1e9, *np.exp(rng.uniform(-7, 0, 20))):
         output = (scale, rng.integers(info.min, info.max + 1))
-        check(function("TANH", 256, dtype, 0.3, 3, output), [every(dtype)], numerics=profile)
+        check(function("TANH", 256, dtype, 0.3, 3, output), [every_byte(dtype)], numerics=profile)
         if dtype == "int8" and profile != "tflm":
             model = function("LOGISTIC", 256, dtype, 0.03, 3, (1 / 256, output[1]))
-            check(model, [every(dtype)], numerics=profile)
+            check(model, [every_byte(dtype)], numerics=profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -101,7 +98,7 @@ def test_every_int16_input(op: str, profile: str) -> None:
 
 @pytest.mark.parametrize("op", OPS)
 def test_the_data_reaches_both_bounds(op: str) -> None:
-    (y,) = check(function(op, 256, "int8", 0.06, 0, usual_output(op, "int8")), [every("int8")])
+    (y,) = check(function(op, 256, "int8", 0.06, 0, usual_output(op, "int8")), [every_byte("int8")])
     covers(y)
 
 
@@ -129,7 +126,7 @@ def test_float(op: str) -> None:
 def test_the_page_computes_what_the_kernel_computes(op: str, dtype: str) -> None:
     formula = run_page(op.lower())[op.lower()]
     scale_out, zero_out = usual_output(op, dtype)
-    x = every(dtype)
+    x = every_byte(dtype)
     for profile in TFLITE:
         for scale in SCALES:
             (y,) = check(function(op, 256, dtype, scale, 3, (scale_out, zero_out)), [x], numerics=profile)

@@ -18,6 +18,7 @@ from tests.ops.harness import (
     assert_same_bits,
     check,
     covers,
+    every_byte,
     instruction_sets,
     op_model,
     random_values,
@@ -42,10 +43,6 @@ SCALES = [
 ]
 
 
-def every(dtype: str) -> np.ndarray:
-    return np.arange(256, dtype=np.uint8).view(dtype)
-
-
 def relu(op: str, scales: tuple[Any, ...], count: int, dtype: str = "int8", version: int = 1) -> Model:
     si, zi, so, zo = scales
     shift = 128 if dtype == "uint8" else 0
@@ -65,7 +62,7 @@ def skip_unless_known(op: str, dtype: str, profile: str) -> None:
 def test_every_input(op: str, dtype: str, profile: str) -> None:
     skip_unless_known(op, dtype, profile)
     for scales in SCALES:
-        check(relu(op, scales, 256, dtype), [every(dtype)], numerics=profile)
+        check(relu(op, scales, 256, dtype), [every_byte(dtype)], numerics=profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -77,7 +74,7 @@ def test_every_input_for_random_scales(op: str, dtype: str, profile: str) -> Non
     for _ in range(15):
         si, so = np.exp(rng.uniform(-7, 2, 2))
         scales = (si, rng.integers(-128, 128), so, rng.integers(-128, 128))
-        check(relu(op, scales, 256, dtype), [every(dtype)], numerics=profile)
+        check(relu(op, scales, 256, dtype), [every_byte(dtype)], numerics=profile)
 
 
 @pytest.mark.parametrize("op", ["RELU", "RELU6"])
@@ -89,7 +86,7 @@ def test_every_int16_input(op: str) -> None:
 
 
 def test_the_data_reaches_both_bounds() -> None:
-    (y,) = check(relu("RELU6", (0.1, 0, 0.06, -20), 256), [every("int8")])
+    (y,) = check(relu("RELU6", (0.1, 0, 0.06, -20), 256), [every_byte("int8")])
     covers(y, low=-20, high=80)
 
 
@@ -113,7 +110,7 @@ def test_the_table_is_the_definition() -> None:
     """The lowered operator looks up what the kernel computes for each of the 256 inputs."""
     requant = Requant("double_rounding", 1 << 30, -1, output_offset=3, activation_min=3, activation_max=100)
     definition = relu_call("int8", count=256, input_offset=7, requant=requant)
-    x = np.tile(every("int8"), 3)
+    x = np.tile(every_byte("int8"), 3)
     y = np.empty(768, np.int8)
     relu_call("int8", count=768, input_offset=7, requant=requant)([x], [y])
     assert_same_bits(tabulate(definition).view(np.int8)[x.view(np.uint8)], y)
@@ -137,11 +134,11 @@ def test_every_instruction_set_looks_up_alike(name: str) -> None:
 def test_the_page_computes_what_the_kernel_computes(op: str) -> None:
     page = run_page("relu")
     for scales in SCALES:
-        (y,) = check(relu(op, scales, 256), [every("int8")])
-        assert_same_bits(page[op.lower()](every("int8"), *scales), y, f"page relu, {op} {scales}")
+        (y,) = check(relu(op, scales, 256), [every_byte("int8")])
+        assert_same_bits(page[op.lower()](every_byte("int8"), *scales), y, f"page relu, {op} {scales}")
         if op in OPS[:2]:
-            (y,) = check(relu(op, scales, 256), [every("int8")], numerics="tflm")
-            ours = page[f"micro_{op.lower()}"](every("int8"), *scales)
+            (y,) = check(relu(op, scales, 256), [every_byte("int8")], numerics="tflm")
+            ours = page[f"micro_{op.lower()}"](every_byte("int8"), *scales)
             assert_same_bits(ours, y, f"page relu, {op} {scales} tflm")
 
 

@@ -9,6 +9,7 @@ from tests.ops.harness import (
     assert_same_bits,
     check,
     const,
+    i32,
     op_model,
     random_values,
     refusal,
@@ -19,16 +20,12 @@ from tests.ops.harness import (
 DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32", "float64", "bool")
 
 
-def int32(*values):
-    return const(np.array(values, np.int32))
-
-
 def reshape_model(shape, new_shape, dtype="int8", *, stored=False):
     x = tensor(shape, dtype)
     if stored:
         options = {"new_shape": np.array(new_shape, np.int32)}
         return op_model("RESHAPE", [x], [tensor((), dtype)], options)
-    return op_model("RESHAPE", [x, int32(*new_shape)], [tensor((), dtype)])
+    return op_model("RESHAPE", [x, i32(*new_shape)], [tensor((), dtype)])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -100,7 +97,7 @@ def test_expand_dims(axis, axis_dtype):
 
 @pytest.mark.parametrize("axis", [3, -4, 2**31 - 1])
 def test_expand_dims_refuses_an_axis_out_of_range(axis):
-    model = op_model("EXPAND_DIMS", [tensor((2, 3), "int8"), int32(axis)], [tensor((), "int8")])
+    model = op_model("EXPAND_DIMS", [tensor((2, 3), "int8"), i32(axis)], [tensor((), "int8")])
     assert refusal(model, [np.zeros((2, 3), np.int8)])
     with pytest.raises(UnsupportedOperatorError, match="axis"):
         Interpreter(model).allocate_tensors()
