@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
+from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,21 +14,53 @@ import numpy as np
 __all__ = ["LiteBackend", "LiteSession"]
 
 
+def tensorflow_interpreter() -> Any:
+    """Return the module of TensorFlow's interpreter, without importing the rest, which takes seconds.
+
+    The interpreter is a library of its own in TensorFlow's wheel. An empty package of TensorFlow's name is
+    the way to it; what Python has imported on that way is forgotten but for the library, so that the
+    converter's ``import tensorflow`` is a whole one.
+    """
+    spec = importlib.util.find_spec("tensorflow")
+    path = spec.submodule_search_locations if spec is not None else None
+    shell = ModuleType("tensorflow")
+    shell.__path__ = list(path or ())
+    sys.modules["tensorflow"] = shell
+    try:
+        return importlib.import_module("tensorflow.lite.python.interpreter")
+    except (ImportError, AttributeError):  # its parts need more of TensorFlow than in the version we know
+        forget_tensorflow()
+        importlib.import_module("tensorflow")
+        return importlib.import_module("tensorflow.lite.python.interpreter")
+    finally:
+        if sys.modules.get("tensorflow") is shell:
+            forget_tensorflow()
+
+
+def forget_tensorflow() -> None:
+    """Drop TensorFlow's modules that are written in Python; libraries cannot be loaded twice."""
+    for name, module in list(sys.modules.items()):
+        library = str(getattr(module, "__file__", "")).endswith(".so")
+        if name.split(".")[0] == "tensorflow" and not library:
+            del sys.modules[name]
+
+
+def installed_version(package: str) -> str:
+    """Return the version of the distribution that a package came in, whatever that is called."""
+    return metadata.version(metadata.packages_distributions()[package][0])
+
+
 class LiteBackend:
     """The interpreter of ``tensorflow`` or ``ai_edge_litert``."""
 
     def __init__(self, package: str) -> None:
         if package == "tensorflow":
-            tensorflow: Any = importlib.import_module("tensorflow")
-            self.version = str(tensorflow.__version__)
-            self.interpreter_class = tensorflow.lite.Interpreter
-            self.resolvers = tensorflow.lite.experimental.OpResolverType
+            module = tensorflow_interpreter()
         else:
-            litert: Any = importlib.import_module("ai_edge_litert.interpreter")
-            metadata = importlib.import_module("importlib.metadata")
-            self.version = str(metadata.version("ai-edge-litert"))
-            self.interpreter_class = litert.Interpreter
-            self.resolvers = litert.OpResolverType
+            module = importlib.import_module("ai_edge_litert.interpreter")
+        self.version = installed_version(package)
+        self.interpreter_class = module.Interpreter
+        self.resolvers = module.OpResolverType
 
     def interpreter(self, data: bytes, resolver: str, num_threads: int, **options: Any) -> Any:
         """Return a new interpreter for a model; `options` as TFLite names them."""
