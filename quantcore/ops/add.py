@@ -25,8 +25,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE
 from quantcore.ops.shared.requant import fused_activation, power_of_two, quantized_bounds
 from quantcore.ops.shared.version_rules import broadcasts_beyond, dtype_of
 
-__all__ = ["add_multipliers"]
-
 # extra bits of the sum: 9 (17) bits of q - zero point and a factor below 2 stay within int32
 LEFT_SHIFT = {"int8": 20, "uint8": 20, "int16": 15}
 REPEATED_BLOCK = 8  # of 8-bit rows in which one input is a single element, in TFLite's optimized ADD

@@ -15,8 +15,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.shared.requant import fixed_point
 from quantcore.ops.shared.version_rules import by_dtype
 
-__all__ = ["comparison_multipliers", "lower_comparison", "lower_logical", "lower_logical_not"]
-
 LEFT_SHIFT = 8  # extra bits of a quantized value before it is multiplied by its scale
 MAX_BROADCAST_RANK = 4  # of TFLite's reference kernels
 EQUALITY = ("EQUAL", "NOT_EQUAL")

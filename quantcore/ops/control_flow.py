@@ -5,8 +5,6 @@ from __future__ import annotations
 from quantcore.ops.node import CallSubgraph, Node, Operand, UnknownValueError
 from quantcore.ops.registry import control_flow
 
-__all__ = ["expand_composite", "expand_if", "expand_while"]
-
 COUNTERS = ("bool", "int32", "int64")
 
 

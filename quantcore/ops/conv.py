@@ -37,8 +37,6 @@ from quantcore.ops.shared.version_rules import (
 )
 from quantcore.ops.shared.xnnpack import check_requantization_scale
 
-__all__ = ["lower_conv_2d"]
-
 
 def conv_groups(node: Node) -> int:
     """Return the number of groups: the input's channels over those of the filter."""

@@ -30,8 +30,6 @@ from quantcore.ops.shared.requant import float_bounds, fused_activation, make_re
 from quantcore.ops.shared.version_rules import CONVOLUTION_VERSIONS, dtype_of, is_hybrid, per_channel
 from quantcore.ops.shared.xnnpack import check_requantization_scale
 
-__all__ = ["lower_depthwise_conv_2d"]
-
 
 def depthwise_macs(node: Node) -> int:
     """Return the multiply-accumulates: one filter plane per output element."""

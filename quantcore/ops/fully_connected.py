@@ -43,8 +43,6 @@ from quantcore.ops.shared.xnnpack import (
     delegable,
 )
 
-__all__ = ["lower_fully_connected"]
-
 FULLY_CONNECTED_FORMS = {
     **FORMS,
     ("int16", "int8"): "int16",

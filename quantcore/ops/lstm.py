@@ -30,8 +30,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.shared.requant import fixed_point, fused_activation, log2_of_scale, type_bounds
 from quantcore.ops.shared.version_rules import dtype_of, hybrid_version
 
-__all__ = ["lower_lstm"]
-
 GATE_SCALE = np.float32(2.0**-12)  # of a gate's sum, Q3.12
 ACTIVATED_SCALE = 2.0**-15  # of a gate, and of tanh(c)
 INTERMEDIATES = 5

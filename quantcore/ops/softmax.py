@@ -19,7 +19,7 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE
 from quantcore.ops.shared.requant import fixed_point
 from quantcore.ops.shared.version_rules import by_dtype
 
-__all__ = ["rows_layout", "softmax_scaling"]
+__all__ = ["FRACTION_BITS", "rows_layout", "softmax_scaling"]
 
 FORMS = {
     "int8": ("int8", "int16"),

@@ -17,8 +17,6 @@ from quantcore.ops.shared.quantization_rule import OWN_SCALE_INT8
 from quantcore.ops.shared.requant import fused_activation, make_requant, open_float_bounds
 from quantcore.ops.shared.version_rules import dtype_of, hybrid_version
 
-__all__ = ["lower_svdf"]
-
 Shape = tuple[int, int, int, int, int]  # batches, inputs, filters, memory, rank
 
 

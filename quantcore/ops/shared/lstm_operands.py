@@ -8,8 +8,6 @@ from quantcore.kernels.lstm_shape import LstmShape
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.shared.operands import check_dtypes, check_operands, check_variable
 
-__all__ = ["GATES", "LstmOperands", "check_float_dtypes", "check_integer_dtypes", "lstm_operands"]
-
 GATES = ("input", "forget", "cell", "output")
 
 # positions of the inputs; a group holds one per gate, in the order of GATES

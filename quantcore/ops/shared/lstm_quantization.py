@@ -20,7 +20,7 @@ from quantcore.ops.shared.lstm_operands import (
 )
 from quantcore.ops.shared.quantization_rule import DerivedBias
 
-__all__ = ["lstm_biases", "lstm_intermediates"]
+__all__ = ["has_input", "is_normalized", "lstm_biases", "lstm_intermediates"]
 
 NORMALIZED_SCALE = 2.0**-10  # of a gate's sum once it is normalized
 

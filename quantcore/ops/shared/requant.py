@@ -20,7 +20,6 @@ from quantcore.rounding import round_half_away
 __all__ = [
     "FLOAT_BOUNDS",
     "check_no_activation",
-    "checked_multiplier",
     "fixed_point",
     "float_bounds",
     "fused_activation",
