@@ -33,6 +33,9 @@ cdef extern from "quantcore/softmax.h" nogil:
         float beta
     void qc_softmax_exp_table(int32_t multiplier, int32_t left_shift, int32_t diff_min, int32_t *exp_table)
 
+# exps of 1 that sums for an int16 output hold, by the dtype of the input: Q12.19, unsigned, and Q16.15
+MAX_SUMMANDS = {"int8": 8191, "uint8": 8191, "int16": 65535}
+
 
 def softmax_call(dtype, output_dtype, *, int64_t rows, int32_t depth, int32_t multiplier, int32_t left_shift,
                  int32_t diff_min) -> KernelCall:

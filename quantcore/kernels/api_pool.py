@@ -17,11 +17,9 @@ from quantcore.kernels.arguments import (
     run,
 )
 from quantcore.kernels.padding import place_window
-from quantcore.kernels.pool import pool_call
+from quantcore.kernels.pool import MAX_WINDOW, pool_call
 
 __all__ = ["average_pool2d", "max_pool2d"]
-
-MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
 
 
 def average_pool2d(

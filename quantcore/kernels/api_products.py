@@ -18,13 +18,9 @@ from quantcore.kernels.arguments import (
     sum_form,
     sum_requant,
 )
-from quantcore.kernels.elementwise import broadcast_shape
 from quantcore.kernels.matmul_shape import matmul_shape
 
 __all__ = ["batch_matmul", "fully_connected"]
-
-MAX_RANK = 5
-
 
 def fully_connected(
     input: Any,
@@ -173,26 +169,13 @@ def batch_matmul(
     """
     a = contiguous_input("lhs", lhs, ("int8", "int16"))
     b = contiguous_input("rhs", rhs, (a.dtype.name,))
-    if not (2 <= a.ndim <= MAX_RANK and 2 <= b.ndim <= MAX_RANK):
-        raise KernelError(
-            f"operands have shapes {a.shape} and {b.shape}; expected 2 to {MAX_RANK} dimensions each"
-        )
-    rank = max(a.ndim, b.ndim)
-    left, right = ((1,) * (rank - m.ndim) + m.shape for m in (a, b))
-    rows, depth = left[-2:][::-1] if adj_x else left[-2:]
-    other_depth, columns = right[-2:][::-1] if adj_y else right[-2:]
-    if depth != other_depth:
-        raise KernelError(
-            f"operands have shapes {a.shape} and {b.shape}, adj_x is {adj_x} and adj_y {adj_y}: {depth} "
-            f"columns of the left matrix meet {other_depth} rows of the right one"
-        )
-    batch = broadcast_shape(left[:-2], right[:-2])
+    shape, output_shape = matmul_shape(a.shape, b.shape, adj_x, adj_y)
     if a.dtype == np.int16 and (lhs_offset or rhs_offset):
         raise KernelError(f"lhs_offset is {lhs_offset} and rhs_offset {rhs_offset}; expected 0 for int16")
-    _, _, rounding = sum_form(a.dtype, None, columns, rounding, wide_without_bias=True)
+    _, _, rounding = sum_form(a.dtype, None, 1, rounding, wide_without_bias=True)
     call = batch_matmul_call(
         a.dtype.name,
-        matmul_shape(a.shape, b.shape, adj_x, adj_y),
+        shape,
         lhs_offset=check_offset("lhs_offset", lhs_offset, a.dtype),
         rhs_offset=check_offset("rhs_offset", rhs_offset, b.dtype),
         requant=sum_requant(
@@ -200,4 +183,4 @@ def batch_matmul(
             activation_max,
         ),
     )  # fmt: skip
-    return run(call, [a, b], (*batch, rows, columns), a.dtype)
+    return run(call, [a, b], output_shape, a.dtype)

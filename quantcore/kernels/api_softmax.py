@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from quantcore.errors import KernelError
-from quantcore.kernels._softmax import softmax_call, softmax_s16_call
+from quantcore.kernels._softmax import MAX_SUMMANDS, softmax_call, softmax_s16_call
 from quantcore.kernels.arguments import QUANTIZED, check_range, contiguous_input, fixed_point, run
 from quantcore.kernels.knots import softmax_tables
 
 __all__ = ["softmax"]
 
 KNOTS = 513
-MAX_SUMMANDS = {"int8": 8191, "uint8": 8191, "int16": 65535}  # exps of 1 that sums for an int16 output hold
 
 
 def softmax(

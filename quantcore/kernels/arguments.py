@@ -9,7 +9,7 @@ import numpy as np
 
 from quantcore.errors import KernelError
 from quantcore.kernels._core import KernelCall, Requant
-from quantcore.kernels.padding import Padding
+from quantcore.kernels.padding import INT32_MAX, Padding
 
 __all__ = [
     "EIGHT_BITS",
@@ -34,7 +34,6 @@ __all__ = [
 
 EIGHT_BITS = ("int8", "uint8")
 QUANTIZED = (*EIGHT_BITS, "int16")
-INT32_MAX = 2**31 - 1
 ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
 WIDE_ROUNDINGS = ("double_rounding", "int16_multiplier", "float64")  # that sums in int64 have
 OUTPUT_OFFSETS = {"int8": (-255, 255), "uint8": (-255, 255), "int16": (-32768, 32767)}

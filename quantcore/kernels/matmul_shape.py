@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from quantcore.errors import KernelError
+from quantcore.kernels.elementwise import broadcast_shape
+
+__all__ = ["MatmulShape", "matmul_shape"]
+
+MAX_RANK = 5
+
 Triple = tuple[int, int, int]
 
 
@@ -23,22 +30,49 @@ class MatmulShape(NamedTuple):
     rhs_depth: int
 
 
-def matmul_shape(lhs: Sequence[int], rhs: Sequence[int], adj_lhs: bool, adj_rhs: bool) -> MatmulShape:
-    """Return the geometry for two shapes of 2 to 5 dimensions; `adj_`: a matrix is stored transposed."""
-    rows, depth = (lhs[-1], lhs[-2]) if adj_lhs else (lhs[-2], lhs[-1])
-    columns = rhs[-2] if adj_rhs else rhs[-1]
+def matmul_shape(
+    lhs: tuple[int, ...], rhs: tuple[int, ...], adj_x: bool, adj_y: bool
+) -> tuple[MatmulShape, tuple[int, ...]]:
+    """Return the geometry for two shapes, and the shape of the output.
+
+    Parameters
+    ----------
+    lhs, rhs : tuple of int
+        Shapes of 2 to 5 dimensions; those of the batch broadcast.
+    adj_x, adj_y : bool
+        Whether the matrices of `lhs`, of `rhs`, are stored transposed.
+
+    Raises
+    ------
+    KernelError
+        Shapes that do not fit.
+    """
+    if not (2 <= len(lhs) <= MAX_RANK and 2 <= len(rhs) <= MAX_RANK):
+        raise KernelError(f"operands have shapes {lhs} and {rhs}; expected 2 to {MAX_RANK} dimensions each")
+    rows, depth = (lhs[-1], lhs[-2]) if adj_x else (lhs[-2], lhs[-1])
+    columns, rhs_depth = (rhs[-2], rhs[-1]) if adj_y else (rhs[-1], rhs[-2])
+    if depth != rhs_depth:
+        raise KernelError(
+            f"operands have shapes {lhs} and {rhs}, adj_x is {adj_x} and adj_y {adj_y}: {depth} columns of "
+            f"the left matrix meet {rhs_depth} rows of the right one"
+        )
+    rank = max(len(lhs), len(rhs)) - 2
     left, right = (1, 1, 1, *lhs[:-2])[-3:], (1, 1, 1, *rhs[:-2])[-3:]
-    batch = tuple(b if a == 1 else a for a, b in zip(left, right, strict=True))
-    return MatmulShape(
-        (batch[0], batch[1], batch[2]),
+    try:
+        batch = broadcast_shape(left, right)
+    except KernelError:
+        raise KernelError(f"batch dimensions {lhs[:-2]} and {rhs[:-2]} do not broadcast") from None
+    shape = MatmulShape(
+        batch,
         batch_strides(left, rows * depth),
         batch_strides(right, depth * columns),
         rows,
         columns,
         depth,
-        *((1, rows) if adj_lhs else (depth, 1)),
-        *((depth, 1) if adj_rhs else (1, columns)),
+        *((1, rows) if adj_x else (depth, 1)),
+        *((depth, 1) if adj_y else (1, columns)),
     )
+    return shape, (*batch[3 - rank :], rows, columns)
 
 
 def batch_strides(batch: Sequence[int], matrix: int) -> Triple:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from quantcore.errors import KernelError
 
-__all__ = ["Padding", "Window", "conv_geometry", "place_window", "transposed_padding"]
+__all__ = ["INT32_MAX", "Padding", "Window", "conv_geometry", "place_window", "transposed_padding"]
 
 Padding = str | tuple[int, int]  # "same", "valid", or (before, after)
 
-_INT32_MAX = 2**31 - 1
+INT32_MAX = 2**31 - 1
 
 
 def conv_geometry(
@@ -47,10 +47,10 @@ def conv_geometry(
         ("stride", stride),
         ("dilation", dilation),
     ):
-        if not 1 <= value <= _INT32_MAX:
+        if not 1 <= value <= INT32_MAX:
             raise KernelError(f"{name} is {value}; expected a positive 32-bit integer")
     effective = (filter_size - 1) * dilation + 1
-    if effective > _INT32_MAX:
+    if effective > INT32_MAX:
         raise KernelError(
             f"a filter of size {filter_size} with dilation {dilation} spans more than 2**31 elements"
         )
@@ -61,7 +61,7 @@ def conv_geometry(
         same = padding.lower() == "same"
     else:
         before, after = explicit_padding(padding)
-        if size + before + after > _INT32_MAX:
+        if size + before + after > INT32_MAX:
             raise KernelError(f"padding is {padding}, which makes more than 2**31 elements of {size}")
     if same:
         output = -(-size // stride)

@@ -41,6 +41,8 @@ cdef qc_window make_window(input_shape, output_size, filter_size, stride, paddin
     w.pad_top, w.pad_left = padding
     return w
 
+MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
+
 
 def pool_call(kind, dtype, *, input_shape, output_size, filter_size, stride, padding, activation_min,
               activation_max) -> KernelCall:

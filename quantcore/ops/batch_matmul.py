@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from quantcore.errors import KernelError
 from quantcore.kernels import _batch_matmul as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
 from quantcore.numerics import FLOAT_PRODUCT, SUMMED, Rule
 from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
-from quantcore.ops.shared.broadcasting import common_shape
 from quantcore.ops.shared.operands import check_operands, check_scales
 from quantcore.ops.shared.quantization_rule import OWN_SCALE
 from quantcore.ops.shared.requant import make_requant, product_multiplier
@@ -28,27 +28,16 @@ FORMS = {
     ("float32", "float32", "float32"): "f32",
     ("float32", "int8", "float32"): "hybrid",
 }
-MAX_RANK = 5
 
 
 def matmul_geometry(node: Node) -> MatmulShape:
     """Check the shapes, set the output's, and return the geometry."""
     a, b = node.input(0).shape, node.input(1).shape
-    if not (2 <= len(a) <= MAX_RANK and 2 <= len(b) <= MAX_RANK):
-        raise node.refuse(f"inputs have shapes {a} and {b}; expected 2 to {MAX_RANK} dimensions each")
-    adj_lhs, adj_rhs = node.options["adj_x"], node.options["adj_y"]
-    rank = max(len(a), len(b))
-    lhs, rhs = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
-    rows, depth = (lhs[-1], lhs[-2]) if adj_lhs else (lhs[-2], lhs[-1])
-    columns, rhs_depth = (rhs[-2], rhs[-1]) if adj_rhs else (rhs[-1], rhs[-2])
-    if depth != rhs_depth:
-        raise node.refuse(
-            f"inputs have shapes {a} and {b}, adj_x is {adj_lhs} and adj_y {adj_rhs}: {depth} columns of the "
-            f"left matrix meet {rhs_depth} rows of the right one"
-        )
-    batch = common_shape(node, lhs[:-2], rhs[:-2], what="batch dimensions")
-    node.output.shape = (*batch, rows, columns)
-    return matmul_shape(a, b, adj_lhs, adj_rhs)
+    try:
+        shape, node.output.shape = matmul_shape(a, b, node.options["adj_x"], node.options["adj_y"])
+    except KernelError as error:
+        raise node.refuse(str(error)) from None
+    return shape
 
 
 def matmul_form(node: Node) -> str:

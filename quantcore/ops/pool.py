@@ -14,8 +14,6 @@ from quantcore.ops.shared.version_rules import by_dtype
 from quantcore.ops.shared.windows import window_geometry
 from quantcore.ops.shared.xnnpack import VALUES, delegable
 
-MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
-
 
 def delegated(node: Node) -> bool:
     """Whether XNNPACK takes the pool: float32, the maximum also 8 bits, no stride larger than the window."""
@@ -62,8 +60,9 @@ def lower_pool(node: Node) -> KernelCall:
     geometry = window_geometry(node, (height, width), filter_size)
     y.shape = (batches, geometry.output_height, geometry.output_width, channels)
     window = min(filter_size[0], height) * min(filter_size[1], width)
-    if window > MAX_WINDOW.get(dtype, window):
-        raise node.refuse(f"windows hold {window} elements; the limit for {dtype} is {MAX_WINDOW[dtype]}")
+    limit = kernels.MAX_WINDOW.get(dtype, window)
+    if window > limit:
+        raise node.refuse(f"windows hold {window} elements; the limit for {dtype} is {limit}")
     if dtype == "float32":
         low, high = float_bounds(node)
     else:

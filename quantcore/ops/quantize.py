@@ -203,7 +203,7 @@ def lower_dequantize(node: Node) -> KernelCall:
     x, y = node.input(0), node.output
     y.shape = x.shape
     check_dtypes(node, ("float32",), y)
-    if check_dtypes(node, ("int4", "int8", "uint8", "int16", "float16"), x) == "float16":
+    if check_dtypes(node, node.dtypes, x) == "float16":
         return kernels.dequantize_f16_call(count=x.count)
     if x.dtype == "int4":
         check_packed(node, x)

@@ -16,7 +16,6 @@ from quantcore.ops.shared.version_rules import rank_of
 
 MAX_RANK = 5  # TFLite's kernel broadcasts over five dimensions
 MAX_DIMENSIONS = 8
-SELECTED = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
 
 
 def select_version(node: Node) -> int:
@@ -27,7 +26,7 @@ def select_version(node: Node) -> int:
 @operator(
     "SELECT",
     "SELECT_V2",
-    dtypes=SELECTED,
+    dtypes=("int8", "uint8", "int16", "int32", "int64", "float32", "bool"),
     max_version=4,
     version={"SELECT": select_version},
     rules={
@@ -41,7 +40,7 @@ def lower_select(node: Node) -> KernelCall:
     check_operands(node, 3)
     condition, a, b = (node.input(k) for k in range(3))
     check_dtypes(node, ("bool",), condition)
-    dtype = check_dtypes(node, SELECTED, a, b, node.output)
+    dtype = check_dtypes(node, node.dtypes, a, b, node.output)
     shape = condition.shape
     if node.op.op == "SELECT":
         if a.shape != b.shape:

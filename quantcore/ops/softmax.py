@@ -30,8 +30,6 @@ FORMS = {
 OUTPUTS = {"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}  # scale and zero point, where input is the like
 INTEGER_BITS = 5  # scaled differences are Q5.26
 FRACTION_BITS = 31 - INTEGER_BITS
-MAX_WIDE_DEPTH = 8191  # as many exps of 1 fit the sum of Q12.19, unsigned
-MAX_INT16_DEPTH = 65535  # as many exps of 1 fit the sum of Q16.15
 MAX_MULTIPLIER = 2.0**31 - 1  # larger ones make every exp but that of the maximum 0, as this one does
 
 
@@ -86,8 +84,9 @@ def rows_layout(node: Node) -> dict[str, int]:
     return {"rows": math.prod(shape[:-1]) if shape[-1] else 0, "depth": shape[-1]}
 
 
-def check_depth(node: Node, depth: int, limit: int) -> None:
-    """Refuse rows whose sum of exps may not fit."""
+def check_depth(node: Node, depth: int) -> None:
+    """Refuse rows whose sum of exps, for an int16 output, may not fit."""
+    limit = kernels.MAX_SUMMANDS[node.input(0).dtype]
     if depth > limit:
         raise node.refuse(f"rows have {depth} values; with int16 at most {limit} are supported")
 
@@ -139,7 +138,7 @@ def lower_fixed_point(node: Node, layout: dict[str, int]) -> KernelCall:
     """Lower the reference form on 8 bits, whose exps are fixed point."""
     x, y = node.input(0), node.output
     if y.dtype == "int16":
-        check_depth(node, layout["depth"], MAX_WIDE_DEPTH)
+        check_depth(node, layout["depth"])
     (real_multiplier,) = softmax_multipliers(node)["input"]
     if not real_multiplier > 1:
         raise node.refuse(
@@ -154,7 +153,7 @@ def lower_fixed_point(node: Node, layout: dict[str, int]) -> KernelCall:
 
 def lower_int16(node: Node, layout: dict[str, int]) -> KernelCall:
     """Lower the form on int16, which is the same in every profile."""
-    check_depth(node, layout["depth"], MAX_INT16_DEPTH)
+    check_depth(node, layout["depth"])
     multiplier, shift = fixed_point(node, softmax_multipliers(node)["input"])
     kind = np.float32 if node.rule.form == "float32_tables" else np.float64
     exps, reciprocals = softmax_tables(kind)

@@ -34,14 +34,14 @@ def broadcast(node: Node, max_rank: int, *operands: Operand) -> tuple[int, ...]:
     return shape
 
 
-def common_shape(node: Node, *shapes: Sequence[int], what: str = "the inputs") -> tuple[int, ...]:
-    """Return the shape that `shapes`, of `what`, broadcast to."""
+def common_shape(node: Node, *shapes: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape that all of `shapes` broadcast to."""
     common: tuple[int, ...] = ()
     try:
         for shape in shapes:
             common = broadcast_shape(common, shape)
     except KernelError as error:
-        raise node.refuse(f"{what}: {error}") from None
+        raise node.refuse(str(error)) from None
     return common
 
 
