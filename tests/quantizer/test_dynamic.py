@@ -7,14 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from quantcore.calibration import Ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.dynamic import quantize
-from quantcore.quantizer.finish import finish
 from quantcore.quantizer.parameters import quantize_weights_dynamic
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from tests.quantizer.graphs import Graph
 from tests.quantizer.networks import draw
 
@@ -23,8 +21,7 @@ DYNAMIC = Settings("dynamic")
 
 def quantized(model: Model, settings: Settings = DYNAMIC) -> Subgraph:
     """Return the main subgraph of the quantized model."""
-    account = Account()
-    return finish(quantize(model, Ranges(), settings, account), settings, account).subgraphs[0]
+    return apply(Plan(model, settings), None).subgraphs[0]
 
 
 def dense(rows: int, columns: int, value: np.ndarray | None = None) -> Model:
@@ -159,8 +156,7 @@ def test_operators_that_are_to_stay_float() -> None:
 def test_called_subgraphs_are_quantized_too() -> None:
     model = dense(40, 40)
     model.subgraphs.append(dense(40, 40).subgraphs[0])
-    account = Account()
-    finished = finish(quantize(model, Ranges(), DYNAMIC, account), DYNAMIC, account)
+    finished = apply(Plan(model, DYNAMIC), None)
     assert [constants(graph) for graph in finished.subgraphs] == [["int8"], ["int8"]]
 
 
@@ -204,7 +200,7 @@ def test_account() -> None:
     y = graph.add("FULLY_CONNECTED", (x, large, -1), 1, 40)
     model = graph.model(graph.add("FULLY_CONNECTED", (y, small, -1), 1, 4))
     account = Account()
-    finished = finish(quantize(model, Ranges(), DYNAMIC, account), DYNAMIC, account)
+    finished = apply(Plan(model, DYNAMIC), None, account)
     tensors = finished.subgraphs[0].tensors
     found = {tensors[t].name: (entry.rule, entry.source) for t, entry in account.tensors.items()}
     assert found == {
@@ -216,7 +212,7 @@ def test_account() -> None:
 def test_account_of_rows() -> None:
     account = Account()
     model = gather(1)
-    finished = finish(quantize(model, Ranges(), DYNAMIC, account), DYNAMIC, account)
+    finished = apply(Plan(model, DYNAMIC), None, account)
     assert [(entry.rule, entry.source) for entry in account.tensors.values()] == [
         ("weights, one scale", 1),
         ("scale of the table", 1),

@@ -7,12 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from quantcore.calibration import Ranges
 from quantcore.graph import Model, Subgraph
-from quantcore.quantizer.account import Account
-from quantcore.quantizer.finish import finish
-from quantcore.quantizer.float16 import quantize, to_float16
+from quantcore.quantizer.float16 import to_float16
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.steps import Plan, apply
 from quantcore.runtime.interpreter import Interpreter
 from tests.quantizer.graphs import Graph
 from tests.quantizer.networks import draw
@@ -22,8 +20,7 @@ FLOAT16 = Settings("float16")
 
 def quantized(model: Model, settings: Settings = FLOAT16) -> Subgraph:
     """Return the main subgraph of the quantized model."""
-    account = Account()
-    return finish(quantize(model, Ranges(), settings, account), settings, account).subgraphs[0]
+    return apply(Plan(model, settings), None).subgraphs[0]
 
 
 @pytest.mark.parametrize(
@@ -120,8 +117,7 @@ def test_state_persists() -> None:
     for tensor in rounded.subgraphs[0].tensors:
         if tensor.dtype == "float32" and tensor.data is not None:
             tensor.data = to_float16(tensor.data).astype(np.float32)
-    account = Account()
-    half = finish(quantize(lstm(), Ranges(), FLOAT16, account), FLOAT16, account)
+    half = apply(Plan(lstm(), FLOAT16), None)
     found = []
     for model in (rounded, half):
         interpreter = Interpreter(model)
@@ -142,6 +138,6 @@ def test_state_persists() -> None:
 def test_called_subgraphs_too() -> None:
     model = network()
     model.subgraphs.append(network().subgraphs[0])
-    draft = quantize(model, Ranges(), FLOAT16, Account())
-    assert [[op.op for op in g.operators].count("DEQUANTIZE") for g in draft.subgraphs] == [3, 3]
+    finished = apply(Plan(model, FLOAT16), None)
+    assert [[op.op for op in g.operators].count("DEQUANTIZE") for g in finished.subgraphs] == [3, 3]
     assert len(model.subgraphs[0].operators) == 3
