@@ -58,10 +58,3 @@ def test_zeros_do_not_count_and_tails_are_clipped():
     assert seen(Entropy(), [x, np.zeros(10**6)]).range() == (low, high)
     assert x.min() < low < -1
     assert 1 < high < x.max()
-
-
-def test_per_channel():
-    x = np.random.default_rng(1).standard_normal((500, 3)).astype(np.float32) * np.float32([1, 100, 0])
-    low, high = seen(Entropy(axis=1), [x]).range()
-    for c in range(3):
-        assert (low[c], high[c]) == seen(Entropy(), [x[:, c]]).range()

@@ -1,6 +1,7 @@
 """Histograms: the page's NumPy on every layout and instruction set; states that forget order and splits."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -126,6 +127,15 @@ def test_merging_channels_equals_one_pass(rows, cut, axis):
     merged = seen(Entropy("int4", axis=axis, bins=64), [first])
     merged.merge(seen(Entropy("int4", axis=axis, bins=64), [second]))
     assert merged == seen(Entropy("int4", axis=axis, bins=64), [x.T if axis == 0 else x])
+
+
+@pytest.mark.parametrize("kind", [partial(Percentile, 99), MSE, Entropy])
+def test_channels_have_the_ranges_that_each_has_alone(kind):
+    x = np.random.default_rng(1).standard_normal((500, 3)).astype(np.float32) * np.float32([1, 100, 0])
+    low, high = seen(kind(axis=1), [x]).range()
+    assert low.dtype == high.dtype == np.float32
+    for c in range(3):
+        assert (low[c], high[c]) == seen(kind(), [x[:, c]]).range()
 
 
 def test_coarsening_is_that_of_the_kernel():

@@ -76,10 +76,3 @@ def test_an_outlier_costs_resolution_until_it_is_clipped():
     low, high = seen(MSE(), [x]).range()
     assert high < 20
     assert measured(x, low, high) < 0.9 * measured(x, x.min(), x.max())
-
-
-def test_per_channel():
-    x = np.random.default_rng(1).standard_normal((500, 3)).astype(np.float32) * np.float32([1, 100, 0])
-    low, high = seen(MSE(axis=1), [x]).range()
-    for c in range(3):
-        assert (low[c], high[c]) == seen(MSE(), [x[:, c]]).range()

