@@ -79,6 +79,7 @@ def compare_with_oracle(
     model: Model, prepared: Prepared, scores: np.ndarray, labels: np.ndarray, numerics: str
 ) -> dict[str, Any]:
     """Run TensorFlow Lite on the same inputs; return its accuracy and what differs."""
+    from quantcore.cli._verify_tables import oracle_line
     from quantcore.differences import differing
     from quantcore.evaluate import predict_oracle, score
     from quantcore.numerics import get_profile
@@ -87,7 +88,7 @@ def compare_with_oracle(
     images = prepared.images
     with Oracle(get_profile(numerics).resolver) as oracle, progress("oracle", len(images)) as advance:
         expected = predict_oracle(model, images, oracle, advance=advance)
-        name = f"{oracle.name} {oracle.version}, {oracle.resolver}"
+        name = oracle_line(oracle.about)
     theirs = score(expected, labels)
     return {
         "oracle": name,

@@ -143,9 +143,8 @@ def run_demo(data: DataSet, out: Path, *, epochs: int, seed: int, threads: int, 
             seed=seed,
             on_epoch=lambda network, epoch: step(f"training {network}: epoch {epoch}"),
         )
-        about = {"name": oracle.name, "version": oracle.version, "resolver": oracle.resolver}
         result = DemoResult(
-            data.name, len(data.train_images), len(data.test_images), epochs, seed, about, accuracy
+            data.name, len(data.train_images), len(data.test_images), epochs, seed, oracle.about, accuracy
         )
         for network in NETWORKS:
             keras_file = Path(folder) / f"{network}.keras"

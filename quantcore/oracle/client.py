@@ -107,6 +107,11 @@ class Oracle:
         """Version of that package, as it reports it itself (starts the process)."""
         return self._shared.start().version
 
+    @property
+    def about(self) -> dict[str, str]:
+        """Name, version and resolver, as results hold them (starts the process)."""
+        return {"name": self.name, "version": self.version, "resolver": self.resolver}
+
     def run(
         self,
         model: ModelLike,

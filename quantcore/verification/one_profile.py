@@ -19,9 +19,8 @@ __all__ = ["verify_profile"]
 
 def verify_profile(drawn: Drawn, numerics: str, oracle: Oracle, step: Callable[[str], None]) -> VerifyResult:
     """Compare every entry point with the oracle; see `quantcore.verify`."""
-    about = {"name": oracle.name, "version": oracle.version, "resolver": oracle.resolver}
     result = VerifyResult(
-        drawn.model.source, numerics, about, drawn.samples, drawn.seed, notes=[*drawn.notes]
+        drawn.model.source, numerics, oracle.about, drawn.samples, drawn.seed, notes=[*drawn.notes]
     )
     confirmed = get_profile(numerics).confirmed_on
     if confirmed.get(oracle.name) != oracle.version:
