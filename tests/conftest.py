@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def model_paths() -> list[Path]:
     """Return the ``.tflite`` files in the folder that ``QUANTCORE_MODELS`` names, or none."""
     folder = os.environ.get(VARIABLE)
     return sorted(Path(folder).glob("*.tflite")) if folder else []
+
+
+def pytest_configure() -> None:
+    """Say at once that a new module is not compiled, of which an import would say that it does not exist."""
+    package = Path(__file__).resolve().parents[1] / "quantcore"
+    for source in package.rglob("*.pyx"):
+        module = ".".join(source.relative_to(package.parent).with_suffix("").parts)
+        if find_spec(module) is None:
+            pytest.exit(f"{source} is not compiled: run make ext", returncode=1)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

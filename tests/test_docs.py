@@ -29,8 +29,10 @@ def test_operators_md_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("page", sorted({d.page for d in load_operators().values()}))
 def test_each_operator_has_a_page_with_runnable_numpy(page: str) -> None:
-    text = (PAGES / f"{page}.md").read_text()
-    assert "```python" in text
+    path = PAGES / f"{page}.md"
+    assert path.exists(), f"the page of an operator is missing: write docs/numerics/{path.name}"
+    text = path.read_text()
+    assert "```python" in text, f"{path.name} has no block of NumPy that runs"
     namespace: dict[str, object] = {}
     for block in text.split("```python")[1:]:
         exec(compile(block.split("```")[0], f"{page}.md", "exec"), namespace)
@@ -39,7 +41,8 @@ def test_each_operator_has_a_page_with_runnable_numpy(page: str) -> None:
 
 def test_the_index_and_the_pages_agree() -> None:
     linked = set(re.findall(r"\(([a-z_0-9]+\.md)\)", (PAGES / "README.md").read_text()))
-    assert linked == {page.name for page in PAGES.glob("*.md")} - {"README.md"}
+    written = {page.name for page in PAGES.glob("*.md")} - {"README.md"}
+    assert linked == written, "docs/numerics/README.md has a link to each page in that folder"
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=[str(page.relative_to(ROOT)) for page in TEXTS])
@@ -68,9 +71,9 @@ def test_names_of_the_package_in_texts_and_docstrings_exist() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_each_mode_of_quantization_has_a_page_and_is_named(mode: str) -> None:
-    assert (ROOT / "docs" / "quantization" / f"{mode}.md").exists()
-    assert f"`{mode}`" in (ROOT / "docs" / "cli.md").read_text()
-    assert f'"{mode}"' in str(qc.quantize_model.__doc__)
+    assert (ROOT / "docs" / "quantization" / f"{mode}.md").exists(), f"write docs/quantization/{mode}.md"
+    assert f"`{mode}`" in (ROOT / "docs" / "cli.md").read_text(), f"docs/cli.md does not say `{mode}`"
+    assert f'"{mode}"' in str(qc.quantize_model.__doc__), "the docstring of quantize_model does not list it"
 
 
 @pytest.mark.oracle

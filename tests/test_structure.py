@@ -162,6 +162,16 @@ def test_one_place_brings_models_and_kernels_together() -> None:
     assert both == {"quantcore.calibration.measured_plan"}
 
 
+def test_kernels_def_names_the_headers_of_kernels() -> None:
+    """A prototype that is not beside its row is compared with nothing."""
+    rows = (ROOT / "csrc" / "kernels.def").read_text()
+    headers = (ROOT / "csrc" / "include" / PACKAGE).glob("*.h")
+    declaring = [path.name for path in headers if re.search(r"_ref[(,]", path.read_text())]
+    assert declaring
+    missing = [name for name in declaring if f'#include "{PACKAGE}/{name}"' not in rows]
+    assert not missing, f"csrc/kernels.def does not include {', '.join(missing)}"
+
+
 def test_tensorflow_is_imported_by_processes_of_their_own_alone() -> None:
     users = {i.source: i for i in imports() if i.target.split(".")[0] in HEAVY}
     assert {module for module in users if OWN_PROCESS.fullmatch(module)}

@@ -13,6 +13,7 @@ from quantcore.errors import QuantcoreError
 __all__ = ["FAILED", "INTERRUPTED", "report_error"]
 
 FAILED = 2
+COMPILED = ("quantcore.kernels", "quantcore.runtime._plan")  # where compiled modules are
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -38,7 +39,7 @@ def message(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError):
         return os_message(error)
-    if isinstance(error, ImportError) and (error.name or "").startswith("quantcore"):
+    if isinstance(error, ImportError) and (error.name or "").startswith(COMPILED):
         return f"{error}: the compiled parts are missing or older than the sources; run `make ext`"
     if isinstance(error, MemoryError):
         return "not enough memory"

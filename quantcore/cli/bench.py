@@ -84,7 +84,8 @@ def print_speeds(speeds: list[Speed]) -> None:
     from quantcore.numerics import PROFILES
     from quantcore.oracle.packages import RESOLVERS
 
-    short = {profile.resolver: name for name, profile in PROFILES.items()}
+    # of profiles that share a resolver, the first
+    short = {profile.resolver: name for name, profile in reversed(PROFILES.items())}
     resolvers = [r for r in RESOLVERS if any(r in (*speed.oracle, *speed.refused) for speed in speeds)]
     columns = [f">x {short[resolver]}" for resolver in resolvers]
     title = f"time per sample, {speeds[0].batch} per call; how many times faster than TensorFlow Lite"

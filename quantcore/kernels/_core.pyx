@@ -218,7 +218,7 @@ cdef KernelCall make_call(str name, const void *params, size_t size, Py_ssize_t 
     encoded = name.encode()
     call.invoke = qc_kernel_find(encoded, <qc_isa>ACTIVE_ISA, &arity, &chosen)
     if call.invoke is NULL:
-        raise KernelError(f"no kernel named {name!r}")
+        raise KernelError(f"no kernel named {name!r}; after adding its row to csrc/kernels.def, run `make ext`")
     call.params = PyMem_Malloc(size)
     if call.params is NULL:
         raise MemoryError

@@ -386,8 +386,8 @@ def refusal(model: Model, inputs: Sequence[np.ndarray], *, numerics: str = "refe
 
 def assert_same_bits(ours: np.ndarray, expected: np.ndarray, what: str = "") -> None:
     """Assert equal dtype, shape and bits; any NaN equals any NaN, but 0.0 differs from -0.0."""
-    assert ours.dtype == expected.dtype, f"{what}: dtype {ours.dtype}, the oracle has {expected.dtype}"
-    assert ours.shape == expected.shape, f"{what}: shape {ours.shape}, the oracle has {expected.shape}"
+    assert ours.dtype == expected.dtype, f"{what}: dtype {ours.dtype}, expected {expected.dtype}"
+    assert ours.shape == expected.shape, f"{what}: shape {ours.shape}, expected {expected.shape}"
     different = differing(ours, expected)
     count = int(different.sum())
     if count:
@@ -395,7 +395,7 @@ def assert_same_bits(ours: np.ndarray, expected: np.ndarray, what: str = "") -> 
         exact = (lambda v: float(v).hex()) if ours.dtype.kind == "f" else (lambda v: repr(v.item()))
         raise AssertionError(
             f"{what}: {count} of {ours.size} elements differ, first at {first}: ours {ours[first]} "
-            f"({exact(ours[first])}), oracle {expected[first]} ({exact(expected[first])})"
+            f"({exact(ours[first])}), expected {expected[first]} ({exact(expected[first])})"
         )
 
 

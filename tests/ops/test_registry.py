@@ -52,12 +52,13 @@ def listed(definition: Definition, form: str, profile: Profile) -> bool:
     return profile.rule(definition.rules, dtype, variant=variant) is not None
 
 
-def runs(model: Model, numerics: str) -> bool:
+def refusal(model: Model, numerics: str) -> str:
+    """Return why a profile does not run the model; empty where it does."""
     try:
         Interpreter(model, numerics).allocate_tensors()
-    except UnsupportedOperatorError:
-        return False
-    return True
+    except UnsupportedOperatorError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("op", sorted(DEFINITIONS))
@@ -65,12 +66,14 @@ def test_there_is_an_example_of_each_form(op: str) -> None:
     for form in forms(DEFINITIONS[op]):
         try:
             model = example(op, form)
-            assert any(runs(model, numerics) for numerics in PROFILES), "no profile runs it"
+            refused = {numerics: refusal(model, numerics) for numerics in PROFILES}
+            assert not all(refused.values()), f"no profile runs it: {refused}"
         except Exception as error:
             where = "its row in" if op in EXAMPLES else "a row for it in"
             raise AssertionError(
-                f"{op} in the form {form!r} has no example: write {where} EXAMPLES of tests/ops/examples.py, "
-                "a function that returns a model of the operator with operands that it takes"
+                f"the example of {op} in the form {form!r} does not run: {error}\nIf the operator is right, "
+                f"write {where} EXAMPLES of tests/ops/examples.py, a function that returns a model of it "
+                "with operands that it takes"
             ) from error
 
 
@@ -80,8 +83,10 @@ def test_there_is_an_example_of_each_form(op: str) -> None:
 def test_as_the_oracle(op: str, form: str, numerics: str) -> None:
     """What runs is compared as `verify` does it: in bits, or in ULPs where the backend defines no bits."""
     model = example(op, form)
-    if not runs(model, numerics):
-        assert not listed(DEFINITIONS[op], form, PROFILES[numerics]) or (op, numerics, form) in REFUSED
+    if refused := refusal(model, numerics):
+        assert not listed(DEFINITIONS[op], form, PROFILES[numerics]) or (op, numerics, form) in REFUSED, (
+            f"the registry lists the form for {numerics}, but its example is refused: {refused}"
+        )
         return
     given = inputs_of(op, model)
     first = [values[0] for values in given]

@@ -41,7 +41,8 @@ def oracles() -> dict[str, Oracle]:
 
 @pytest.fixture
 def rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rules of an int8 convolution and of what follows it here, whatever the tables hold meanwhile."""
+    """Four profiles, and their rules of an int8 convolution and of what follows it here, whatever the tables
+    hold meanwhile."""
     convolution = {
         "reference": Rule(),
         "optimized": Rule("ruy"),
@@ -52,6 +53,8 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> None:
         set_rule(monkeypatch, name, "CONV_2D", "int8", rule)
         for op in ("RELU", "COS"):
             set_rule(monkeypatch, name, op, "int8", None)
+    for name in PROFILES.keys() - convolution.keys():
+        monkeypatch.delitem(PROFILES, name)
     operators = load_operators()
     monkeypatch.setitem(operators, "CONV_2D", replace(operators["CONV_2D"], xnnpack=lambda node: True))
 
