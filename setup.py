@@ -44,7 +44,8 @@ def files_named_in(path: Path, found: set[Path]) -> set[Path]:
 class BuildExt(build_ext):
     """Compiles files side by side, also those of one extension, and only those that have changed.
 
-    Beside each object lies a digest of what it was made from: contents, not times, which a checkout changes.
+    Digests of what they were made from lie beside the objects: contents decide, not times, which a checkout
+    changes, and a file that is moved or deleted does not.
     """
 
     def build_extensions(self) -> None:
@@ -68,6 +69,20 @@ class BuildExt(build_ext):
 
         self.compiler.compile = compile_changed
         super().build_extensions()
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build one extension if the files that it is made from, or how, are others than the last time."""
+        target = Path(self.get_ext_fullpath(ext.name))
+        sources = sorted({*ext.sources, *ext.depends})
+        how = (getattr(self.compiler, "compiler_so", None), ext.extra_compile_args, ext.libraries, sources)
+        contents = b"".join(Path(name).read_bytes() for name in sources)
+        digest = sha256(repr(how).encode() + contents).hexdigest()
+        known = Path(self.build_temp, f"{ext.name}.sha256")
+        if not (known.exists() and known.read_text() == digest):
+            target.unlink(missing_ok=True)  # its time might say that it is new
+        super().build_extension(ext)
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.write_text(digest)
 
 
 def extensions() -> list[Extension]:
