@@ -85,7 +85,7 @@ def delegated(node: Node) -> bool:
         "TANH": replace(OWN_SCALE, fixed_output={"int8": (1 / 128, 0), "int16": (1 / 32768, 0)}),
     },
 )
-def lower_function(node: Node) -> KernelCall:
+def lower_logistic(node: Node) -> KernelCall:
     """Lower LOGISTIC and TANH."""
     function = node.op.op.lower()
     x, y, dtype = unary_operands(node)

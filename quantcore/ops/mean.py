@@ -193,7 +193,7 @@ def lower_sum(node: Node) -> KernelCall:
     if dtype not in QUANTIZED:
         first = starts_with_first(node, axes)
         return kernels.reduce_call(dtype, "sum", shape=x.shape, axes=axes, from_first=first)
-    check_scales(node, x, node.output)
+    check_scales(node, x, y)
     if not x.count:
         raise node.refuse(f"input has shape {x.shape}; TFLite leaves a quantized sum of nothing undefined")
     elements = math.prod(x.shape[d] for d in axes)

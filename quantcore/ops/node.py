@@ -156,16 +156,14 @@ class Node:
         UnsupportedOperatorError
             If the profile has none.
         """
-        definition = self.definition
-        variant = (
-            definition.variant(self) if definition is not None and definition.variant is not None else ""
-        )
-        rules = definition.rules if definition is not None else {}
-        rule = self.profile.rule(rules, self.rule_dtype, variant=variant, delegated=self.delegated)
+        definition, dtype = self.definition, self.rule_dtype
+        variant = definition.variant(self) if definition and definition.variant else ""
+        rules = definition.rules if definition else {}
+        rule = self.profile.rule(rules, dtype, variant=variant, delegated=self.delegated)
         if rule is None:
-            kind = "the hybrid form" if self.rule_dtype == "hybrid" else f"{self.output.dtype} outputs"
-            if definition is not None and definition.converts:
-                kind = self.rule_dtype.replace("_", " ")
+            kind = "the hybrid form" if dtype == "hybrid" else f"{self.output.dtype} outputs"
+            if definition and definition.converts:
+                kind = dtype.replace("_", " ")
             raise self.refuse(f"the numerics profile {self.profile.name!r} has no confirmed rule for {kind}")
         return rule
 

@@ -72,7 +72,7 @@ def lower_quantized(node: Node, shape: Shape) -> KernelCall:
     x, features, times, state = (node.input(k) for k in (0, 1, 2, 4))
     check_dtypes(node, ("int8",), x, features, node.output)
     dtype = check_dtypes(node, ("int8", "int16"), times, state)
-    check_bias(node, "int32")
+    check_bias_dtype(node, "int32")
     per_tensor(node, x, state, node.output)
     factors = svdf_multipliers(node)
     # An int8 state is TFLite Micro's: TFLite reads it as int16. An int16 state is symmetric for TFLite.
@@ -93,7 +93,7 @@ def lower_float(node: Node, shape: Shape) -> KernelCall:
     x, features, times, state = (node.input(k) for k in (0, 1, 2, 4))
     check_dtypes(node, ("float32",), x, state, node.output)
     hybrid = check_dtypes(node, ("float32", "int8"), features, times) == "int8"
-    check_bias(node, "float32")
+    check_bias_dtype(node, "float32")
     micro = node.rule.form == "tflm"
     tanh = fused_activation(node) == "TANH"
     low, high = (0, 0) if tanh else open_float_bounds(node)
@@ -112,7 +112,7 @@ def lower_float(node: Node, shape: Shape) -> KernelCall:
     )
 
 
-def check_bias(node: Node, dtype: str) -> None:
+def check_bias_dtype(node: Node, dtype: str) -> None:
     """Refuse a bias of another dtype."""
     bias = node.optional_input(3)
     if bias is not None:
