@@ -184,7 +184,9 @@ def lower_batch_to_space(node: Node) -> KernelCall:
     grid = [*x.shape[1:-1], 1][:2]
     space = [n * size - int(c.sum()) for n, size, c in zip(grid, block, crops, strict=True)]
     if min(space) < 0:
-        raise node.refuse(f"crops {crops[:spatial].tolist()} leave {space[:spatial]} rows and columns")
+        raise node.refuse(
+            f"crops {crops[:spatial].tolist()} leave {space[:spatial]} rows and columns; expected at least 0"
+        )
     batch, depth = x.shape[0] // (block[0] * block[1]), x.shape[-1]
     y.shape = (batch, *space[:spatial], depth)
     if y.count == 0:

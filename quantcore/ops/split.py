@@ -97,7 +97,9 @@ def lower_unpack(node: Node) -> KernelCall:
     count = check_parts(node, "num")
     axis = resolve_axis(node, node.options["axis"], len(x.shape))
     if x.shape[axis] != count:
-        raise node.refuse(f"has {count} outputs for {x.shape[axis]} elements along dimension {axis}")
+        raise node.refuse(
+            f"has {count} outputs for {x.shape[axis]} elements along dimension {axis}; expected one each"
+        )
     same_parameters(node, x, *node.outputs)
     call = split(node, 0, axis, [1] * count)
     for y in node.outputs:

@@ -33,7 +33,7 @@ def lower_topk(node: Node) -> KernelCall:
     wide = index_bytes(node, places, ("int16", "int32"))
     k = known_integer(node, 1, ("int16", "int32"))
     if not x.shape or not 1 <= k <= x.shape[-1]:
-        raise node.refuse(f"takes {k} of the last dimension of an input of shape {x.shape}")
+        raise node.refuse(f"takes {k} of each row of an input of shape {x.shape}; expected 1 to all of them")
     values.shape = places.shape = (*x.shape[:-1], k)
     return kernels.topk_call(
         x.dtype,

@@ -86,6 +86,10 @@ def reduction_operands(node: Node) -> tuple[str, set[int]]:
     axes = reduced_axes(node)
     check_delegated(node, axes)
     y.shape = reduced_shape(node, axes)
-    if len(kernels.reduction_walk(x.shape, axes)) > MAX_RANK:
-        raise node.refuse(f"shape {x.shape} over axes {sorted(axes)} alternates more than {MAX_RANK} times")
+    runs = len(kernels.reduction_walk(x.shape, axes))
+    if runs > MAX_RANK:
+        raise node.refuse(
+            f"shape {x.shape} over axes {sorted(axes)} has {runs} runs of reduced and of other dimensions; "
+            f"expected at most {MAX_RANK}"
+        )
     return dtype, axes
