@@ -19,9 +19,9 @@ from quantcore.numerics import CALIBRATION
 FLT_MIN = float(np.finfo(np.float32).tiny)
 
 
-def unary_chain(*ops: str, shape: tuple[int, ...] = (1, 4)) -> Model:
+def unary_chain(*ops: str) -> Model:
     """Return a float model of operators without options, one after the other."""
-    tensors = [Tensor(f"t{i}", shape, "float32") for i in range(len(ops) + 1)]
+    tensors = [Tensor(f"t{i}", (1, 4), "float32") for i in range(len(ops) + 1)]
     operators = [Operator(op, 1, (i,), (i + 1,)) for i, op in enumerate(ops)]
     return Model([Subgraph("main", tensors, operators, (0,), (len(ops),))])
 

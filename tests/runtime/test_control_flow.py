@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +30,8 @@ from tests.ops.harness import (
 ONE = np.array(1, np.int32)
 
 
-def counter(name: str = "") -> Tensor:
-    return tensor((), "int32", name=name)
+def counter() -> Tensor:
+    return tensor((), "int32")
 
 
 def values(dtype: str = "int8") -> Tensor:
@@ -61,7 +60,7 @@ def step_body(dtype: str = "int8") -> Model:
     return graph_model(tensors, operators, ["i", "x", "y"], ["j", "x", "z"])
 
 
-def loop(count: Any, dtype: str = "int8", *, body: Model | None = None, cond: Model | None = None) -> Model:
+def loop(count: Any, dtype: str = "int8", *, body: Model | None = None) -> Model:
     """Return y + count * x; without `count` it is an input."""
     known = {} if count is None else {"i": const(np.array(count, np.int32))}
     tensors = {
@@ -72,7 +71,7 @@ def loop(count: Any, dtype: str = "int8", *, body: Model | None = None, cond: Mo
         Op("WHILE", ["i", "x", "y"], ["j", "k", "z"], {"cond_subgraph_index": 1, "body_subgraph_index": 2})
     ]
     inputs = ["x", "y"] if known else ["i", "x", "y"]
-    called = [cond or not_zero(values(dtype), values(dtype)), body or step_body(dtype)]
+    called = [not_zero(values(dtype), values(dtype)), body or step_body(dtype)]
     return graph_model(tensors, operators, inputs, ["j", "z"], called)
 
 
@@ -257,10 +256,10 @@ def with_options(model: Model, **options: Any) -> Model:
     return edited(model, 0, operators=[replace(op, options={**op.options, **options})])
 
 
-def endless(steps: Sequence[Op] = ()) -> Model:
+def endless() -> Model:
     """A body that hands on its inputs."""
     tensors = {"i": counter(), "x": values(), "y": values()}
-    return graph_model(tensors, list(steps), ["i", "x", "y"], ["i", "x", "y"])
+    return graph_model(tensors, [], ["i", "x", "y"], ["i", "x", "y"])
 
 
 def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:

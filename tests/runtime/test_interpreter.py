@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from quantcore import Interpreter
 from quantcore.errors import KernelError, ModelFormatError, QuantcoreError, UnsupportedOperatorError
+from quantcore.flatbuffer import save
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from tests.runtime.small_models import relu_chain, two_subgraphs
 
@@ -31,6 +33,16 @@ def test_batches_of_any_size_equal_single_runs(x: np.ndarray) -> None:
     for n in (1, 2, 63, 64, 65, 257):
         np.testing.assert_array_equal(interpreter.run(x[:n]), expected_chain(x[:n]))
     assert interpreter.run(x[:0]).shape == (0, 6)
+
+
+def test_the_ways_to_give_a_model(x: np.ndarray, tmp_path: Path) -> None:
+    model, path = relu_chain((1, 6)), tmp_path / "model.tflite"
+    save(model, path)
+    for way in ({"model": model}, {"model_path": path}, {"model_path": str(path)},
+                {"model_content": path.read_bytes()}):  # fmt: skip
+        np.testing.assert_array_equal(Interpreter(**way).run(x), expected_chain(x))
+    with pytest.raises(KernelError, match="got 2 models"):
+        Interpreter(model, model_path=path)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
