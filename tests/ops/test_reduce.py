@@ -191,6 +191,14 @@ def test_logical(op: str, numerics: str) -> None:
             assert_same_bits(find(x, axis=tuple(np.ravel(axis))) if np.ravel(axis).size else x, y, op)
 
 
+@pytest.mark.parametrize(("op", "dtype"), [("REDUCE_ANY", "bool"), ("REDUCE_MAX", "int8")])
+def test_pages(op: str, dtype: str) -> None:
+    formula, x = run_page(op.lower())[op.lower()], random_values(np.random.default_rng(79), (4, 5, 6), dtype)
+    for axes in ((1,), (0, 2)):
+        (y,) = check(reduction(op, x.shape, list(axes), dtype), [x])
+        assert_same_bits(formula(x, axes), y, f"page {op}, {axes}")
+
+
 @pytest.mark.parametrize("op", ["SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"])
 def test_empty(op: str) -> None:
     """Floats and wide integers have neutral values; quantized sums and products are refused."""

@@ -63,6 +63,14 @@ def test_float(op: str) -> None:
             check(unary(op, "float32", x.shape), [x], numerics=profile)
 
 
+@pytest.mark.parametrize("op", ["SQUARE", "ROUND", "FLOOR", "CEIL"])
+def test_page_square(op: str) -> None:
+    x = random_values(np.random.default_rng(8), (2000,), "float32")
+    x = np.concatenate([x, np.arange(-20, 20, dtype=np.float32) / 2])
+    (y,) = check(unary(op, "float32", x.shape), [x], numerics="optimized")
+    assert_same_bits(run_page("square")[op.lower()](x), y, f"page square, {op}")
+
+
 @pytest.mark.parametrize("op", [op for op in FLOAT_OPS + OPTIMIZED_ONLY if op != "SIGN"])
 def test_float_tflm(op: str) -> None:
     x = random_values(np.random.default_rng(7), (2000,), "float32", special=True)
