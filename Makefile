@@ -62,7 +62,7 @@ demo: ext
 	@$(BIN)/quantcore demo --out $(OUT)
 
 test: ext
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 lint: lint-c lint-python
 
