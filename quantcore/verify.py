@@ -102,8 +102,8 @@ def verify(
     package : str, optional
         ``tensorflow`` or ``ai_edge_litert``.
     oracle : Oracle, or mapping of str to Oracle, optional
-        One to use, and to leave running, in place of a new one: for several models in a row, since importing
-        TensorFlow takes seconds. With ``all``, a mapping by profile; what it lacks is started. `timeout`,
+        One to use, and to leave running, in place of a new one: for several models in a row, so that they
+        share a process. With ``all``, a mapping by profile; what it lacks is started. `timeout`,
         `num_threads` and `package` are then its own.
 
     Returns

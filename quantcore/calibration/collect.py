@@ -68,7 +68,7 @@ def collect_ranges(
     advance : callable, optional
         Called with 1 after each sample.
     oracle : Oracle, optional
-        Whose process the engine ``tflite`` uses; default: one of its own, which takes seconds to start.
+        Whose process the engine ``tflite`` uses; default: one of its own.
 
     Returns
     -------

@@ -28,7 +28,7 @@ def _needs_tensorflow() -> None:
 
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lend the command the session's oracles, since each TensorFlow takes seconds to start."""
+    """Lend the command the session's oracles."""
 
     def lend(self: object, profile: Profile) -> AbstractContextManager[Oracle]:
         return nullcontext(get_oracle(profile.name))

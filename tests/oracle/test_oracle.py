@@ -327,7 +327,7 @@ def test_a_time_out_ends_the_process_and_the_next_call_works(models_dir: Path) -
     path = models_dir / "support_mobilenet_v1_025_224_float.tflite"
     x = np.zeros((1, 224, 224, 3), np.float32)
     with Oracle(quick_resolver(), timeout=0.02) as oracle:
-        assert oracle.version  # started; importing TensorFlow does not count
+        assert oracle.version  # started, which does not count
         pid = oracle._shared.worker.process.pid  # type: ignore[union-attr]
         with pytest.raises(OracleError, match=r"within 0\.02 s") as caught:
             oracle.run_batch(path, [x] * 8)
