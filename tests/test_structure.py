@@ -44,7 +44,9 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 
 # They are slow to import and hard to unload: only what runs in a process of its own may.
 HEAVY = {"tensorflow", "keras", "ai_edge_litert", "tflite_micro"}
-OWN_PROCESS = re.compile(r"quantcore\.(oracle\.(conversion|lite|micro|quantization)|\w+\.\w+_script)")
+OWN_PROCESS = re.compile(
+    r"quantcore\.(oracle\.(conversion|lite|micro|quantization|tensorflow_ops)|\w+\.\w+_script)"
+)
 
 CYTHON_IMPORT = re.compile(
     r"^\s*from +([\w.]+) +c?import +(\([^)]*\)|[^\n]*)|^\s*c?import +([\w.]+)", re.MULTILINE

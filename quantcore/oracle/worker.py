@@ -53,8 +53,9 @@ class Worker:
             return {"status": "ok"}, []
         if command == "run":
             return self.run(header, arrays)
-        if command in ("convert", "calibrate", "quantize"):
-            reply = self.convert(header, arrays) if command == "convert" else self.quantize(header, arrays)
+        if command in ("convert", "calibrate", "quantize", "functions"):
+            answer = {"convert": self.convert, "functions": self.functions}.get(command, self.quantize)
+            reply = answer(header, arrays)
             freeze_tensorflow()  # which they have imported
             return reply
         if command in ("observe", "feed", "ranges"):
@@ -100,6 +101,15 @@ class Worker:
         except Exception as error:  # as for convert
             return refused(f"{type(error).__name__}: {error}"), []
         return {"status": "ok"}, [np.frombuffer(result, np.uint8)]
+
+    def functions(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
+        """Call functions of TensorFlow; the reply has a report for each."""
+        tensorflow_ops = importlib.import_module("quantcore.oracle.tensorflow_ops")
+        try:
+            reports, results = tensorflow_ops.call_functions(header["calls"], arrays, header["num_threads"])
+        except tensorflow_ops.OtherThreads:
+            return {"status": "other threads"}, []
+        return {"status": "ok", "reports": reports}, results
 
     def observe(self, header: dict[str, Any], arrays: list[np.ndarray]) -> Message:
         """Start to observe the model in the array; feed it a sample; return the ranges and end."""
