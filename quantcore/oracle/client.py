@@ -43,7 +43,7 @@ class Oracle:
     num_threads : int
         Threads of TFLite's interpreter.
     timeout : float
-        Seconds for one call; the import of TensorFlow is not counted.
+        Seconds for one call; the start of the process is not counted.
     package : str, optional
         ``tensorflow`` or ``ai_edge_litert``; default: the first that is installed. ``TFLM`` is always served
         by ``tflite_micro``.
@@ -104,7 +104,7 @@ class Oracle:
 
     @property
     def version(self) -> str:
-        """Version of that package, as it reports it itself (starts the process)."""
+        """Version of that package, as the process finds it installed (starts the process)."""
         return self._shared.start().version
 
     @property

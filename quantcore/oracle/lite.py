@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from importlib import metadata
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from quantcore.oracle.packages import installed_version
 
 __all__ = ["LiteBackend", "LiteSession"]
 
@@ -43,11 +44,6 @@ def forget_tensorflow() -> None:
         library = str(getattr(module, "__file__", "")).endswith(".so")
         if name.split(".")[0] == "tensorflow" and not library:
             del sys.modules[name]
-
-
-def installed_version(package: str) -> str:
-    """Return the version of the distribution that a package came in, whatever that is called."""
-    return metadata.version(metadata.packages_distributions()[package][0])
 
 
 class LiteBackend:

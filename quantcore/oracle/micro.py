@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from quantcore.oracle.lite import select_inputs
+from quantcore.oracle.packages import MICRO_PACKAGE, installed_version
 
 __all__ = ["MicroBackend", "MicroSession"]
 
@@ -29,10 +30,9 @@ class MicroBackend:
     """The interpreter of ``tflite_micro``."""
 
     def __init__(self) -> None:
-        package: Any = importlib.import_module("tflite_micro")
+        package: Any = importlib.import_module(MICRO_PACKAGE)
         self.runtime = package.runtime
-        metadata = importlib.import_module("importlib.metadata")
-        self.version = str(metadata.version("tflite-micro"))
+        self.version = installed_version(MICRO_PACKAGE)
 
     def open(self, data: bytes, header: dict[str, Any]) -> MicroSession:
         """Return a new interpreter for a model."""

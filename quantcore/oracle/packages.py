@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib import metadata
 
 from quantcore.errors import OracleError, OracleUnavailable
 
-__all__ = ["MICRO", "MICRO_PACKAGE", "PACKAGES", "QUIET", "RESOLVERS", "find_package", "package_of"]
+__all__ = [
+    "MICRO",
+    "MICRO_PACKAGE",
+    "PACKAGES",
+    "QUIET",
+    "RESOLVERS",
+    "find_package",
+    "installed_version",
+    "package_of",
+]
 
 # Environment of a process that imports TensorFlow: no log, no GPU
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -62,6 +72,11 @@ def find_package(package: str | None = None) -> str:
         f"the oracle needs {names}, which is not installed; install it (extra {EXTRAS[wanted[0]]!r} of "
         "quantcore-tflite)"
     )
+
+
+def installed_version(package: str) -> str:
+    """Return the version of the distribution that a package came in, whatever that is called."""
+    return metadata.version(metadata.packages_distributions()[package][0])
 
 
 def is_installed(package: str) -> bool:

@@ -14,7 +14,7 @@ from quantcore.flatbuffer.constants import tensor_bytes
 from quantcore.graph import Metadata, Model, Operator, Signature, Subgraph
 from quantcore.quantizer.account import Account
 from quantcore.quantizer.runtime_versions import minimum_runtime
-from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.settings import MODES, Settings
 from quantcore.quantizer.versions import set_versions
 
 __all__ = ["finish"]
@@ -24,10 +24,6 @@ RUNTIME_BYTES = 16
 
 # What TensorFlow's converter says of itself: not true of this file
 CONVERSION_METADATA = "CONVERSION_METADATA"
-
-# Delegates may compute in float16 and accumulate in float32, as the converter lets them in the mode float16.
-HALF_METADATA = "reduced_precision_support"
-HALF_SUPPORT = b"fp16accfp32"
 
 
 def finish(model: Model, settings: Settings, account: Account) -> Model:
@@ -136,6 +132,6 @@ def _metadata(model: Model, settings: Settings) -> dict[str, np.ndarray | None]:
     contents.pop(CONVERSION_METADATA, None)
     runtime = minimum_runtime(model).encode().ljust(RUNTIME_BYTES, b"\0")
     contents[RUNTIME_METADATA] = np.frombuffer(runtime, np.uint8)
-    if settings.mode == "float16":
-        contents[HALF_METADATA] = np.frombuffer(HALF_SUPPORT, np.uint8)
+    for name, content in MODES[settings.mode].metadata.items():
+        contents[name] = np.frombuffer(content, np.uint8)
     return contents

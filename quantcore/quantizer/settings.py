@@ -22,18 +22,24 @@ class Mode:
         Dtypes that inputs and outputs can have; the first is the default.
     static : bool
         Whether activations are quantized too, for which their ranges are needed.
+    metadata : mapping of str to bytes
+        What files of the mode say of themselves, as the converter's do.
     """
 
     about: str
     io: tuple[str, ...] = ("float32",)
     static: bool = False
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
 
 
 MODES: Mapping[str, Mode] = {
     "int8": Mode("int8 weights and activations", ("int8", "uint8", "float32"), static=True),
     "int16x8": Mode("int8 weights, int16 activations", ("int16", "float32"), static=True),
     "dynamic": Mode("int8 weights, activations are float and quantized when it runs"),
-    "float16": Mode("float16 weights, float arithmetic"),
+    # Delegates may compute in float16 and accumulate in float32.
+    "float16": Mode(
+        "float16 weights, float arithmetic", metadata={"reduced_precision_support": b"fp16accfp32"}
+    ),
 }
 STATIC = tuple(name for name, mode in MODES.items() if mode.static)
 
