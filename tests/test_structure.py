@@ -32,7 +32,7 @@ LAYERS = (
     "runtime samples",
     "calibration.methods calibration.trackers",  # with which the oracle's process observes
     "oracle",
-    "benchmark calibration comparison images inspection verification",
+    "benchmark calibration comparison images inspection rounding_error verification",
     "compare evaluate verify",
     "quantizer",
     "quantcore",  # its __init__.py
