@@ -24,7 +24,7 @@ from quantcore.errors import (
 )
 
 if TYPE_CHECKING:
-    from quantcore import calibration, kernels
+    from quantcore import calibration, kernels, tf_quantization
     from quantcore.affine import (
         QuantParams,
         choose_qparams,
@@ -65,6 +65,7 @@ __all__ = [
     "quantize_multiplier",
     "requantize",
     "save",
+    "tf_quantization",
     "verify",
 ]
 
@@ -82,7 +83,7 @@ _MODULE_OF = {
     "save": "flatbuffer",
     "verify": "verify",
 }
-_SUBMODULES = ("affine", "calibration", "kernels")
+_SUBMODULES = ("affine", "calibration", "kernels", "tf_quantization")
 
 
 class _Package(ModuleType):

@@ -26,7 +26,7 @@ LAYERS = (
     "differences files layout numerics qparams",
     "graph kernels requantization",
     "fixed_point flatbuffer",
-    "affine subgraphs",
+    "affine subgraphs tf_quantization",
     "ops",
     "shape_arguments",
     "runtime samples",

@@ -5,39 +5,6 @@
 
 #include "quantcore/eigen_sum.h"
 
-static float difference(float a, float b) {
-    return qc_flush_input(a - b); /* a subnormal difference is exact */
-}
-
-static float quotient(float a, float b) {
-    return qc_flush_result(a / b, (double)a / (double)b);
-}
-
-static float product(float a, float b) {
-    return qc_flush_result(a * b, (double)a * (double)b);
-}
-
-/* The quantized value for 0, rounded half away from zero within the bounds. A quotient 0 / 0 gives 0. */
-static float nudged_zero_point(float min, float scale, float low, float high) {
-    const float exact = difference(low, quotient(min, scale));
-    return exact < low ? low : exact > high ? high : isnan(exact) ? 0.0f : roundf(exact);
-}
-
-qc_nudged_range qc_nudge(float min, float max, int32_t quant_min, int32_t quant_max) {
-    const float low = (float)quant_min, high = (float)quant_max;
-    const float start = qc_flush_input(min);
-    const float width = difference(qc_flush_input(max), start);
-    const float scale = quotient(width, high - low);
-    const float zero_point = nudged_zero_point(start, scale, low, high);
-    return (qc_nudged_range){
-        .min = product(low - zero_point, scale),
-        .max = product(high - zero_point, scale),
-        .scale = scale,
-        .inverse_scale = quotient(high - low, width),
-        .zero_point = zero_point,
-    };
-}
-
 static int is_empty(float min, float max) {
     return qc_flush_input(min) == 0.0f && qc_flush_input(max) == 0.0f;
 }
@@ -62,7 +29,7 @@ qc_status qc_fake_quant_f32_ref(const qc_fake_quant_params *p, const float *inpu
             continue;
         }
         const qc_nudged_range range = qc_nudge(p->min[c], p->max[c], p->quant_min, p->quant_max);
-        const float steps_to_zero = floorf(product(-range.min, range.inverse_scale) + 0.5f);
+        const float steps_to_zero = floorf(qc_flushed_product(-range.min, range.inverse_scale) + 0.5f);
         const int by_quotient = p->form == QC_FAKE_QUANT_VARS;
         for (int64_t i = c; i < count; i += p->channels)
             output[i] = fake_quant_one(&range, steps_to_zero, by_quotient, input[i]);

@@ -6,6 +6,8 @@
 #ifndef QUANTCORE_FAKE_QUANT_H
 #define QUANTCORE_FAKE_QUANT_H
 
+#include <math.h>
+
 #include "quantcore/fixed_point.h"
 #include "quantcore/status.h"
 
@@ -26,8 +28,39 @@ typedef struct {
     float zero_point; /* the quantized value that stands for 0 */
 } qc_nudged_range;
 
+static inline float qc_flushed_difference(float a, float b) {
+    return qc_flush_input(a - b); /* a subnormal difference is exact */
+}
+
+static inline float qc_flushed_quotient(float a, float b) {
+    return qc_flush_result(a / b, (double)a / (double)b);
+}
+
+static inline float qc_flushed_product(float a, float b) {
+    return qc_flush_result(a * b, (double)a * (double)b);
+}
+
+/* The quantized value for 0, rounded half away from zero within the bounds. A quotient 0 / 0 gives 0. */
+static inline float qc_nudged_zero_point(float min, float scale, float low, float high) {
+    const float exact = qc_flushed_difference(low, qc_flushed_quotient(min, scale));
+    return exact < low ? low : exact > high ? high : isnan(exact) ? 0.0f : roundf(exact);
+}
+
 /* min, max: finite. quant_min, quant_max: bounds of the quantized type, 0 or 1 and at most 65535. */
-qc_nudged_range qc_nudge(float min, float max, int32_t quant_min, int32_t quant_max);
+static inline qc_nudged_range qc_nudge(float min, float max, int32_t quant_min, int32_t quant_max) {
+    const float low = (float)quant_min, high = (float)quant_max;
+    const float start = qc_flush_input(min);
+    const float width = qc_flushed_difference(qc_flush_input(max), start);
+    const float scale = qc_flushed_quotient(width, high - low);
+    const float zero_point = qc_nudged_zero_point(start, scale, low, high);
+    return (qc_nudged_range){
+        .min = qc_flushed_product(low - zero_point, scale),
+        .max = qc_flushed_product(high - zero_point, scale),
+        .scale = scale,
+        .inverse_scale = qc_flushed_quotient(high - low, width),
+        .zero_point = zero_point,
+    };
+}
 
 /* Arrays are [outer][channels]; per tensor, channels = 1. min, max: [channels], finite. A range whose ends are both
  * 0 makes everything 0, and lets gradients pass. */
