@@ -34,8 +34,8 @@ def call_tensorflow(oracle: Oracle, calls: Sequence[Call]) -> list[Answer]:
     Returns
     -------
     list of (list of ndarray or OracleRefused)
-        The results of each call, those of quantized dtypes as integers of the same width; where TensorFlow
-        raised an exception, its type and message.
+        The results of each call, those of quantized dtypes as integers of the same width, those of bfloat16
+        as float32; where TensorFlow raised an exception, its type and message.
 
     Raises
     ------

@@ -37,7 +37,7 @@ def call_functions(
     list of dict
         ``results``: how many arrays the call gave; or ``refused``: why there are none.
     list of ndarray
-        Quantized dtypes as integers of their width.
+        Quantized dtypes as integers of their width, bfloat16 as float32.
     """
     tf: Any = importlib.import_module("tensorflow")
     set_threads(tf, num_threads)
@@ -82,5 +82,7 @@ def argument(tf: Any, given: dict[str, Any], arrays: list[np.ndarray]) -> Any:
 def plain(tf: Any, result: Any) -> np.ndarray:
     """Return a result as an array of NumPy's own dtypes."""
     result = tf.convert_to_tensor(result)
+    if result.dtype == tf.bfloat16:
+        result = tf.cast(result, tf.float32)
     stored = PLAIN.get(result.dtype.name)
     return np.asarray((tf.bitcast(result, stored) if stored else result).numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quantcore.tf_quantization.dequantize import dequantize
 from quantcore.tf_quantization.fake_quant import (
     FakeQuantGradients,
     fake_quant_with_min_max_args,
@@ -12,10 +13,13 @@ from quantcore.tf_quantization.fake_quant import (
     fake_quant_with_min_max_vars_per_channel_gradient,
 )
 from quantcore.tf_quantization.nudging import NudgedRange, nudge
+from quantcore.tf_quantization.quantize import Quantized, quantize
 
 __all__ = [
     "FakeQuantGradients",
     "NudgedRange",
+    "Quantized",
+    "dequantize",
     "fake_quant_with_min_max_args",
     "fake_quant_with_min_max_args_gradient",
     "fake_quant_with_min_max_vars",
@@ -23,4 +27,5 @@ __all__ = [
     "fake_quant_with_min_max_vars_per_channel",
     "fake_quant_with_min_max_vars_per_channel_gradient",
     "nudge",
+    "quantize",
 ]
