@@ -98,3 +98,16 @@ qc_status qc_fake_quant_gradient_f32_ref(const qc_fake_quant_params *p, void *co
     }
     return QC_OK;
 }
+
+/* A NaN becomes the lower end. */
+qc_status qc_fake_quant_lite_f32_ref(const qc_fake_quant_lite_params *p, const float *input, float *output,
+                                     void *scratch) {
+    (void)scratch;
+    const float inverse = 1.0f / p->scale;
+    for (int64_t i = 0; i < p->count; ++i) {
+        const float bounded = p->low < input[i] ? input[i] : p->low;
+        const float clamped = bounded < p->high ? bounded : p->high;
+        output[i] = roundf((clamped - p->low) * inverse) * p->scale + p->low;
+    }
+    return QC_OK;
+}

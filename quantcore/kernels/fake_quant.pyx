@@ -24,6 +24,11 @@ cdef extern from "quantcore/fake_quant.h" nogil:
         int32_t quant_max
         qc_fake_quant_form form
         int32_t num_threads
+    ctypedef struct qc_fake_quant_lite_params:
+        int64_t count
+        float low
+        float high
+        float scale
     ctypedef struct qc_nudged_range:
         float min
         float max
@@ -58,6 +63,12 @@ def fake_quant_call(form, *, outer, low, high, quant_min, quant_max) -> KernelCa
 def fake_quant_gradient_call(form, *, outer, low, high, quant_min, quant_max, num_threads=1) -> KernelCall:
     """Gradients of the output and inputs to gradients of the inputs, of `low` and of `high` (or None twice)."""
     return make("fake_quant_gradient_f32", form, outer, low, high, quant_min, quant_max, num_threads)
+
+
+def fake_quant_lite_call(*, int64_t count, float low, float high, float scale) -> KernelCall:
+    """float32 to float32 as TFLite's FAKE_QUANT; the ends and the scale are those of the nudged range."""
+    cdef qc_fake_quant_lite_params p = qc_fake_quant_lite_params(count, low, high, scale)
+    return make_call("fake_quant_lite_f32", &p, sizeof(p))
 
 
 def nudged_ranges(const float[::1] low, const float[::1] high, int32_t quant_min, int32_t quant_max):

@@ -361,6 +361,7 @@ EXAMPLES: dict[str, Callable[[str, str], Model]] = {
     "GATHER": moved(i32(2, 0, 2), axis=1),
     "GATHER_ND": moved(i32((1, 2), (0, 0))),
     "IF": branch,
+    "FAKE_QUANT": lambda op, d: unary(op, d, min=-0.7, max=1.3, num_bits=4, narrow_range=False),
     "LEAKY_RELU": lambda op, d: unary(op, d, alpha=0.3),
     "MIRROR_PAD": moved(PADS, mode="REFLECT"),
     "ONE_HOT": lambda op, d: op_model(

@@ -82,4 +82,15 @@ qc_status qc_fake_quant_f32_ref(const qc_fake_quant_params *params, const float 
  * ([channels]; both NULL where they are not wanted). */
 qc_status qc_fake_quant_gradient_f32_ref(const qc_fake_quant_params *params, void *const *tensors, void *scratch);
 
+/* TFLite's FAKE_QUANT: low, high and scale are those of the nudged range. Subnormal numbers are no zeros here. */
+typedef struct {
+    int64_t count;
+    float low;
+    float high;
+    float scale;
+} qc_fake_quant_lite_params;
+
+qc_status qc_fake_quant_lite_f32_ref(const qc_fake_quant_lite_params *params, const float *input, float *output,
+                                     void *scratch);
+
 #endif
