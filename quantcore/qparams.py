@@ -9,7 +9,18 @@ import numpy as np
 from quantcore.errors import QuantizationError
 from quantcore.rounding import round_half_away
 
-__all__ = ["DTYPES", "QuantParams", "affine_range", "choose_qparams", "integer_range", "storage_name"]
+__all__ = [
+    "DTYPES",
+    "QuantParams",
+    "affine_range",
+    "choose_qparams",
+    "integer_range",
+    "storage_name",
+    "trained_range",
+]
+
+# Trained ranges of this width or less are widened
+SMALLEST_TRAINED_RANGE = 1e-6
 
 
 def integer_range(dtype: str) -> tuple[int, int]:
@@ -309,3 +320,32 @@ def _choose_symmetric(low: np.ndarray, high: np.ndarray, qmax: int) -> tuple[np.
     # as float32, 2**31 - 1 would be 2**31, which does not fit int32 any more
     divisor = np.float32(qmax) if qmax < 2**31 - 1 else np.nextafter(np.float32(2**31), np.float32(0))
     return largest / divisor, np.zeros(low.shape, np.int64)
+
+
+def trained_range(low: Any, high: Any, qmin: int, qmax: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return scale (float64) and zero point (int64) that the converter gives a range of fake quantization.
+
+    Unlike after training, nothing is rounded to float32, and a range need not hold 0. One of 1e-6 or less is
+    widened to hold -5e-7 and 5e-7. The zero point follows from the end of the range that gives the smaller
+    error, is rounded half away from zero, and clamped to [qmin, qmax].
+
+    Parameters
+    ----------
+    low, high : array_like of float32, shape () or (channels,)
+    qmin, qmax : int
+        Of the codes; `qmin` is one more where fake quantization has a narrow range.
+
+    Notes
+    -----
+    Sources of the rule: MLIR's ``fakeQuantAttrsToType`` (``FakeQuantSupport.cpp``), and ``GetQuantizedType``
+    (``quantization_utils.cc``) of the converter.
+    """
+    low, high = (np.asarray(end, np.float64) for end in (low, high))
+    short, half = ~(high - low > SMALLEST_TRAINED_RANGE), SMALLEST_TRAINED_RANGE / 2
+    low = np.where(short, np.minimum(low, -half), low)
+    high = np.where(short, np.maximum(high, half), high)
+    scale = (high - low) / (qmax - qmin)
+    below, above = low / scale, high / scale
+    from_low = abs(qmin) + np.abs(below) < abs(qmax) + np.abs(above)
+    zero_point = round_half_away(np.where(from_low, qmin - below, qmax - above))
+    return scale, np.clip(zero_point, qmin, qmax).astype(np.int64)

@@ -26,6 +26,7 @@ from quantcore.quantizer.search import SearchResult, check_precision, search_ope
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.source import tflite_source
 from quantcore.quantizer.steps import Plan, apply, find_ranges, given_ranges, plan
+from quantcore.quantizer.trained import has_trained_ranges
 from quantcore.samples import random_samples
 from quantcore.wording import counted
 
@@ -89,11 +90,11 @@ def make_plan(asked: Asked) -> tuple[Plan, int, bool]:
         check_improvements(settings, asked.has_data, asked.given_ranges)
     if asked.search is not None:
         check_precision(asked.search_precision, settings)
-    if not asked.explained or not asked.has_data:  # with --explain, data is for the comparison at least
-        check_dataset(settings, asked.has_data, asked.given_ranges)
     file = tflite_source(asked.model)
     model = read_model(file)
     model.source = asked.model
+    if not asked.explained or not asked.has_data:  # with --explain, data is for the comparison at least
+        check_dataset(settings, asked.has_data, asked.given_ranges, has_trained_ranges(model))
     size = file.stat().st_size if isinstance(file, Path) else len(file)
     return plan(model, settings, asked.recipe), size, not isinstance(file, Path)
 
@@ -111,7 +112,7 @@ def draw(asked: Asked, planned: Plan) -> tuple[list[list[np.ndarray]], list[str]
 
 def measure(asked: Asked, planned: Plan, samples: list[list[np.ndarray]]) -> Ranges | None:
     """Return the ranges of activations, where the mode needs them."""
-    if not planned.settings.static:
+    if not planned.settings.static or planned.settings.trained:
         return None
     if asked.given_ranges:
         return given_ranges(planned, asked.ranges)
@@ -148,9 +149,7 @@ def search(
         )
     if not found.reached:
         best = f"{found.value:.4g} with {counted(len(found.operators), 'operator')} in {found.precision}"
-        complain(
-            f"{found.measure} {asked.search:g} is out of reach: {best}, {found.baseline:.4g} with none"
-        )
+        complain(f"{found.measure} {asked.search:g} is out of reach: {best}, {found.baseline:.4g} with none")
         raise click.exceptions.Exit(1)
     return found
 

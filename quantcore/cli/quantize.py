@@ -83,7 +83,8 @@ def command(as_json: bool, **options: Any) -> None:
     MODES
 
     The first two need the ranges of activations: --data with samples of real inputs, some hundred are
-    enough, or --ranges with a file that --save-ranges wrote. Operators without a quantized form are refused
+    enough, or --ranges with a file that --save-ranges wrote. A model with fake quantization brings them, and
+    takes neither (mode int8). Operators without a quantized form are refused
     with the list of them, unless --allow-float (or --mode int8 --io float32). With --explain and --report,
     float and quantized model are compared tensor by tensor. Files appear whole or not at all.
 

@@ -22,6 +22,7 @@ from quantcore.kernels.matmul_shape import matmul_shape
 
 __all__ = ["batch_matmul", "fully_connected"]
 
+
 def fully_connected(
     input: Any,
     filter: Any,

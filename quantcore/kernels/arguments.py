@@ -174,9 +174,7 @@ def sum_requant(
     activation_max: Any,
 ) -> Requant:
     """Return the requantization of sums, of one multiplier or one per channel."""
-    check_one_of(
-        "rounding", rounding, (*ROUNDINGS, "int16_multiplier") if dtype == np.int16 else ROUNDINGS
-    )
+    check_one_of("rounding", rounding, (*ROUNDINGS, "int16_multiplier") if dtype == np.int16 else ROUNDINGS)
     store = activation_bounds(dtype, activation_min, activation_max)
     store["output_offset"] = check_range("output_offset", output_offset, *OUTPUT_OFFSETS[dtype.name])
     if rounding in ("float32", "float64"):

@@ -231,7 +231,9 @@ class Oracle:
         mode : str
             ``float``, ``dynamic_range``, ``float_fallback`` (int8 with float input and output), ``int8``,
             ``uint8`` (integer only; the dtype of input and output), ``float16``, ``int16x8`` (int16 input and
-            output) or ``int16x8_float_io``.
+            output) or ``int16x8_float_io``. For quantization-aware networks: ``float_trained``, in which
+            pairs of QUANTIZE and DEQUANTIZE record their ranges; ``int8_trained``, ``uint8_trained`` or
+            ``float_fallback_trained``, quantized by these ranges.
         representative : ndarray or sequence of ndarray, shape (samples, ...), optional
             Data for calibration, one array per model input, in the model's input dtype. Needed by
             ``float_fallback``, ``int8``, ``uint8`` and the int16x8 modes.

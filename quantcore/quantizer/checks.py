@@ -8,7 +8,7 @@ from quantcore.ops.shared.quantization_rule import QuantizationRule
 from quantcore.quantizer.float_graph import rule_of
 from quantcore.quantizer.settings import STATIC, Settings
 
-__all__ = ["check_dataset", "check_float_model", "check_improvements", "check_operators"]
+__all__ = ["check_dataset", "check_float_model", "check_improvements", "check_operators", "check_trained"]
 
 FEW = 5  # how many of a long list an error names
 
@@ -25,7 +25,8 @@ def check_float_model(model: Model, settings: Settings) -> None:
         Naming the tensors.
     """
     main = model.subgraphs[0]
-    quantized = [t for t, tensor in enumerate(main.tensors) if is_quantized(tensor)]
+    conversions = {op.outputs[0] for op in main.operators if settings.trained and op.op == "QUANTIZE"}
+    quantized = [t for t, tensor in enumerate(main.tensors) if is_quantized(tensor) and t not in conversions]
     hybrid = all(is_int8_weight(main.tensors[t]) for t in quantized)
     if quantized and not (hybrid and settings.mode == "int8"):
         kind = "has int8 weights already" if hybrid else "is quantized already"
@@ -82,14 +83,43 @@ def operand_fault(graph: Subgraph, op: Operator, rule: QuantizationRule) -> str:
     return ""
 
 
-def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool) -> None:
-    """Refuse a representative dataset that is missing, or that nothing is measured on.
+def check_trained(model: Model, settings: Settings) -> None:
+    """Refuse to quantize a quantization-aware model in another mode than int8.
 
     Raises
     ------
     QuantizationError
     """
-    if not settings.static:
+    if settings.mode != "int8":
+        raise QuantizationError(
+            f"{model.source} has trained ranges (QUANTIZE and DEQUANTIZE between float tensors), which are "
+            f"for mode 'int8'; mode {settings.mode!r} needs the model without fake quantization"
+        )
+
+
+def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool, trained: bool = False) -> None:
+    """Refuse a representative dataset that is missing, or that nothing is measured on.
+
+    Parameters
+    ----------
+    settings : Settings
+    has_dataset, has_ranges : bool
+        What is given.
+    trained : bool
+        Whether the model brings its ranges.
+
+    Raises
+    ------
+    QuantizationError
+    """
+    if trained:  # in another mode than int8 the model is refused
+        if settings.mode == "int8" and (has_dataset or has_ranges):
+            what = "a representative dataset" if has_dataset else "ranges"
+            raise QuantizationError(
+                f"the model has trained ranges, and {what} would give it others; leave that out, or quantize "
+                "the model without fake quantization"
+            )
+    elif not settings.static:
         if has_dataset or has_ranges:
             what = "representative dataset" if has_dataset else "ranges"
             raise QuantizationError(

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from quantcore.flatbuffer.constants import tensor_bytes
-from quantcore.graph import Metadata, Model, Operator, Signature, Subgraph
+from quantcore.graph import Metadata, Model
 from quantcore.quantizer.account import Account
+from quantcore.quantizer.renumbering import without_unused
 from quantcore.quantizer.runtime_versions import minimum_runtime
 from quantcore.quantizer.settings import MODES, Settings
 from quantcore.quantizer.versions import set_versions
@@ -50,12 +51,10 @@ def finish(model: Model, settings: Settings, account: Account) -> Model:
         The same draft gives the same bytes.
     """
     set_versions(model, settings.mode)
-    maps = [_kept_tensors(model, s) for s in range(len(model.subgraphs))]
+    used, maps = without_unused(model)
     account.tensors = {maps[0][t]: entry for t, entry in sorted(account.tensors.items()) if t in maps[0]}
     finished = replace(
-        model,
-        subgraphs=[_renumbered(graph, kept) for graph, kept in zip(model.subgraphs, maps, strict=True)],
-        signatures=[_renumbered_signature(s, maps[s.subgraph_index]) for s in model.signatures],
+        used,
         description=f"Quantized by quantcore ({settings.mode})",
         source=f"{model.source} ({settings.mode})",
         metadata_buffer=(),
@@ -69,44 +68,6 @@ def finish(model: Model, settings: Settings, account: Account) -> Model:
         finished.metadata.append(Metadata(name, len(finished.buffers)))
         finished.buffers.append(content)
     return finished
-
-
-def _kept_tensors(model: Model, s: int) -> dict[int, int]:
-    """Return the new index of each tensor of a subgraph that is used."""
-    graph = model.subgraphs[s]
-    used = {*graph.inputs, *graph.outputs}
-    for op in graph.operators:
-        used.update(op.inputs, op.outputs, op.intermediates)
-    for signature in model.signatures:
-        if signature.subgraph_index == s:
-            used.update(signature.inputs.values(), signature.outputs.values())
-    used.discard(-1)
-    return {t: i for i, t in enumerate(sorted(used))}
-
-
-def _renumbered(graph: Subgraph, kept: dict[int, int]) -> Subgraph:
-    return replace(
-        graph,
-        tensors=[graph.tensors[t] for t in kept],
-        operators=[_renumbered_operator(op, kept) for op in graph.operators],
-        inputs=tuple(kept[t] for t in graph.inputs),
-        outputs=tuple(kept[t] for t in graph.outputs),
-    )
-
-
-def _renumbered_operator(op: Operator, kept: dict[int, int]) -> Operator:
-    inputs, outputs, intermediates = (
-        tuple(kept.get(t, -1) for t in tensors) for tensors in (op.inputs, op.outputs, op.intermediates)
-    )
-    return replace(op, inputs=inputs, outputs=outputs, intermediates=intermediates)
-
-
-def _renumbered_signature(signature: Signature, kept: dict[int, int]) -> Signature:
-    return replace(
-        signature,
-        inputs={name: kept[t] for name, t in signature.inputs.items()},
-        outputs={name: kept[t] for name, t in signature.outputs.items()},
-    )
 
 
 def _shared_buffers(model: Model) -> list[np.ndarray | None]:

@@ -19,10 +19,15 @@ from quantcore.qparams import QuantParams, affine_range, choose_qparams
 from quantcore.rounding import round_half_away
 
 __all__ = [
+    "BIAS_LIMIT",
+    "SMALLEST_RANGE",
+    "affine_codes",
     "bias_scales",
     "constant_qparams",
+    "four_bit_weights",
     "guard_bias",
     "guard_weight_ranges",
+    "packed",
     "quantize_bias",
     "quantize_constant",
     "quantize_weights",
@@ -57,20 +62,21 @@ def weight_ranges(weights: np.ndarray, axis: int | None) -> np.ndarray:
     return np.asarray(np.maximum(ends[0], -ends[1]), np.float32)
 
 
-def weight_qparams(weights: np.ndarray, axis: int | None) -> QuantParams:
-    """Return the symmetric int8 parameters of weights, codes -127 to 127 (mode int8).
+def weight_qparams(weights: np.ndarray, axis: int | None, bits: int = 8) -> QuantParams:
+    """Return the symmetric parameters of weights, codes -127 to 127, or -7 to 7 (mode int8).
 
     ``scale = f32(max |w| / 127)``, where the maximum is taken to be at least 5e-7: a channel of zeros has the
-    scale 3.937e-09.
+    scale 3.937e-09. With 4 bits ``f32(max |w| / 7)``.
 
     Parameters
     ----------
     weights : ndarray of float32, finite
     axis : int or None
         Dimension of the channels; None: one scale.
+    bits : {8, 4}
     """
     half = weight_ranges(weights, axis)
-    return choose_qparams(-half, half, symmetric=True, narrow_range=True, axis=axis)
+    return choose_qparams(-half, half, f"int{bits}", symmetric=True, narrow_range=True, axis=axis)
 
 
 def quantize_weights(weights: np.ndarray, params: QuantParams) -> np.ndarray:
@@ -163,6 +169,58 @@ def quantize_constant(constant: np.ndarray, params: QuantParams) -> np.ndarray:
         return np.clip(steps, params.qmin, params.qmax, out=steps)
 
     return _codes(constant, np.asarray(params.scale, np.float64), None, code)
+
+
+def four_bit_weights(weights: np.ndarray, params: QuantParams) -> np.ndarray:
+    """Return int4 codes of weights, -7 to 7, one per int8 element: those of fake quantization.
+
+    ``floor((clip(w, -7 s, 7 s) + 7 s) * f32(1 / s) + 0.5) - 7``, each step in float32, as TensorFlow's
+    ``fake_quant_with_min_max_vars`` with `narrow_range` computes it, whose ranges are ``-max |w|`` and
+    ``max |w|``.
+    """
+
+    def code(block: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        scale = scale.astype(np.float32)
+        end = np.float32(params.qmax) * scale
+        steps = (np.clip(block, -end, end) + end) * (np.float32(1) / scale)
+        codes: np.ndarray = np.floor(steps + np.float32(0.5)) - np.float32(params.qmax)
+        return codes
+
+    return _codes(weights, np.asarray(params.scale), params.axis, code)
+
+
+def packed(codes: np.ndarray) -> np.ndarray:
+    """Return int4 codes, one per int8 element, as a tensor stores them: two per byte, the low half first."""
+    halves = np.zeros(codes.size + codes.size % 2, np.uint8)
+    halves[: codes.size] = codes.reshape(-1).view(np.uint8) & 15
+    stored: np.ndarray = halves[0::2] | halves[1::2] << 4
+    return stored
+
+
+def affine_codes(values: np.ndarray, scales: np.ndarray, params: QuantParams) -> np.ndarray:
+    """Return the codes of a constant by float64 scales: ``clip(round(v / scale + zero_point), qmin, qmax)``.
+
+    Half is rounded away from zero; codes of another width than 8 bits are rounded before the zero point is
+    added.
+
+    Parameters
+    ----------
+    values : ndarray of float32
+    scales : ndarray of float64, shape () or (channels,)
+    params : QuantParams
+        Its scales are not used.
+    """
+    shape = [1] * values.ndim
+    if params.axis is not None:
+        shape[params.axis] = -1
+    scales, zero_points = (np.asarray(v).reshape(shape) for v in (scales, params.zero_point))
+    steps = values.astype(np.float64) / scales
+    if params.dtype == "int8":
+        whole = round_half_away(steps + zero_points)
+    else:
+        whole = round_half_away(steps) + zero_points
+    codes: np.ndarray = np.clip(whole, params.qmin, params.qmax).astype(params.storage)
+    return codes.reshape(values.shape)
 
 
 def bias_scales(input_scale: np.ndarray, weight_scales: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from quantcore.quantizer.steps import (
     given_ranges,
     plan,
 )
+from quantcore.quantizer.trained import has_trained_ranges
 
 __all__ = ["corrected", "equalized", "quantize_model"]
 
@@ -58,7 +59,8 @@ def quantize_model(
         SavedModel folder, or a Keras model.
     representative_dataset : callable, iterable, ndarray, mapping or path, optional
         Samples of real inputs, see `quantcore.calibration.collect_ranges`. The modes int8 and int16x8 need
-        it, unless `ranges` holds what was found before.
+        it, unless `ranges` holds what was found before. A model with trained ranges (fake quantization) is
+        quantized by these, in the mode int8, and takes neither dataset nor ranges.
     mode : {"int8", "int16x8", "dynamic", "float16"}
         int8 activations and weights; int16 activations and int8 weights; int8 weights and float activations;
         float16 weights.
@@ -122,8 +124,10 @@ def quantize_model(
         check_ranges_source(found)
     if equalize or correct_biases:
         check_improvements(settings, representative_dataset is not None, found is not None)
-    check_dataset(settings, representative_dataset is not None, found is not None)
-    planned = plan(load_float_model(float_model), settings, recipe)
+    model = load_float_model(float_model)
+    trained = has_trained_ranges(model)
+    check_dataset(settings, representative_dataset is not None, found is not None, trained)
+    planned = plan(model, settings, recipe)
     if equalize or correct_biases:
         representative_dataset = list(read_samples(planned.model, representative_dataset))
     if equalize:
@@ -131,7 +135,7 @@ def quantize_model(
     measured = None
     if found is not None:
         measured = given_ranges(planned, found)
-    elif settings.static:
+    elif settings.static and not trained:
         measured = find_ranges(
             planned,
             representative_dataset,

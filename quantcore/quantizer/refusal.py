@@ -24,6 +24,8 @@ def without_form(model: Model, settings: Settings) -> dict[int, str]:
     settled = settings.int16_operators
     if settings.mode == "int8":
         settled |= foldable(main)
+    if settings.trained:  # conversions that training left
+        settled |= {i for i, op in enumerate(main.operators) if op.op in ("QUANTIZE", "DEQUANTIZE")}
     return {
         index: f"{op.name} has no quantized form in mode {settings.mode}"
         for index, op in enumerate(main.operators)

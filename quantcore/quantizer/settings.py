@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quantcore.errors import QuantizationError
+from quantcore.qparams import QuantParams
 
 __all__ = ["MODES", "STATIC", "Mode", "Settings"]
 
@@ -64,6 +65,8 @@ class Settings:
         Indices of operators that are to stay float (chosen by a recipe or by the search).
     int16_operators : frozenset of int
         Mode int8: operators that are to run in 16x8 instead (int16 activations, int8 weights, int64 bias).
+    trained : mapping of int to QuantParams
+        Mode int8: parameters that training found, by tensor of the main subgraph; then there are no ranges.
     """
 
     mode: str = "int8"
@@ -73,6 +76,7 @@ class Settings:
     per_channel_dense: bool = True
     float_operators: frozenset[int] = field(default_factory=frozenset)
     int16_operators: frozenset[int] = field(default_factory=frozenset)
+    trained: Mapping[int, QuantParams] = field(default_factory=dict, hash=False)
 
     @property
     def static(self) -> bool:

@@ -111,7 +111,7 @@ def is_keras_model(source: object) -> bool:
 def converted(path: Path, name: str) -> bytes:
     """Return what TensorFlow's converter makes of something of Keras, in float."""
     try:
-        return convert(path, "float")
+        return convert(path, "float_trained")
     except OracleUnavailable as error:
         raise OracleUnavailable(
             f"TensorFlow must convert {name} first: {error}; or give a float .tflite file"

@@ -20,11 +20,12 @@ from quantcore.calibration.ranges import Ranges
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.quantizer.account import Account
-from quantcore.quantizer.checks import check_float_model, check_operators
+from quantcore.quantizer.checks import check_float_model, check_operators, check_trained
 from quantcore.quantizer.finish import finish
 from quantcore.quantizer.recipe import RecipeSource, read_recipe
 from quantcore.quantizer.refusal import refuse_float, refuse_int16, without_form
 from quantcore.quantizer.settings import Settings
+from quantcore.quantizer.trained import has_trained_ranges, take_ranges
 
 __all__ = ["Plan", "RangesSource", "apply", "check_ranges_source", "find_ranges", "given_ranges", "plan"]
 
@@ -56,7 +57,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         refuse_int16(self.model, self.settings)
-        if self.settings.static:
+        if self.settings.static and not self.settings.trained:
             object.__setattr__(self, "model", with_intermediates(self.model))
 
 
@@ -76,6 +77,10 @@ def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -
         The model is quantized already, the recipe does not fit it or its mode, operators would stay float, or
         have no form in 16x8, and are to run in it.
     """
+    if has_trained_ranges(model):
+        check_trained(model, settings)
+        trained = take_ranges(model)
+        model, settings = trained.model, replace(settings, trained=trained.params)
     check_float_model(model, settings)
     check_operators(model)
     methods: dict[int | str, Method] = {}
@@ -146,7 +151,7 @@ def apply(planned: Plan, ranges: Ranges | None, account: Account | None = None) 
         A tensor has no usable range, or operators would stay float.
     """
     settings = planned.settings
-    if settings.static and ranges is None:
+    if settings.static and ranges is None and not settings.trained:
         raise QuantizationError(
             f"mode {settings.mode!r} needs the ranges of activations; calibrate the model first"
         )

@@ -45,9 +45,7 @@ def test_copies(dtype: str, profile: str) -> None:
     page = run_page("embedding_lookup")
     for shape in SHAPES:
         table, indices = random_values(rng, shape, dtype), random_indices(rng, shape[0])
-        (y,) = check(
-            lookup(tensor(indices.shape, "int32"), const(table), dtype), [indices], numerics=profile
-        )
+        (y,) = check(lookup(tensor(indices.shape, "int32"), const(table), dtype), [indices], numerics=profile)
         assert_same_bits(page["embedding_lookup"](indices, table), y)
 
 

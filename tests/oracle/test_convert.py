@@ -60,7 +60,12 @@ def oracle() -> Oracle:
 DATA = np.random.default_rng(0).random((20, 8, 8, 1), dtype=np.float32)
 
 
-@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_is_expected() -> None:
+    trained = {mode for mode in MODES if mode.endswith("_trained")}  # tests/quantizer/test_trained_oracle.py
+    assert MODES.keys() == EXPECTED.keys() | trained
+
+
+@pytest.mark.parametrize("mode", EXPECTED)
 def test_modes(mode: str, saved: Path, oracle: Oracle) -> None:
     data = oracle.convert(saved / "model.keras", mode, DATA)
     main = read_model(data).subgraphs[0]

@@ -14,6 +14,7 @@ from quantcore.quantizer.int8.mixed import free_scales, put_int16
 from quantcore.quantizer.int8.propagation import propagate
 from quantcore.quantizer.int8.recurrent import intermediate_params, joined_ranges, state_params
 from quantcore.quantizer.int8.rewrite import Rewrite
+from quantcore.quantizer.int8.squash import squash
 from quantcore.quantizer.int8.statistics import prune_statistics
 from quantcore.quantizer.settings import Settings
 from quantcore.quantizer.stored_weights import fold_dequantize
@@ -45,18 +46,22 @@ def quantize(model: Model, ranges: Ranges, settings: Settings, account: Account)
     """
     draft = working_copy(model)
     graph = FloatGraph.of(draft, fold_dequantize(draft.subgraphs[0]))
-    free_scales(graph, ranges, settings.int16_operators)
-    kept = prune_statistics(graph, ranges)
-    joined = joined_ranges(graph, ranges, kept)
-    fixed = {t: _params(graph, joined, t) for t in kept} | state_params(graph, joined)
-    found = propagate(graph, fixed, settings, intermediate_params(graph, joined))
+    if settings.trained:
+        fixed = {t: params for t, params in settings.trained.items() if graph.is_value(t)}
+        found = propagate(graph, fixed, settings)
+    else:
+        free_scales(graph, ranges, settings.int16_operators)
+        kept = prune_statistics(graph, ranges)
+        joined = joined_ranges(graph, ranges, kept)
+        fixed = {t: _params(graph, joined, t) for t in kept} | state_params(graph, joined)
+        found = propagate(graph, fixed, settings, intermediate_params(graph, joined))
     decisions = Decisions(found, settings)
     account.kept_float.update(decisions.reasons)
     rewrite = Rewrite(found, decisions, settings.io, account)
     main = rewrite.run()
     if decisions.int16:
         main = put_int16(main, rewrite, ranges, settings)
-    main = canonicalize(main)
+    main = canonicalize(squash(main, settings.io) if settings.trained else main)
     redirect(draft, "outputs", main.outputs)
     draft.subgraphs[0] = main
     return draft

@@ -25,7 +25,9 @@ class Constant:
     int16 : int
         Where not 0, the weights are int16, with this largest code.
     own_range : bool
-        Its content decides its parameters; otherwise its user's other tensors do.
+        Its content, or training, decides its parameters; otherwise its user's other tensors do.
+    bits : {8, 4}
+        Of weights whose content decides.
     """
 
     uses: list[Use]
@@ -33,6 +35,7 @@ class Constant:
     axis: int | None = None
     int16: int = 0
     own_range: bool = True
+    bits: int = 8
 
 
 def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Constant, int]]:
@@ -55,7 +58,7 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
             for user in graph.uses[t]:
                 rule = graph.rules[user[0]]
                 bias = user[1] in bias_positions(graph, user[0])
-                if rule.same_scale or (bias and finite):
+                if rule.same_scale or (bias and finite and t not in settings.trained):
                     yield Constant([user], own_range=False), t
                 elif not bias:
                     axis = _axis(graph, user, settings)

@@ -5,6 +5,8 @@ Source of the rule: TensorFlow's MLIR quantizer, ``QuantizationPattern`` (``quan
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from quantcore.graph import Use
@@ -33,18 +35,21 @@ class Decisions:
         Operators that run in 16x8 instead, as the settings say.
     reasons : dict of int to str
         Operators with float operands or results that stay float, and why.
+    trained : collection of int
+        Tensors with trained ranges.
     """
 
     def __init__(self, found: Propagation, settings: Settings) -> None:
         self.found = found
         self.graph: FloatGraph = found.graph
         self.reasons: dict[int, str] = {}
+        self.trained: Collection[int] = settings.trained.keys()
         self.int8: set[int] = set()
         self.int16: set[int] = set()
         ready = []
         for i in range(len(self.graph.operators)):
             floats = self.graph.float_operands(i) or self.graph.float_results(i)
-            if not floats or i in self.graph.folded:
+            if not floats or i in self.graph.folded or self._is_kept_pair(i):
                 continue
             if i in settings.int16_operators:
                 self.int16.add(i)
@@ -89,6 +94,8 @@ class Decisions:
         """Return why operator `i` cannot be int8, or an empty string."""
         if i in settings.float_operators:
             return "it was asked to stay float"
+        if self.trained and self.graph.operators[i].op == "QUANTIZE":
+            return "its input is read past this fake quantization too, and so stays float"
         if not self.graph.rules[i].int8:
             return "the operator has no int8 form"
         missing = missing_intermediates(self.graph, i, self.found.intermediates)
@@ -106,11 +113,25 @@ class Decisions:
             name = self._name(slot.tensor)
             if slot.constant is None and self.graph.tensor(slot.tensor).is_constant:
                 return f"its constant {name} holds NaN or infinity, or nothing"
-            return f"its input {name} has no parameters"
+            return f"its input {name} has no {self._wanted}"
         for t in self.graph.float_results(i):
             if not self.has_codes(self.found.values[t]):
-                return f"its output {self._name(t)} has no parameters"
+                return f"its output {self._name(t)} has no {self._wanted}"
         return ""
+
+    @property
+    def _wanted(self) -> str:
+        return "trained range, and none follows from others" if self.trained else "parameters"
+
+    def _is_kept_pair(self, i: int) -> bool:
+        """Whether an operator is one of a trained model's own conversions, which stay as they are.
+
+        An input of the graph that is converted so is one that stays float.
+        """
+        op = self.graph.operators[i]
+        if op.op == "QUANTIZE" and op.inputs[0] in self.graph.subgraph.inputs:
+            return False
+        return bool(self.trained) and op.op in ("QUANTIZE", "DEQUANTIZE")
 
     def _decide_without_results(self, i: int, ready: set[int]) -> None:
         """Decide an operator without float results, such as ARG_MAX.

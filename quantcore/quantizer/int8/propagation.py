@@ -16,10 +16,10 @@ from quantcore.graph import Tensor, Use
 from quantcore.ops.shared.quantization_rule import DerivedBias
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Entry
+from quantcore.quantizer.arithmetic import EXACT, ROUNDED, Arithmetic
 from quantcore.quantizer.float_graph import FloatGraph
 from quantcore.quantizer.int8.constants import Constant, find_constants
 from quantcore.quantizer.int8.recurrent import int16_weight_params
-from quantcore.quantizer.parameters import bias_scales, constant_qparams, guard_bias, weight_qparams
 from quantcore.quantizer.settings import Settings
 
 __all__ = ["Propagation", "Requantize", "Slot", "propagate"]
@@ -65,6 +65,11 @@ class Slot:
         """The tensor whose range gave the parameters, through however many others."""
         return self.tensor if self.entry is None or self.entry.source is None else self.entry.source
 
+    @property
+    def may_widen(self) -> bool:
+        """Whether these are weights whose scales may grow, so that a bias fits."""
+        return self.constant is not None and not self.fixed
+
     def take(self, params: QuantParams, rule: str, source: int, **facts: object) -> None:
         """Take parameters, and note which rule gave them."""
         self.params = params
@@ -84,9 +89,12 @@ class Propagation:
         Slots of float operands.
     intermediates : mapping of int to QuantParams
         Parameters of intermediate tensors, which are fixed.
+    arithmetic : Arithmetic
+        How scales are computed.
     """
 
     graph: FloatGraph
+    arithmetic: Arithmetic = ROUNDED
     values: dict[int, Slot] = field(default_factory=dict)
     constants: list[Slot] = field(default_factory=list)
     operands: dict[Use, Slot] = field(default_factory=dict)
@@ -116,9 +124,10 @@ class Propagation:
         if constant.int16:
             slot.take(int16_weight_params(data, constant.int16), "range of the weights", slot.tensor)
         elif constant.weights:
-            slot.take(weight_qparams(data, constant.axis), "range of the weights", slot.tensor)
+            params = self.arithmetic.weight_params(data, constant.axis, constant.bits)
+            slot.take(params, "range of the weights", slot.tensor)
         else:
-            slot.take(constant_qparams(data), "range of the constant", slot.tensor)
+            slot.take(self.arithmetic.constant_params(data), "range of the constant", slot.tensor)
         self.stack += [("operator", i) for i, _ in constant.uses]
 
     def visit_operator(self, i: int) -> bool:
@@ -208,15 +217,14 @@ class Propagation:
         if source is None or weights is None or source.axis is not None:
             return False
         bias = self.graph.tensor(op.inputs[positions[0]]).data
-        weight_scales = np.atleast_1d(np.asarray(weights.scale))
-        scales = bias_scales(source.scale, weight_scales)
+        scales = self.arithmetic.bias_scales(source, weights)
         weight_slot = self.operands.get((i, positions[2]))
-        if bias is not None and weight_slot is not None and weight_slot.constant is not None:
-            scales, weight_scales, guarded = guard_bias(bias, source.scale, weight_scales)
+        if bias is not None and weight_slot is not None and weight_slot.may_widen:
+            scales, weight_scales, guarded = self.arithmetic.guard_bias(bias, source, weights)
             if guarded.any():
                 self.widen_weights((i, positions[2]), weight_slot, weight_scales, guarded)
         axis = None if scales.size == 1 else max(0, len(self.graph.tensor(slot.tensor).shape) - 1)
-        params = QuantParams(scales if axis is not None else scales[0], 0, "int32", axis)
+        params = self.arithmetic.params(scales if axis is not None else scales[0], 0, "int32", axis)
         slot.take(params, "scale of the input times scale of the weights", op.inputs[positions[1]])
         return True
 
@@ -248,7 +256,8 @@ class Propagation:
         if slot.params is None or slot.constant is None:
             return
         axis = slot.params.axis
-        params = QuantParams(scales if axis is not None else scales[0], 0, axis=axis, narrow_range=True)
+        dtype = slot.params.dtype
+        params = self.arithmetic.params(scales if axis is not None else scales[0], 0, dtype, axis)
         if len(slot.constant.uses) > 1:
             slot.constant.uses.remove(use)
             slot = Slot(slot.tensor, constant=replace(slot.constant, uses=[use]))
@@ -275,13 +284,18 @@ def propagate(
     intermediates : mapping of int to QuantParams, optional
         Parameters of intermediate tensors.
     """
-    state = Propagation(graph, intermediates=intermediates or {})
+    state = Propagation(graph, EXACT if settings.trained else ROUNDED, intermediates=intermediates or {})
+    rule = "trained range" if settings.trained else "range of the tensor"
     for t in _values(graph):
         state.values[t] = slot = Slot(t, fixed=t in fixed)
         if t in fixed:
-            slot.take(fixed[t], "range of the tensor", t)
+            slot.take(fixed[t], rule, t)
     for constant, tensor in find_constants(graph, settings):
-        state.constants.append(Slot(tensor, constant=constant))
+        given = settings.trained.get(tensor) if constant.own_range else None
+        slot = Slot(tensor, constant=constant, fixed=given is not None)
+        state.constants.append(slot)
+        if given is not None:
+            slot.take(given, rule, tensor)
     for slot in state.constants:
         assert slot.constant is not None
         for use in slot.constant.uses:

@@ -11,7 +11,7 @@ from quantcore.quantizer.int8.decisions import Decisions
 from quantcore.quantizer.int8.propagation import Propagation, Slot
 from quantcore.quantizer.int8.recurrent import quantize_int16_weights, state_entry, state_tensors
 from quantcore.quantizer.int8.values import ValuePlan, plan_value
-from quantcore.quantizer.parameters import quantize_bias, quantize_constant, quantize_weights, stored
+from quantcore.quantizer.parameters import packed, stored
 from quantcore.quantizer.working_copy import numbered
 
 __all__ = ["Rewrite", "without_range"]
@@ -102,14 +102,11 @@ class Rewrite:
         data = self.graph.tensor(slot.tensor).data
         assert params is not None
         assert data is not None
-        if params.dtype == "int32":
-            codes = quantize_bias(data, stored(params).scale)
-        elif slot.constant is not None and slot.constant.int16:
+        if slot.constant is not None and slot.constant.int16:
             codes = quantize_int16_weights(data, slot.constant.int16)
-        elif params.narrow_range:
-            codes = quantize_weights(data, params)
         else:
-            codes = quantize_constant(data, params)
+            codes = self.found.arithmetic.codes(data, params)
+        codes = packed(codes) if params.dtype == "int4" else codes
         made = replace(tensor, dtype=params.dtype, data=codes, quantization=stored(params), buffer=0)
         if self.is_replaceable(slot.tensor):
             index = slot.tensor
@@ -132,7 +129,7 @@ class Rewrite:
         if t not in self.graph.uses and not plan.outputs:
             return
         if self.io == "float32":
-            if plan.codes or plan.requantize:
+            if plan.codes or plan.requantize or plan.kept:
                 self.codes[t, None] = self.convert(t, plan.params, "tfl.quantize", plan.slot.entry)
         elif self.io == "int8":
             self.quantize_in_place(plan)
@@ -140,9 +137,12 @@ class Rewrite:
         else:
             self.tensors[t] = _with_params(self.tensors[t], as_uint8(plan.params))
             self.record(t, plan.slot.entry)
-            if plan.codes or plan.requantize or plan.outputs:
+            if plan.codes or plan.requantize or plan.outputs or plan.kept:
                 self.codes[t, None] = self.convert(t, plan.params, "tfl.quantize", plan.slot.entry)
-        if plan.floats and self.io != "float32":
+        if plan.kept and (plan.floats or (plan.outputs and self.io == "float32")):
+            codes = self.codes.get((t, None), t)
+            self.floats[t, None] = self.dequantize(codes)
+        elif plan.floats and self.io != "float32":
             self.floats[t, None] = self.dequantize(t)
         self.produced[t] = self.codes.get((t, None), t)
         self.settle_requantized(plan)
@@ -154,20 +154,20 @@ class Rewrite:
             return
         t, entry = plan.slot.tensor, plan.slot.entry
         twice = plan.produced != plan.params
-        wanted = plan.codes or (self.io != "float32" and plan.lone_output)
+        wanted = plan.codes or plan.kept or (self.io != "float32" and plan.lone_output)
         floats = plan.floats or (plan.outputs > 0 and self.io == "float32")
         codes = t
         if plan.source == "int8":
             self.quantize_in_place(plan)
         elif wanted or plan.requantize or (twice and (floats or plan.outputs)):
             codes = self.convert(t, plan.produced, self.tensors[t].name, entry)
-        if floats and (plan.source == "int8" or twice):
+        self.produced[t] = self.codes[t, None] = codes
+        if twice and wanted and plan.kept:
+            self.codes[t, None] = codes = self.convert(codes, plan.params, self.tensors[t].name, entry)
+        if floats and (plan.source == "int8" or twice or plan.kept):
             self.floats[t, None] = self.dequantize(codes, output=plan.outputs > 0 and self.io == "float32")
-        self.produced[t] = codes
-        if twice and wanted:
+        if twice and wanted and not plan.kept:
             self.codes[t, None] = self.convert(codes, plan.params, self.tensors[t].name, entry)
-        else:
-            self.codes[t, None] = codes
         self.settle_requantized(plan)
 
     def settle_int16_result(self, plan: ValuePlan) -> None:
@@ -197,7 +197,7 @@ class Rewrite:
             return t
         if self.io == "float32":
             return self.floats.get((t, None), t)
-        if plan.source == "float" and plan.produced == plan.params and not plan.lone_output:
+        if plan.source == "float" and plan.produced == plan.params and not (plan.lone_output or plan.kept):
             return t
         if plan.lone_output or plan.source in ("input", "int16"):
             codes, params = self.codes[t, None], plan.params

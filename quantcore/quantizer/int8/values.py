@@ -35,6 +35,8 @@ class ValuePlan:
         Positions in `requantize` of which a float operator takes the floats.
     outputs : int
         How often the value is an output of the graph.
+    kept : bool
+        Users of the floats, too, see what the codes express: training was done with that.
     """
 
     slot: Slot
@@ -46,6 +48,7 @@ class ValuePlan:
     floats: bool = False
     float_requantized: set[int] = field(default_factory=set)
     outputs: int = 0
+    kept: bool = False
 
     @property
     def lone_output(self) -> bool:
@@ -67,7 +70,7 @@ def plan_value(slot: Slot, decisions: Decisions) -> ValuePlan | None:
     graph = decisions.graph
     producer = graph.producers.get(slot.tensor)
     source = "input" if producer is None else decisions.form(producer)
-    plan = ValuePlan(slot, source, slot.params, slot.params)
+    plan = ValuePlan(slot, source, slot.params, slot.params, kept=slot.tensor in decisions.trained)
     if source != "int16":
         plan.produced = next((wish.params for wish in slot.requantize if wish.on_result), slot.params)
     plan.requantize = [wish for wish in slot.requantize if not wish.on_result]
