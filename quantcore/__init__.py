@@ -83,7 +83,7 @@ _MODULE_OF = {
     "save": "flatbuffer",
     "verify": "verify",
 }
-_SUBMODULES = ("affine", "calibration", "kernels", "tf_quantization")
+_SUBMODULES = ("affine", "calibration", "kernels", "qat", "tf_quantization")
 
 
 class _Package(ModuleType):

@@ -29,4 +29,4 @@ def run_with_tensorflow(*arguments: str | os.PathLike[str]) -> None:
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -35,6 +35,7 @@ LAYERS = (
     "benchmark calibration comparison images inspection rounding_error verification",
     "compare evaluate verify",
     "quantizer",
+    "qat",
     "quantcore",  # its __init__.py
     "demo",
     "cli",
@@ -47,6 +48,8 @@ HEAVY = {"tensorflow", "keras", "ai_edge_litert", "tflite_micro"}
 OWN_PROCESS = re.compile(
     r"quantcore\.(oracle\.(conversion|lite|micro|quantization|tensorflow_ops)|\w+\.\w+_script)"
 )
+# Whoever imports it has a model of Keras in hand, and so Keras and TensorFlow in the process.
+WITH_KERAS = re.compile(r"quantcore\.qat(\.\w+)?")
 
 CYTHON_IMPORT = re.compile(
     r"^\s*from +([\w.]+) +c?import +(\([^)]*\)|[^\n]*)|^\s*c?import +([\w.]+)", re.MULTILINE
@@ -177,4 +180,11 @@ def test_kernels_def_names_the_headers_of_kernels() -> None:
 def test_tensorflow_is_imported_by_processes_of_their_own_alone() -> None:
     users = {i.source: i for i in imports() if i.target.split(".")[0] in HEAVY}
     assert {module for module in users if OWN_PROCESS.fullmatch(module)}
-    assert not [i for module, i in users.items() if not OWN_PROCESS.fullmatch(module)]
+    elsewhere = [i for module, i in users.items() if not OWN_PROCESS.fullmatch(module)]
+    assert not [i for i in elsewhere if not WITH_KERAS.fullmatch(i.source)]
+
+
+def test_qat_is_imported_by_nothing_else() -> None:
+    """`quantcore.__getattr__` imports it when it is asked for, by its name in a list."""
+    users = [i for i in inner() if WITH_KERAS.fullmatch(i.target) and not WITH_KERAS.fullmatch(i.source)]
+    assert not users

@@ -1,0 +1,101 @@
+"""Multiplication by constants and addition of constants: what the converter makes of a batch normalization
+that follows no convolution, and of Rescaling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from quantcore.qat.fake_quantize import PACKAGE, FakeQuantize
+from quantcore.qat.observing import is_observing
+
+__all__ = ["FakeQuantizedBatchNormalization", "FakeQuantizedRescaling"]
+
+
+class _FakeQuantizedAffine:
+    """What the two share: ``inputs * factor + offset``, two operators with a range in between."""
+
+    product_range: FakeQuantize
+
+    def __init__(self, *args: Any, product: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.product_range = FakeQuantize(**(product or {}), name="product")
+        self.supports_jit = False
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights."""
+        base: Any = super()
+        base.build(input_shape)
+        self.product_range.build()
+
+    def apply(self, inputs: Any, factor: Any, offset: Any, training: bool | None) -> Any:
+        """Return ``inputs * factor + offset``; either may be None."""
+        outputs = inputs
+        if factor is not None:
+            outputs = outputs * _constant(factor)
+            if offset is not None:
+                outputs = self.product_range(outputs, member=0, training=training)
+        return outputs if offset is None else outputs + _constant(offset)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        base: Any = super()
+        product = {key: getattr(self.product_range, key) for key in ("ranges", "momentum")}
+        return {**base.get_config(), "product": product}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FakeQuantizedBatchNormalization(_FakeQuantizedAffine, keras.layers.BatchNormalization):
+    """A batch normalization that is folded into no layer: MUL and ADD, with fake-quantized constants."""
+
+    def __init__(self, *args: Any, statistics: str = "moving", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.statistics = statistics
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return the normalized inputs."""
+        mean, variance = self.moving_mean.value, self.moving_variance.value
+        if training and self.trainable and self.statistics == "batch":
+            batch_mean, batch_variance = tf.nn.moments(inputs, list(range(len(inputs.shape) - 1)))
+            for moving, batch in ((self.moving_mean, batch_mean), (self.moving_variance, batch_variance)):
+                moving.assign(moving.value * self.momentum + tf.stop_gradient(batch) * (1.0 - self.momentum))
+            mean, variance = batch_mean, batch_variance
+        factor = tf.math.rsqrt(variance + self.epsilon)
+        if self.gamma is not None:
+            factor = factor * self.gamma.value
+        offset = -mean * factor if self.beta is None else self.beta.value - mean * factor
+        return self.apply(inputs, factor, offset, training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "statistics": self.statistics}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FakeQuantizedRescaling(_FakeQuantizedAffine, keras.layers.Rescaling):
+    """Rescaling with fake-quantized constants: MUL, ADD, or both."""
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Return ``inputs * scale + offset``."""
+        scale = tf.convert_to_tensor(self.scale, tf.float32)
+        offset = tf.convert_to_tensor(self.offset, tf.float32)
+        return self.apply(inputs, *(_unless(scale, 1.0), _unless(offset, 0.0)), training)
+
+
+def _unless(constant: Any, neutral: float) -> Any:
+    """Return a constant; None if it changes nothing, which the converter leaves out."""
+    value = tf.get_static_value(constant)
+    return None if value is not None and (value == neutral).all() else constant
+
+
+def _constant(values: Any) -> Any:
+    """Return constants of a MUL or ADD on the grid that the converter finds for them.
+
+    It reaches from the smallest to the largest, and holds zero.
+    """
+    if is_observing():
+        return values
+    low, high = tf.minimum(tf.reduce_min(values), 0.0), tf.maximum(tf.reduce_max(values), 0.0)
+    return tf.quantization.fake_quant_with_min_max_vars(values, low, high, num_bits=8)
