@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from quantcore.calibration.dataset import Dataset, Sample, read_samples
-from quantcore.comparison.constants import constant_values, fixed_tensors
+from quantcore.comparison.constants import constant_codes, constant_values, fixed_tensors
 from quantcore.comparison.layers import FEEDS, Layers
 from quantcore.comparison.matching import SIGN_AGREEMENT, Matching, match_models
 from quantcore.comparison.measures import params_of
@@ -20,6 +20,7 @@ from quantcore.errors import KernelError, QuantcoreError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model, Subgraph
 from quantcore.oracle.arguments import ModelLike
+from quantcore.qparams import storage_name
 
 __all__ = ["FEEDS", "CompareResult", "Row", "compare"]
 
@@ -171,7 +172,8 @@ def _row(a: Subgraph, b: Subgraph, i: int | None, q: int, f: int, floats: tuple[
         is_output=i is not None and q in b.outputs,
         params=params_of(tensor),
     )
-    kinds = [np.dtype(d).kind if d in np.sctypeDict else "" for d in (tensor.dtype, a.tensors[f].dtype)]
+    stored = [storage_name(t.dtype) for t in (tensor, a.tensors[f])]
+    kinds = [np.dtype(d).kind if d in np.sctypeDict else "" for d in stored]
     if not set(kinds) <= set("fiub"):
         row.reason = f"{tensor.dtype} has no real values"
     elif kinds[1] == "f" and kinds[0] != "f" and row.params is None:
@@ -192,7 +194,8 @@ def _constants(a: Subgraph, b: Subgraph, matching: Matching) -> list[Row]:
         row = _row(a, b, uses[q][0][0], q, f, ())
         row.dtype, row.params = tensor.dtype, params_of(tensor)
         if tensor.dtype != origin.dtype or not np.array_equal(values, expected):
-            assert tensor.data is not None
-            row.sums.update(expected, tensor.data if row.params is not None else values, row.params)
+            codes = constant_codes(tensor)
+            assert codes is not None
+            row.sums.update(expected, codes if row.params is not None else values, row.params)
             rows.append(row)
     return rows

@@ -84,7 +84,12 @@ def make_plan(asked: Asked) -> tuple[Plan, int, bool]:
     Returns the plan, the size of the float ``.tflite``, and whether TensorFlow made it of something of Keras.
     """
     settings = Settings(
-        asked.mode, asked.io or "", asked.allow_float, not asked.per_tensor, not asked.per_tensor_dense
+        asked.mode,
+        asked.io or "",
+        asked.allow_float,
+        not asked.per_tensor,
+        not asked.per_tensor_dense,
+        weight_bits=int(asked.weight_bits),
     )
     if asked.equalize or asked.correct_biases or asked.search is not None:
         check_improvements(settings, asked.has_data, asked.given_ranges)

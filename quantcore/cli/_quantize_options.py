@@ -35,6 +35,7 @@ class Asked:
     allow_float: bool
     per_tensor: bool
     per_tensor_dense: bool
+    weight_bits: str
     equalize: bool
     correct_biases: bool
     search: float | None

@@ -71,6 +71,7 @@ class Done:
             "io": settings.io,
             "per_channel": settings.per_channel,
             "per_channel_dense": settings.per_channel_dense,
+            "weight_bits": settings.weight_bits,
             "recipe": asked.recipe,
             "equalize": asked.equalize,
             "correct_biases": asked.correct_biases,
@@ -93,7 +94,7 @@ class Done:
         """Return where the ranges come from; None where the mode needs none."""
         asked = self.asked
         if self.ranges is None:
-            return None
+            return {"ranges": "trained"} if self.planned.settings.trained else None
         if asked.given_ranges:
             return {"ranges": asked.ranges}
         data = asked.data or f"random, seed {asked.seed}"
@@ -132,6 +133,8 @@ def print_result(done: Done) -> None:
 
 def calibration(found: dict[str, object]) -> str:
     """Return where the ranges come from, in a line."""
+    if found["ranges"] == "trained":
+        return "trained ranges, in the model"
     if "data" not in found:
         return f"ranges of {found['ranges']}"
     how = f"engine {found['engine']}, ranges {found['ranges']}, {found['method']}"

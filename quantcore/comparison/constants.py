@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.comparison.measures import params_of, real_values
+from quantcore.flatbuffer.constants import unpacked_int4
 from quantcore.graph import Subgraph, Tensor
 
-__all__ = ["CASTS", "constant_values", "fixed_tensors"]
+__all__ = ["CASTS", "constant_codes", "constant_values", "fixed_tensors"]
 
 CASTS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -25,9 +26,16 @@ def fixed_tensors(subgraph: Subgraph) -> dict[int, Tensor]:
     return fixed
 
 
+def constant_codes(tensor: Tensor) -> np.ndarray | None:
+    """Return the value of a constant as it is stored; int4 codes one per int8 element."""
+    if tensor.data is not None and tensor.dtype == "int4":
+        return unpacked_int4(tensor.data, tensor.shape)
+    return tensor.data
+
+
 def constant_values(tensor: Tensor) -> np.ndarray | None:
     """Return the real values of a constant; None where it is stored in a form without NumPy dtype."""
-    data, params = tensor.data, params_of(tensor)
+    data, params = constant_codes(tensor), params_of(tensor)
     if (
         data is None
         or data.shape != tensor.shape

@@ -13,7 +13,7 @@ import numpy as np
 from quantcore.flatbuffer.place import Where, fail
 from quantcore.graph import Tensor
 
-__all__ = ["check_strings", "constant_bytes", "element_dtype", "tensor_bytes"]
+__all__ = ["check_strings", "constant_bytes", "element_dtype", "packed_int4", "tensor_bytes", "unpacked_int4"]
 
 # Bits of one element per Tensor.dtype, and NumPy's type for the types that NumPy can address.
 # bfloat16 and float8 have no NumPy type: their bit patterns are given as unsigned integers.
@@ -36,6 +36,30 @@ def constant_bytes(dtype: str, elements: int) -> int | None:
     if dtype in _PACKED_BITS:
         return math.ceil(elements * _PACKED_BITS[dtype] / 8)
     return None
+
+
+def packed_int4(codes: np.ndarray) -> np.ndarray:
+    """Return int4 codes, one per element, as a tensor stores them: two per byte, the low half first.
+
+    Parameters
+    ----------
+    codes : ndarray of int8, in [-8, 7]
+
+    Returns
+    -------
+    ndarray of uint8, shape (bytes,)
+    """
+    halves = np.zeros(codes.size + codes.size % 2, np.uint8)
+    halves[: codes.size] = codes.reshape(-1).view(np.uint8) & 15
+    stored: np.ndarray = halves[0::2] | halves[1::2] << 4
+    return stored
+
+
+def unpacked_int4(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the int4 codes that a tensor stores, one per int8 element, in `shape`."""
+    halves = np.stack([data & 15, data >> 4], axis=-1).reshape(-1)[: math.prod(shape)].view(np.int8)
+    codes: np.ndarray = (halves ^ 8) - 8
+    return codes.reshape(shape)
 
 
 def tensor_bytes(tensor: Tensor, where: Where) -> np.ndarray:

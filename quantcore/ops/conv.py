@@ -165,7 +165,9 @@ def conv_2d_version(node: Node) -> int:
     multipliers=output_multipliers,
     xnnpack=delegated,
     variant=conv_variant,
-    quantization=replace(OWN_SCALE, weights={1: 0}, bias=(2, 0, 1), dynamic_weights={1: 0}),
+    quantization=replace(
+        OWN_SCALE, weights={1: 0}, four_bit_weights={1: 0}, bias=(2, 0, 1), dynamic_weights={1: 0}
+    ),
 )
 def lower_conv_2d(node: Node) -> KernelCall:
     """Lower CONV_2D: one filter per output channel, of ``shape[0]`` of the filter."""

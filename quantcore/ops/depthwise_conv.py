@@ -114,7 +114,9 @@ def depthwise_conv_2d_version(node: Node) -> int:
     macs=depthwise_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,
-    quantization=replace(OWN_SCALE, weights={1: 3}, bias=(2, 0, 1), dynamic_weights={1: 3}),
+    quantization=replace(
+        OWN_SCALE, weights={1: 3}, four_bit_weights={1: 3}, bias=(2, 0, 1), dynamic_weights={1: 3}
+    ),
 )
 def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     """Lower DEPTHWISE_CONV_2D; the depth multiplier follows from the shapes, as in TFLite."""

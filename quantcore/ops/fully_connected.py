@@ -261,7 +261,12 @@ def fully_connected_version(node: Node) -> int:
     multipliers=fully_connected_multipliers,
     xnnpack=delegated,
     quantization=replace(
-        OWN_SCALE, weights={1: 0}, bias=(2, 0, 1), dynamic_weights={1: 0}, asymmetric_quantize_inputs=True
+        OWN_SCALE,
+        weights={1: 0},
+        four_bit_weights={1: None},
+        bias=(2, 0, 1),
+        dynamic_weights={1: 0},
+        asymmetric_quantize_inputs=True,
     ),
 )
 def lower_fully_connected(node: Node) -> KernelCall:

@@ -95,6 +95,11 @@ def check_trained(model: Model, settings: Settings) -> None:
             f"{model.source} has trained ranges (QUANTIZE and DEQUANTIZE between float tensors), which are "
             f"for mode 'int8'; mode {settings.mode!r} needs the model without fake quantization"
         )
+    if settings.weight_bits != 8:
+        raise QuantizationError(
+            f"{model.source} has trained ranges: its weights have the bits that they were trained with; "
+            "leave weight_bits out"
+        )
 
 
 def check_dataset(settings: Settings, has_dataset: bool, has_ranges: bool, trained: bool = False) -> None:

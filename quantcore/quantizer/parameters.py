@@ -27,7 +27,6 @@ __all__ = [
     "four_bit_weights",
     "guard_bias",
     "guard_weight_ranges",
-    "packed",
     "quantize_bias",
     "quantize_constant",
     "quantize_weights",
@@ -187,14 +186,6 @@ def four_bit_weights(weights: np.ndarray, params: QuantParams) -> np.ndarray:
         return codes
 
     return _codes(weights, np.asarray(params.scale), params.axis, code)
-
-
-def packed(codes: np.ndarray) -> np.ndarray:
-    """Return int4 codes, one per int8 element, as a tensor stores them: two per byte, the low half first."""
-    halves = np.zeros(codes.size + codes.size % 2, np.uint8)
-    halves[: codes.size] = codes.reshape(-1).view(np.uint8) & 15
-    stored: np.ndarray = halves[0::2] | halves[1::2] << 4
-    return stored
 
 
 def affine_codes(values: np.ndarray, scales: np.ndarray, params: QuantParams) -> np.ndarray:

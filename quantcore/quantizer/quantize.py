@@ -44,6 +44,7 @@ def quantize_model(
     allow_float: bool = False,
     per_channel: bool = True,
     per_channel_dense: bool = True,
+    weight_bits: int = 8,
     equalize: bool = False,
     correct_biases: bool = False,
     num_threads: int | None = None,
@@ -84,6 +85,8 @@ def quantize_model(
         the list of them; but for mode int8 with `io` float32, which is no request for integers only.
     per_channel, per_channel_dense : bool
         One scale per channel of the weights, where TensorFlow Lite has that; of FULLY_CONNECTED.
+    weight_bits : {8, 4}
+        Mode int8: bits of the weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED.
     equalize, correct_biases : bool
         Better than the converter: scale channels between layers, see `quantcore.quantizer.equalization`, and
         take back in the biases what rounding weights shifts, see `quantcore.quantizer.bias_correction`. Both
@@ -118,7 +121,7 @@ def quantize_model(
     >>> model = qc.quantize_model("float.tflite", images, io="int8")      # doctest: +SKIP
     >>> qc.save(model, "int8.tflite")                                     # doctest: +SKIP
     """
-    settings = Settings(mode, io or "", allow_float, per_channel, per_channel_dense)
+    settings = Settings(mode, io or "", allow_float, per_channel, per_channel_dense, weight_bits=weight_bits)
     found = ranges if isinstance(ranges, Ranges) or ranges not in RANGES else None
     if found is not None:
         check_ranges_source(found)

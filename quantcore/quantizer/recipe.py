@@ -20,13 +20,14 @@ from quantcore.calibration.ranges import unique_fields
 from quantcore.errors import QuantizationError
 from quantcore.flatbuffer.schema import OPERATORS
 from quantcore.graph import Model, Subgraph
+from quantcore.quantizer.settings import WEIGHT_BITS
 
 __all__ = ["Choices", "Recipe", "RecipeSource", "Rule", "read_recipe"]
 
 REGEX = "regex:"
 FLOAT, INT16X8, QUANTIZED = "float", "int16x8", "quantized"
 PRECISIONS = (FLOAT, INT16X8, QUANTIZED)
-FIELDS = ("operators", "tensors", "precision", "calibration", "comment")
+FIELDS = ("operators", "tensors", "precision", "calibration", "weight_bits", "comment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,15 @@ class Rule:
         nothing about it.
     calibration : str
         Method for the ranges of the operator's outputs, such as ``percentile:99.99``. Empty: as above.
+    weight_bits : {0, 8, 4}
+        Bits of the operator's weights, in the mode int8, where it has both forms. 0: as above.
     """
 
     operators: tuple[str, ...] = ()
     tensors: str = ""
     precision: str = ""
     calibration: str = ""
+    weight_bits: int = 0
 
 
 @dataclass(slots=True)
@@ -66,11 +70,14 @@ class Choices:
         Operators that are to run in 16x8.
     methods : dict of int to method
         Calibration method by tensor, for those that do not have the usual one.
+    weight_bits : dict of int to int
+        By operator.
     """
 
     float_operators: frozenset[int] = frozenset()
     int16_operators: frozenset[int] = frozenset()
     methods: dict[int | str, Method] = field(default_factory=dict)
+    weight_bits: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,7 @@ class Recipe:
         main = model.subgraphs[0]
         precisions: dict[int, str] = {}
         methods: dict[int | str, Method] = {}
+        bits: dict[int, int] = {}
         for position, rule in enumerate(self.rules):
             chosen = chosen_operators(rule, main)
             tensors = chosen_tensors(rule, main, chosen)
@@ -100,10 +108,12 @@ class Recipe:
                 precisions.update(dict.fromkeys(chosen, rule.precision))
             if rule.calibration:
                 methods.update(dict.fromkeys(tensors, rule.calibration))
+            if rule.weight_bits:
+                bits.update(dict.fromkeys(chosen, rule.weight_bits))
         floats, int16 = (
             frozenset(i for i, p in precisions.items() if p == precision) for precision in (FLOAT, INT16X8)
         )
-        return Choices(floats, int16, methods)
+        return Choices(floats, int16, methods, bits)
 
 
 RecipeSource = Recipe | Mapping[str, Any] | str | os.PathLike[str]
@@ -152,8 +162,13 @@ def read_rule(rule: Any, where: str) -> Rule:
             raise QuantizationError(f"{where}: {name} is {value!r}; expected text")
     if not operators and not texts["tensors"]:
         raise QuantizationError(f'{where} says not whom it is about; expected "operators", "tensors" or both')
-    if not texts["precision"] and not texts["calibration"]:
-        raise QuantizationError(f'{where} says nothing; expected "precision", "calibration" or both')
+    bits = rule.get("weight_bits", 0)
+    if "weight_bits" in rule and (bits not in WEIGHT_BITS or isinstance(bits, bool)):
+        raise QuantizationError(f"{where}: weight_bits is {bits!r}; expected 8 or 4")
+    if not (texts["precision"] or texts["calibration"] or bits):
+        raise QuantizationError(
+            f'{where} says nothing; expected "precision", "calibration", "weight_bits" or several of them'
+        )
     if texts["precision"] and texts["precision"] not in PRECISIONS:
         raise QuantizationError(
             f"{where}: precision is {texts['precision']!r}; expected one of {', '.join(PRECISIONS)}"
@@ -164,7 +179,7 @@ def read_rule(rule: Any, where: str) -> Rule:
             make_tracker(texts["calibration"])
     except QuantizationError as error:
         raise QuantizationError(f"{where}: {error}") from None
-    return Rule(operators, **texts)
+    return Rule(operators, **texts, weight_bits=bits)
 
 
 def read_operators(value: Any, where: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from quantcore.errors import QuantizationError
 from quantcore.qparams import QuantParams
 
-__all__ = ["MODES", "STATIC", "Mode", "Settings"]
+__all__ = ["MODES", "STATIC", "WEIGHT_BITS", "Mode", "Settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ MODES: Mapping[str, Mode] = {
         "float16 weights, float arithmetic", metadata={"reduced_precision_support": b"fp16accfp32"}
     ),
 }
+WEIGHT_BITS = (8, 4)
 STATIC = tuple(name for name, mode in MODES.items() if mode.static)
 
 
@@ -65,6 +66,10 @@ class Settings:
         Indices of operators that are to stay float (chosen by a recipe or by the search).
     int16_operators : frozenset of int
         Mode int8: operators that are to run in 16x8 instead (int16 activations, int8 weights, int64 bias).
+    weight_bits : {8, 4}
+        Mode int8: of the weights that can have 4; others have 8.
+    operator_weight_bits : mapping of int to {8, 4}
+        The same for single operators.
     trained : mapping of int to QuantParams
         Mode int8: parameters that training found, by tensor of the main subgraph; then there are no ranges.
     """
@@ -76,6 +81,8 @@ class Settings:
     per_channel_dense: bool = True
     float_operators: frozenset[int] = field(default_factory=frozenset)
     int16_operators: frozenset[int] = field(default_factory=frozenset)
+    weight_bits: int = 8
+    operator_weight_bits: Mapping[int, int] = field(default_factory=dict, hash=False)
     trained: Mapping[int, QuantParams] = field(default_factory=dict, hash=False)
 
     @property
@@ -88,6 +95,10 @@ class Settings:
         channel is to have a scale; None: one scale for all."""
         return axis if self.per_channel and (self.per_channel_dense or op != "FULLY_CONNECTED") else None
 
+    def bits_of_weights(self, operator: int) -> int:
+        """Return how many bits the weights of an operator have, where it has both forms."""
+        return self.operator_weight_bits.get(operator, self.weight_bits)
+
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise QuantizationError(f"mode is {self.mode!r}; expected one of {', '.join(MODES)}")
@@ -97,6 +108,11 @@ class Settings:
             raise QuantizationError(
                 f"io is {self.io!r}; mode {self.mode!r} has {', '.join(MODES[self.mode].io)}"
             )
+        for bits in {self.weight_bits, *self.operator_weight_bits.values()}:
+            if bits not in WEIGHT_BITS:
+                raise QuantizationError(f"weight_bits is {bits!r}; expected 8 or 4")
+            if bits != 8 and self.mode != "int8":
+                raise QuantizationError(f"weights of {bits} bits are for mode 'int8', not {self.mode!r}")
         if self.int16_operators and self.mode != "int8":
             raise QuantizationError(
                 f"operators are to run in 16x8, but the mode is {self.mode!r}; that is for mode 'int8'"

@@ -87,10 +87,16 @@ def plan(model: Model, settings: Settings, recipe: RecipeSource | None = None) -
     if recipe is not None:
         choices = read_recipe(recipe).choices(model)
         methods = choices.methods
+        if settings.trained and (methods or choices.int16_operators or choices.weight_bits):
+            raise QuantizationError(
+                f"{model.source} has trained ranges: a recipe can leave its operators in float; it can "
+                "choose no calibration, 16x8 or weight_bits"
+            )
         settings = replace(
             settings,
             float_operators=settings.float_operators | choices.float_operators,
             int16_operators=settings.int16_operators | choices.int16_operators,
+            operator_weight_bits={**settings.operator_weight_bits, **choices.weight_bits},
         )
     if methods and not settings.static:
         raise QuantizationError(

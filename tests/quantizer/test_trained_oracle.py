@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from quantcore.comparison.agreement import compare_structure
@@ -11,6 +13,7 @@ from quantcore.flatbuffer import read_model, write_model
 from quantcore.graph import Model
 from quantcore.oracle import Oracle
 from quantcore.quantizer.quantize import quantize_model
+from quantcore.samples import random_samples
 from tests.ops.harness import get_oracle
 from tests.process import run_with_tensorflow
 from tests.quantizer import trained_script
@@ -61,6 +64,27 @@ def test_without_recorded_ranges_biases_are_close(saved: Path, oracle: Oracle) -
         exact = compare_structure(ours, theirs)
         kinds = [kind for kind in exact.compared if kind != "int32 constant"]
         assert [exact.equal[kind] for kind in kinds] == [exact.compared[kind] for kind in kinds]
+
+
+def test_four_bits_after_training(saved: Path, oracle: Oracle) -> None:
+    """Codes and scales of weights are those of fake quantization of 4 bits, ties and zeros included."""
+    model = read_model(oracle.convert(saved / "four_bits_float", "float"))
+    samples = random_samples(model, 0, 2, seed=0)
+    ours = quantize_model(model, samples, weight_bits=4)
+    theirs = read_model(oracle.convert(saved / "four_bits", "int8_trained"))
+    found, expected = (m.subgraphs[0] for m in (ours, theirs))
+    assert [op.op for op in found.operators] == [op.op for op in expected.operators]
+    compared = 0
+    for a, b in zip(found.operators, expected.operators, strict=True):
+        assert a.version == b.version
+        if "CONV" not in a.op and a.op != "FULLY_CONNECTED":
+            continue
+        x, y = found.tensors[a.inputs[1]], expected.tensors[b.inputs[1]]
+        assert (x.dtype, x.shape, x.params) == ("int4", y.shape, y.params)
+        np.testing.assert_array_equal(x.data, y.data)
+        compared += math.prod(x.shape)
+    assert compared > 300
+    assert runtime(ours) == runtime(theirs)
 
 
 def test_networks_run_as_they_are(saved: Path, oracle: Oracle) -> None:

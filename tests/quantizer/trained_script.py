@@ -1,6 +1,7 @@
 """Saves small quantization-aware networks. Run as a script, in a process of its own.
 
-Argument: a folder, which gets a SavedModel for each network.
+Argument: a folder, which gets a SavedModel for each network, and ``four_bits_float``, which is `four_bits`
+without fake quantization.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ class Ops:
     ----------
     tf : module
         TensorFlow.
+    plain : bool
+        Without fake quantization.
     """
 
-    def __init__(self, tf: Any) -> None:
+    def __init__(self, tf: Any, plain: bool = False) -> None:
         self.tf = tf
+        self.plain = plain
         self.rng = np.random.default_rng(7)
 
     def weights(self, *shape: int) -> np.ndarray:
@@ -51,6 +55,8 @@ class Ops:
         """Fake quantization of an activation; by default over a range that is not a round one."""
         drawn = self.rng.uniform(0.5, 4, 2).astype(np.float32)
         low, high = (-drawn[0] if low is None else low), (drawn[1] if high is None else high)
+        if self.plain:
+            return x
         return self.tf.quantization.fake_quant_with_min_max_vars(x, np.float32(low), np.float32(high), bits)
 
     def relu(self, x: Any) -> Any:
@@ -58,11 +64,15 @@ class Ops:
 
     def per_channel(self, w: np.ndarray, bits: int = 8) -> Any:
         """Symmetric and narrow fake quantization, with a range for each index of the last dimension."""
+        if self.plain:
+            return w
         largest = self.tf.reduce_max(self.tf.abs(w), list(range(w.ndim - 1)))
         fake = self.tf.quantization.fake_quant_with_min_max_vars_per_channel
         return fake(self.tf.constant(w), -largest, largest, bits, narrow_range=True)
 
     def per_tensor(self, w: np.ndarray, bits: int = 8) -> Any:
+        if self.plain:
+            return w
         largest = self.tf.reduce_max(self.tf.abs(w))
         fake = self.tf.quantization.fake_quant_with_min_max_vars
         return fake(self.tf.constant(w), -largest, largest, bits, narrow_range=True)
@@ -70,7 +80,10 @@ class Ops:
     def conv(
         self, x: Any, units: int, size: int = 3, stride: int = 1, bits: int = 8, bias: bool = True
     ) -> Any:
-        w = self.per_channel(self.weights(size, size, x.shape[-1], units), bits)
+        w = self.weights(size, size, x.shape[-1], units)
+        w[..., 1] = (np.arange(w[..., 1].size).reshape(w.shape[:-1]) % 29 - 14) / 8  # ties
+        w[..., 2] *= np.float32(bits > 4)  # zeros
+        w = self.per_channel(w, bits)
         y = self.tf.nn.conv2d(x, w, stride, "SAME")
         return y + self.weights(units) if bias else y
 
@@ -167,17 +180,19 @@ def main(folder: str) -> None:
     """Save all networks."""
     import tensorflow as tf
 
-    for name, (function, shape) in NETWORKS.items():
+    networks = {name: (False, *network) for name, network in NETWORKS.items()}
+    networks["four_bits_float"] = (True, *NETWORKS["four_bits"])
+    for name, (plain, function, shape) in networks.items():
         module = tf.Module()
         module.call = tf.function(
-            partial(run, tf, function), input_signature=[tf.TensorSpec(shape, name="x")]
+            partial(run, tf, plain, function), input_signature=[tf.TensorSpec(shape, name="x")]
         )
         tf.saved_model.save(module, Path(folder) / name, signatures={"serving_default": module.call})
 
 
-def run(tf: Any, function: Callable[[Ops, Any], Any], x: Any) -> dict[str, Any]:
+def run(tf: Any, plain: bool, function: Callable[[Ops, Any], Any], x: Any) -> dict[str, Any]:
     """Return the outputs of a network by name."""
-    return {f"y{i}": y for i, y in enumerate(tf.nest.flatten(function(Ops(tf), x)))}
+    return {f"y{i}": y for i, y in enumerate(tf.nest.flatten(function(Ops(tf, plain), x)))}
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ class QuantizationRule:
     weights : mapping of int to (int or None)
         Constant operands that are quantized as int8 weights, symmetric and narrow, in the static modes, with
         the axis of their channels; None: per tensor.
+    four_bit_weights : mapping of int to (int or None)
+        Those of `weights` that can be int4, codes -7 to 7, with the axis of their channels then (int8).
     bias : (int, int, int) or None
         Positions of the bias, and of the input and the weights whose scales multiply to its scale.
     biases : callable or None
@@ -90,6 +92,7 @@ class QuantizationRule:
     same_scale_int16: str | None = None
     fixed_output: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     weights: Mapping[int, int | None] = field(default_factory=dict)
+    four_bit_weights: Mapping[int, int | None] = field(default_factory=dict)
     bias: tuple[int, int, int] | None = None
     biases: Callable[[Operator], Sequence[DerivedBias]] | None = None
     int16_weights: Mapping[int, int] = field(default_factory=dict)

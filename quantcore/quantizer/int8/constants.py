@@ -42,9 +42,10 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
     """Yield the constants to quantize and their tensors, in the order of the operators.
 
     A bias, and an operand of an operator of one scale, belongs to its user alone: it is copied for each.
-    Anything else is shared by the users that want channels along the same axis, or none. (The converter
-    shares it with all: an operator like ADD then takes the codes of all channels by the first scale.) Biases,
-    and what is shared, are not quantized where they hold NaN or infinity, which give no scale.
+    Anything else is shared by the users that want channels along the same axis, or none, and as many bits.
+    (The converter shares it with all: an operator like ADD then takes the codes of all channels by the first
+    scale.) Biases, and what is shared, are not quantized where they hold NaN or infinity, which give no
+    scale.
     """
     done: set[int] = set()
     for i in range(len(graph.operators)):
@@ -54,15 +55,15 @@ def find_constants(graph: FloatGraph, settings: Settings) -> Iterator[tuple[Cons
                 continue
             done.add(t)
             finite = graph.is_finite_constant(t)
-            shared: dict[int | None, Constant] = {}
+            shared: dict[tuple[int | None, int], Constant] = {}
             for user in graph.uses[t]:
                 rule = graph.rules[user[0]]
                 bias = user[1] in bias_positions(graph, user[0])
                 if rule.same_scale or (bias and finite and t not in settings.trained):
                     yield Constant([user], own_range=False), t
                 elif not bias:
-                    axis = _axis(graph, user, settings)
-                    constant = shared.setdefault(axis, Constant([], axis=axis))
+                    axis, bits = form = _form(graph, user, settings)
+                    constant = shared.setdefault(form, Constant([], axis=axis, bits=bits))
                     constant.uses.append(user)
                     constant.int16 = rule.int16_weights.get(user[1], 0)
                     constant.weights |= user[1] in rule.weights
@@ -77,7 +78,10 @@ def bias_positions(graph: FloatGraph, i: int) -> list[int]:
     return several if rule.bias is None else [rule.bias[0], *several]
 
 
-def _axis(graph: FloatGraph, use: Use, settings: Settings) -> int | None:
-    """Return the axis along which a use wants channels; None: one scale."""
+def _form(graph: FloatGraph, use: Use, settings: Settings) -> tuple[int | None, int]:
+    """Return the axis along which a use wants channels (None: one scale), and how many bits."""
     i, position = use
-    return settings.channel_axis(graph.operators[i].op, graph.rules[i].weights.get(position))
+    rule, bits = graph.rules[i], settings.bits_of_weights(i)
+    if bits == 8 or position not in rule.four_bit_weights:
+        return settings.channel_axis(graph.operators[i].op, rule.weights.get(position)), 8
+    return settings.channel_axis(graph.operators[i].op, rule.four_bit_weights[position]), bits

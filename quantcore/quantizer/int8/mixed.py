@@ -23,8 +23,6 @@ from quantcore.quantizer.settings import Settings
 
 __all__ = ["free_scales", "put_int16"]
 
-NONE: frozenset[int] = frozenset()
-
 
 def free_scales(graph: FloatGraph, ranges: Ranges, chosen: Iterable[int]) -> None:
     """Let the operands and results of operators that will be int16 have int8 parameters of their own.
@@ -62,7 +60,9 @@ def put_int16(main: Subgraph, rewrite: Rewrite, ranges: Ranges, settings: Settin
     part = _Part(main, rewrite)
     own = Account()
     model = Model([replace(main, operators=part.operators, inputs=tuple(part.entries), outputs=())])
-    inside = replace(settings, mode="int16x8", io="int16", float_operators=NONE, int16_operators=NONE)
+    inside = Settings(
+        "int16x8", "int16", settings.allow_float, settings.per_channel, settings.per_channel_dense
+    )
     made = int16x8.quantize(model, part.ranges(ranges), inside, own).subgraphs[0]
     for t, entry in own.tensors.items():
         source = None if entry.source is None else part.origins.get(entry.source, entry.source)

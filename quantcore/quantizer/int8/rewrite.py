@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from quantcore.flatbuffer.constants import packed_int4
 from quantcore.graph import Operator, Quantization, Subgraph, Tensor, Use
 from quantcore.qparams import QuantParams
 from quantcore.quantizer.account import Account, Entry
@@ -11,7 +12,7 @@ from quantcore.quantizer.int8.decisions import Decisions
 from quantcore.quantizer.int8.propagation import Propagation, Slot
 from quantcore.quantizer.int8.recurrent import quantize_int16_weights, state_entry, state_tensors
 from quantcore.quantizer.int8.values import ValuePlan, plan_value
-from quantcore.quantizer.parameters import packed, stored
+from quantcore.quantizer.parameters import stored
 from quantcore.quantizer.working_copy import numbered
 
 __all__ = ["Rewrite", "without_range"]
@@ -106,7 +107,7 @@ class Rewrite:
             codes = quantize_int16_weights(data, slot.constant.int16)
         else:
             codes = self.found.arithmetic.codes(data, params)
-        codes = packed(codes) if params.dtype == "int4" else codes
+        codes = packed_int4(codes) if params.dtype == "int4" else codes
         made = replace(tensor, dtype=params.dtype, data=codes, quantization=stored(params), buffer=0)
         if self.is_replaceable(slot.tensor):
             index = slot.tensor
