@@ -14,6 +14,7 @@ from quantcore.tf_quantization.fake_quant import (
 )
 from quantcore.tf_quantization.nudging import NudgedRange, nudge
 from quantcore.tf_quantization.quantize import Quantized, quantize
+from quantcore.tf_quantization.quantize_and_dequantize import quantize_and_dequantize_v2
 
 __all__ = [
     "FakeQuantGradients",
@@ -28,4 +29,5 @@ __all__ = [
     "fake_quant_with_min_max_vars_per_channel_gradient",
     "nudge",
     "quantize",
+    "quantize_and_dequantize_v2",
 ]

@@ -13,18 +13,11 @@ import quantcore as qc
 from quantcore.errors import OracleRefused, QuantcoreError
 from quantcore.oracle import Oracle
 from quantcore.oracle.calls import call_tensorflow
-from tests.ops.harness import assert_same_bits, get_oracle
+from tests.ops.harness import assert_same_bits
+from tests.tf_quantization.oracle import get_tensorflow
 
 STORAGE = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}
 Arguments = Mapping[str, Any]
-
-
-def tensorflow_oracle() -> Oracle:
-    """Return the session's oracle; skip where its package is not the whole of TensorFlow."""
-    oracle = get_oracle()
-    if oracle.name != "tensorflow":
-        pytest.skip("TensorFlow's functions need the package tensorflow")
-    return oracle
 
 
 def has_onednn(oracle: Oracle) -> bool:
@@ -42,7 +35,7 @@ def has_onednn(oracle: Oracle) -> bool:
 @cache
 def session_has_onednn() -> bool:
     """Whether the session's oracle runs with oneDNN."""
-    return has_onednn(tensorflow_oracle())
+    return has_onednn(get_tensorflow())
 
 
 def compare(
@@ -52,7 +45,7 @@ def compare(
 
     An argument ``(integers, "qint8")`` goes to us as the integers.
     """
-    oracle = oracle or tensorflow_oracle()
+    oracle = oracle or get_tensorflow()
     onednn = session_has_onednn() if onednn is None else onednn
     ours: Callable[..., Any] = getattr(qc.tf_quantization, function)
     found, cases = [], list(arguments)

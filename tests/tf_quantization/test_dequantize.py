@@ -7,9 +7,8 @@ import pytest
 
 import quantcore as qc
 from quantcore.errors import KernelError, QuantizationError
-from quantcore.oracle import Oracle
 from tests.ops.harness import assert_same_bits, random_values, run_page
-from tests.tf_quantization.harness import STORAGE, compare, random_range, tensorflow_oracle
+from tests.tf_quantization.harness import STORAGE, compare, random_range
 
 MODES = ("MIN_COMBINED", "MIN_FIRST", "SCALED")
 
@@ -69,18 +68,6 @@ def test_shapes_and_small_ranges():
         q = random_values(rng, (9,), STORAGE[T])
         calls.append({"input": (q, T), "min_range": np.float32(0), "max_range": np.float32(0), "mode": mode})
     compare("dequantize", calls)
-
-
-@pytest.mark.oracle
-@pytest.mark.slow
-def test_without_onednn(monkeypatch):
-    """TensorFlow's own kernels, in a process of its own."""
-    tensorflow_oracle()
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    rng = np.random.default_rng(3)
-    with Oracle(package="tensorflow", num_threads=2) as oracle:
-        for T in STORAGE:
-            assert compare("dequantize", cases(rng, T, every_value(rng, T)), oracle, onednn=False)
 
 
 @pytest.mark.parametrize("onednn", [True, False])

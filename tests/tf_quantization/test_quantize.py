@@ -7,15 +7,12 @@ import pytest
 
 import quantcore as qc
 from quantcore.errors import KernelError, QuantizationError
-from quantcore.oracle import Oracle
 from tests.ops.harness import assert_same_bits, covers, run_page
 from tests.tf_quantization.harness import (
     STORAGE,
     around_ties,
     compare,
-    has_onednn,
     random_range,
-    tensorflow_oracle,
 )
 
 MODES = [
@@ -97,20 +94,6 @@ def test_small_ranges():
         calls.append({"input": x, "min_range": low, "max_range": high, "T": T, "mode": mode,
                       "round_mode": round_mode, "ensure_minimum_range": 0.0})  # fmt: skip
     compare("quantize", calls)
-
-
-@pytest.mark.oracle
-@pytest.mark.slow
-def test_without_onednn_and_with_two_threads(monkeypatch):
-    """TensorFlow's own kernels, in a process of its own."""
-    tensorflow_oracle()
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    rng = np.random.default_rng(3)
-    with Oracle(package="tensorflow", num_threads=2) as oracle:
-        assert not has_onednn(oracle)
-        for T in STORAGE:
-            shapes = [(), (9,), (2, 1, 3, 1, 5, 1), (300, 301)]
-            assert compare("quantize", cases(rng, T, shapes, (0.01, 0.0)), oracle, onednn=False)
 
 
 @pytest.mark.parametrize("onednn", [True, False])
