@@ -22,6 +22,7 @@ KERNEL_DTYPE = {"int8": "int8", "uint8": "uint8", "int32": "int32", "float32": "
     "ARG_MIN",
     dtypes=tuple(KERNEL_DTYPE),
     max_version=3,
+    registered={"BUILTIN_REF": 2},
     version=by_dtype(int8=2, bool=3),
     int16x8_version={"ARG_MAX": 2},
     rules={"optimized": {"int32, int64": Rule()}, "tflm": {"int32": Rule()}},

@@ -81,6 +81,7 @@ def lower_space_to_depth(node: Node) -> KernelCall:
     "DEPTH_TO_SPACE",
     dtypes=DTYPES,
     max_version=2,
+    registered={"BUILTIN_REF": 1},
     version=by_dtype(int8=2),
     int16x8_version=2,
     page="space_to_depth",

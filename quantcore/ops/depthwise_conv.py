@@ -96,6 +96,7 @@ def depthwise_conv_2d_version(node: Node) -> int:
     "DEPTHWISE_CONV_2D",
     dtypes=("int8", "uint8", "int16", "float32", "hybrid"),
     max_version=7,
+    registered={"BUILTIN_REF": 6},
     version=depthwise_conv_2d_version,
     int16x8_version=3,
     rules={

@@ -251,6 +251,9 @@ class Definition:
         Highest operator version whose semantics are implemented.
     page : str
         Name of the page in ``docs/numerics``, without ``.md``.
+    registered : mapping of str to int
+        By resolver of TFLite: the highest version that it registers, where its kernel computes later ones
+        as well.
     version : callable
         ``version(node)`` is the lowest version that expresses the operator with these operands, which is what
         the converter writes.
@@ -283,6 +286,7 @@ class Definition:
     dtypes: tuple[str, ...]
     max_version: int
     page: str
+    registered: Mapping[str, int] = field(default_factory=dict)
     version: Callable[[Node], int] = first_version
     int16x8_version: int = 1
     rules: dict[str, dict[str, Rule]] = field(default_factory=dict)

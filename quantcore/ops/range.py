@@ -35,6 +35,7 @@ def length(node: Node, start: Any, limit: Any, delta: Any) -> int:
     "RANGE",
     dtypes=("float32", "int32", "int64"),
     max_version=2,
+    registered={"BUILTIN_REF": 1},
     version=by_dtype(int64=2),
     page="tile",
     rules={"optimized": {"float32, int32, int64": Rule()}},

@@ -28,6 +28,7 @@ from quantcore.ops.shared.version_rules import by_dtype
     "TILE",
     dtypes=("float32", "int8", "uint8", "int32", "int64", "bool"),
     max_version=3,
+    registered={"BUILTIN_REF": 2},
     version=by_dtype(int8=3, string=2),
     int16x8_version=3,
     rules={"optimized": {"float32, int8, uint8, int32, int64, bool": Rule()}},

@@ -88,6 +88,7 @@ def abs_multipliers(node: Node) -> dict[str, np.ndarray]:
     "ABS",
     dtypes=("float32", "int8", "int16", "int32"),
     max_version=5,
+    registered={"BUILTIN_REF": 3},
     version=by_dtype(int8=2, uint8=2, int16=3, int32=5),
     int16x8_version=2,
     rules={

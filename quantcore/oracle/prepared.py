@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +21,7 @@ from quantcore.oracle.arguments import (
     to_bytes,
     to_model,
 )
+from quantcore.oracle.registered import lowered_operators, with_registered_versions
 from quantcore.oracle.rewrite import ENTRY, with_entry, with_outputs
 from quantcore.subgraphs import intermediate_tensors
 
@@ -46,6 +48,7 @@ class Prepared:
     """
 
     def __init__(self, model: ModelLike, outputs: Sequence[int] | None = None, *, subgraph: int = 0) -> None:
+        self._registered: dict[str, Prepared] = {}
         self.entry: str | None = None
         self._subgraph: Subgraph | None = None  # where the file was rewritten, that of `model`
         if outputs is None and subgraph == 0:
@@ -60,6 +63,17 @@ class Prepared:
         if subgraph != 0:
             graph, self.entry = with_entry(graph, subgraph), ENTRY
         self.data = write_model(graph)
+
+    def for_resolver(self, resolver: str) -> Prepared:
+        """Return the same with operator versions that a resolver registers; see the module `registered`."""
+        if resolver not in self._registered:
+            model, same = to_model(self.data), self
+            if lowered_operators(model, resolver):
+                same = copy(self)
+                same.data = write_model(with_registered_versions(model, resolver))
+                same.__dict__.pop("key", None)
+            self._registered[resolver] = same
+        return self._registered[resolver]
 
     @cached_property
     def key(self) -> str:

@@ -45,6 +45,7 @@ class SubgraphCheck:
 
     def ask(self, prepared: Prepared, samples: Sequence[Sample]) -> list[list[np.ndarray]]:
         """Return the oracle's outputs for consecutive samples, from fresh state."""
+        prepared = prepared.for_resolver(self.oracle.resolver)
         return self.oracle.run_prepared(prepared, samples, keep_state=self.entry.stateful)
 
     def compare(

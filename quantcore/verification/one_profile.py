@@ -7,6 +7,7 @@ from collections.abc import Callable
 from quantcore.errors import OracleError, OracleUnavailable
 from quantcore.numerics import get_profile
 from quantcore.oracle import Oracle
+from quantcore.oracle.registered import lowered_operators
 from quantcore.verification.alone import compare_alone
 from quantcore.verification.check import SubgraphCheck
 from quantcore.verification.drawing import Drawn
@@ -27,6 +28,11 @@ def verify_profile(drawn: Drawn, numerics: str, oracle: Oracle, step: Callable[[
         known = ", ".join(f"{name} {version}" for name, version in confirmed.items())
         result.notes.append(
             f"the profile {numerics!r} was confirmed on {known}; {oracle.name} {oracle.version} may differ"
+        )
+    for name, (version, limit) in lowered_operators(drawn.model, oracle.resolver).items():
+        result.notes.append(
+            f"{oracle.resolver} registers {name} up to version {limit} only, although its kernel computes "
+            f"version {version}: it was given the file with version {limit}"
         )
     for entry in drawn.entries:
         check, notes = _compare(entry, numerics, oracle, step)

@@ -16,6 +16,7 @@ from quantcore.graph import Model, Operator
 from quantcore.numerics import PROFILES, Profile
 from quantcore.ops.node import Definition
 from quantcore.ops.registry import load_operators
+from quantcore.quantizer.versions import needed_version
 from quantcore.runtime import Interpreter
 from quantcore.verification.result import CLOSE, EXACT
 from quantcore.verification.rules import make_node
@@ -142,3 +143,22 @@ def test_operands_that_are_missing_do_not_crash(op: str) -> None:
         except QuantcoreError:
             refused += 1
     assert refused
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("op", sorted(name for name, d in DEFINITIONS.items() if d.registered))
+def test_versions_that_the_resolver_does_not_register(op: str) -> None:
+    """Its kernels compute them: `verify` gives it the file with the version that it registers."""
+    limit = DEFINITIONS[op].registered["BUILTIN_REF"]
+    later = []
+    for form in forms(DEFINITIONS[op]):
+        model = example(op, form)
+        newer = needed_version(model.subgraphs[0], len(model.subgraphs[0].operators) - 1)
+        if newer > limit:
+            later.append(edited(model, version=newer))
+    for model in later:
+        first = [values[0] for values in inputs_of(op, model)]
+        with pytest.raises(OracleRefused, match=f"'{op}' version"):
+            get_oracle().run(with_shapes(model, first), first)
+        assert verify(model, samples=2, oracle=get_oracle()).bit_exact
+    assert later or op == "DEPTHWISE_CONV_2D"  # of which tests/quantizer/test_four_bits.py has one

@@ -14,7 +14,9 @@ from quantcore.errors import QuantizationError
 from quantcore.flatbuffer import read_model, write_model
 from quantcore.flatbuffer.constants import packed_int4, unpacked_int4
 from quantcore.graph import Model, Operator, Subgraph, Tensor
+from quantcore.oracle.registered import lowered_operators, with_registered_versions
 from quantcore.quantizer.parameters import four_bit_weights, weight_qparams
+from tests.ops.harness import get_oracle
 
 CONV = {"padding": "SAME", "stride_w": 1, "stride_h": 1, "dilation_w_factor": 1, "dilation_h_factor": 1}
 DEPTHWISE = CONV | {"depth_multiplier": 1}
@@ -154,3 +156,22 @@ def test_ties_go_up_as_in_fake_quantization() -> None:
     params = weight_qparams(w, None, 4)
     assert params.scale == np.float32(0.25)
     assert four_bit_weights(w, params).tolist() == [[-7, 7, 1, 0, 2, -1]]
+
+
+@pytest.mark.oracle
+def test_bit_exact_by_the_reference_kernels() -> None:
+    """Their resolver registers DEPTHWISE_CONV_2D up to version 6 only: it gets a file that says so."""
+    model = quantized(weight_bits=4)
+    result = qc.verify(model, samples=3, oracle=get_oracle())
+    assert result.bit_exact
+    assert [row.mismatches for row in result.operators] == [0] * 4
+    assert [note for note in result.notes if "up to version 6 only" in note]
+    assert versions(model) == [7, 7, 1, 10]  # the caller's is left alone
+
+
+def test_versions_are_lowered_where_the_registry_says_so() -> None:
+    model = quantized(weight_bits=4)
+    assert lowered_operators(model, "BUILTIN_REF") == {"DEPTHWISE_CONV_2D": (7, 6)}
+    assert lowered_operators(model, "AUTO") == {}
+    assert versions(with_registered_versions(model, "BUILTIN_REF")) == [7, 6, 1, 10]
+    assert lowered_operators(quantized(), "BUILTIN_REF") == {}
