@@ -12,7 +12,7 @@ from quantcore.tf_quantization.fake_quant import (
     fake_quant_with_min_max_vars_per_channel,
     fake_quant_with_min_max_vars_per_channel_gradient,
 )
-from quantcore.tf_quantization.nudging import NudgedRange, nudge
+from quantcore.tf_quantization.nudging import NudgedRange, converted_qparams, nudge
 from quantcore.tf_quantization.quantize import Quantized, quantize
 from quantcore.tf_quantization.quantize_and_dequantize import quantize_and_dequantize_v2
 
@@ -20,6 +20,7 @@ __all__ = [
     "FakeQuantGradients",
     "NudgedRange",
     "Quantized",
+    "converted_qparams",
     "dequantize",
     "fake_quant_with_min_max_args",
     "fake_quant_with_min_max_args_gradient",

@@ -12,7 +12,7 @@ from quantcore.kernels.fake_quant import nudged_ranges
 from quantcore.qparams import DTYPES, QuantParams, integer_range
 from quantcore.tf_quantization.arguments import floats
 
-__all__ = ["NudgedRange", "checked_range", "nudge", "quantized_range"]
+__all__ = ["NudgedRange", "checked_range", "converted_qparams", "nudge", "quantized_range"]
 
 WIDTHS = {dtype: int(dtype.lstrip("uint")) for dtype in DTYPES}
 
@@ -56,10 +56,7 @@ class NudgedRange:
         QuantizationError
             The dtype has another width, or a scale is 0 or not finite.
         """
-        fitting = [name for name, bits in WIDTHS.items() if bits == self.num_bits]
-        if dtype not in fitting:
-            known = f"expected {' or '.join(fitting)}" if fitting else "no dtype has as many"
-            raise QuantizationError(f"dtype is {dtype!r} and num_bits {self.num_bits}; {known}")
+        check_width(dtype, self.num_bits)
         zero_point = self.zero_point + integer_range(dtype)[0]
         return QuantParams(self.scale, zero_point, dtype, axis, narrow_range=self.narrow_range)
 
@@ -87,14 +84,75 @@ def nudge(min: Any, max: Any, num_bits: int = 8, narrow_range: bool = False) -> 
         NaN, infinity, ``min > max``, shapes that differ, or `num_bits` outside its bounds.
     """
     qmin, qmax = quantized_range(num_bits, narrow_range)
-    low, high = floats("min", min), floats("max", max)
-    if low.ndim > 1 or low.shape != high.shape:
-        raise QuantizationError(f"min has shape {low.shape} and max {high.shape}; expected () or (channels,)")
-    check_order(low, high)
+    low, high = range_or_ranges(min, max)
     ends = (np.array(end, np.float32, ndmin=1) for end in (low, high))
     first, last, scale, zero = (row if low.ndim else row[0] for row in nudged_ranges(*ends, qmin, qmax))
     zero_point = zero.astype(np.int32) if low.ndim else int(zero)
     return NudgedRange(first, last, scale, zero_point, num_bits, bool(narrow_range))
+
+
+def converted_qparams(
+    min: Any,
+    max: Any,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    dtype: str = "int8",
+    *,
+    axis: int | None = None,
+) -> QuantParams:
+    """Return the parameters that TFLite's converter gives a tensor that is fake-quantized with a range.
+
+    The same formulas as in `nudge`, but in float64, of which the scale is rounded to float32 once: it
+    differs by a unit in the last place from that of `nudge` for a quarter of all ranges. The zero point can
+    differ where ``min / scale`` is halfway between two integers ([-1, 1] in 8 bits: 0, where `nudge` gives
+    -1). A range that is narrower than 1e-6 is widened to hold [-5e-7, 5e-7].
+
+    Parameters
+    ----------
+    min, max : float or array_like of float32, shape (channels,)
+        Finite, ``min <= max``.
+    num_bits : int
+        4, 8 or 16.
+    narrow_range : bool
+    dtype : str
+        Of `num_bits` bits: ``int8`` where the converter optimizes, ``uint8`` where it does not; ``int4``;
+        ``int16``.
+    axis : int, optional
+        Of the channels; needed where there are several ranges.
+
+    Raises
+    ------
+    QuantizationError
+        As for `nudge`, or the dtype has another width.
+    """
+    check_width(dtype, num_bits)
+    qmin, qmax = quantized_range(num_bits, narrow_range)
+    low, high = (end.astype(np.float64) for end in range_or_ranges(min, max))
+    short = high - low < 1e-6
+    low, high = np.where(short & (low > -5e-7), -5e-7, low), np.where(short & (high < 5e-7), 5e-7, high)
+    scale = (high - low) / (qmax - qmin)
+    below, above = low / scale, high / scale
+    from_low = qmin + np.abs(below) < qmax + np.abs(above)  # of the two ways, that with the smaller error
+    zero_point = np.clip(np.where(from_low, qmin - below, qmax - above), qmin, qmax)
+    zero_point = np.floor(zero_point + 0.5).astype(np.int32) + integer_range(dtype)[0]
+    return QuantParams(scale, zero_point, dtype, axis, narrow_range=narrow_range)
+
+
+def check_width(dtype: str, num_bits: int) -> None:
+    """Refuse a dtype that has not `num_bits` bits."""
+    fitting = [name for name, bits in WIDTHS.items() if bits == num_bits]
+    if dtype not in fitting:
+        known = f"expected {' or '.join(fitting)}" if fitting else "no dtype has as many"
+        raise QuantizationError(f"dtype is {dtype!r} and num_bits {num_bits}; {known}")
+
+
+def range_or_ranges(min: Any, max: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of one range, or of several, as float32."""
+    low, high = floats("min", min), floats("max", max)
+    if low.ndim > 1 or low.shape != high.shape:
+        raise QuantizationError(f"min has shape {low.shape} and max {high.shape}; expected () or (channels,)")
+    check_order(low, high)
+    return low, high
 
 
 def quantized_range(num_bits: int, narrow_range: bool) -> tuple[int, int]:

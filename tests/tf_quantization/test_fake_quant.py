@@ -14,6 +14,7 @@ from quantcore.errors import OracleRefused, QuantizationError
 from quantcore.oracle import Oracle
 from quantcore.oracle.calls import Call, call_tensorflow
 from quantcore.tf_quantization import (
+    converted_qparams,
     fake_quant_with_min_max_args,
     fake_quant_with_min_max_args_gradient,
     fake_quant_with_min_max_vars,
@@ -124,6 +125,7 @@ def test_every_width_and_range() -> None:
 
 
 @pytest.mark.oracle
+@pytest.mark.slow
 def test_every_float16_number() -> None:
     x = np.arange(65536).astype(np.uint16).view(np.float16).astype(F32)
     ranges = [(-6, 6), (-0.7, 3.1), (0, 65000), (-1e-6, 3e-6)]
@@ -322,6 +324,57 @@ def test_parameters_per_channel() -> None:
         nudge(-1, 1, 5).qparams()
     with pytest.raises(QuantizationError, match=r"scale is 0\.0"):
         nudge(0, 0).qparams()
+
+
+# What the converter of TensorFlow 2.21 gave tensors that were fake-quantized with a range
+CONVERTED = [
+    (-1.0, 1.0, 8, False, "uint8", "0x1.010102p-7", 128),
+    (-0.5, 254.5, 8, False, "uint8", "0x1.0p+0", 1),
+    (-1.0, 1.0, 4, False, "int4", "0x1.111112p-3", 0),
+    (0.5, 3.0, 4, False, "int4", "0x1.555556p-3", -8),
+    (-0.37719064950942993, 0.3963145911693573, 4, False, "int4", "0x1.a66fdep-5", -1),
+    (-1.0, 1.0, 4, True, "int4", "0x1.24924ap-3", 0),
+    (0.5, 3.0, 4, True, "int4", "0x1.6db6dcp-3", -7),
+    (-0.37719064950942993, 0.3963145911693573, 4, True, "int4", "0x1.c49c6ep-5", 0),
+    (-1.0, 1.0, 16, False, "int16", "0x1.0001p-15", 0),
+    (0.5, 3.0, 16, False, "int16", "0x1.40014p-15", -32768),
+    (-0.37719064950942993, 0.3963145911693573, 16, False, "int16", "0x1.8c0a6ep-17", -811),
+    (-1.0, 1.0, 16, True, "int16", "0x1.0002p-15", 0),
+    (0.5, 3.0, 16, True, "int16", "0x1.40028p-15", -32767),
+    (-0.37719064950942993, 0.3963145911693573, 16, True, "int16", "0x1.8c0bfap-17", -810),
+    (-1.0, 1.0, 8, False, "int8", "0x1.010102p-7", 0),
+    (-127.5, 127.5, 8, False, "int8", "0x1.0p+0", 0),
+    (-0.5, 254.5, 8, False, "int8", "0x1.0p+0", -127),
+    (-3.5, 251.5, 8, False, "int8", "0x1.0p+0", -124),
+    (0.0, 6.0, 8, False, "int8", "0x1.818182p-6", -128),
+    (-6.0, 6.0, 8, False, "int8", "0x1.818182p-5", 0),
+    (0.5, 3.0, 8, False, "int8", "0x1.414142p-7", -128),
+    (-9.999999974752427e-07, 9.999999974752427e-07, 8, False, "int8", "0x1.0d7cf6p-27", 0),
+    (-0.37719064950942993, 0.3963145911693573, 8, False, "int8", "0x1.8d9678p-9", -4),
+    (-1.9212679862976074, 0.3147003650665283, 8, False, "int8", "0x1.1f538ap-7", 91),
+    (-1.6070080995559692, 1.0847852230072021, 8, False, "int8", "0x1.59e696p-7", 24),
+    (-1.0, 1.0, 8, True, "int8", "0x1.020408p-7", 0),
+    (-127.5, 127.5, 8, True, "int8", "0x1.010204p+0", 0),
+    (-0.5, 254.5, 8, True, "int8", "0x1.010204p+0", -127),
+    (-3.5, 251.5, 8, True, "int8", "0x1.010204p+0", -124),
+    (0.0, 6.0, 8, True, "int8", "0x1.83060cp-6", -127),
+    (-6.0, 6.0, 8, True, "int8", "0x1.83060cp-5", 0),
+    (0.5, 3.0, 8, True, "int8", "0x1.42850ap-7", -127),
+    (-9.999999974752427e-07, 9.999999974752427e-07, 8, True, "int8", "0x1.0e8c94p-27", 0),
+    (-0.37719064950942993, 0.3963145911693573, 8, True, "int8", "0x1.8f273p-9", -3),
+    (-1.9212679862976074, 0.3147003650665283, 8, True, "int8", "0x1.20752p-7", 91),
+    (-1.6070080995559692, 1.0847852230072021, 8, True, "int8", "0x1.5b4336p-7", 25),
+]
+
+
+@pytest.mark.parametrize(("low", "high", "bits", "narrow", "dtype", "scale", "zero_point"), CONVERTED)
+def test_parameters_of_the_converter(
+    low: float, high: float, bits: int, narrow: bool, dtype: str, scale: str, zero_point: int
+) -> None:
+    p = converted_qparams(low, high, bits, narrow, dtype)
+    assert (float(p.scale).hex(), p.zero_point) == (float.fromhex(scale).hex(), zero_point)
+    several = converted_qparams([low] * 2, [high] * 2, bits, narrow, dtype, axis=0)
+    assert (several.scale.tolist(), several.zero_point.tolist()) == ([p.scale] * 2, [p.zero_point] * 2)
 
 
 # What is refused -----------------------------------------------------------------------------------
