@@ -8,7 +8,7 @@ import pytest
 from quantcore.errors import OracleRefused
 from quantcore.oracle import Oracle
 from quantcore.oracle.calls import call_tensorflow
-from tests.ops.harness import get_oracle
+from tests.tf_quantization.oracle import get_tensorflow
 
 pytestmark = pytest.mark.oracle
 
@@ -18,11 +18,7 @@ QUANTIZE = ("raw_ops.QuantizeV2", {"input": X, "min_range": -1.0, "max_range": 1
 
 @pytest.fixture(scope="module")
 def oracle() -> Oracle:
-    """Return the session's oracle; skip where its package is not the whole of TensorFlow."""
-    oracle = get_oracle()
-    if oracle.name != "tensorflow":
-        pytest.skip("TensorFlow's functions need the package tensorflow")
-    return oracle
+    return get_tensorflow()
 
 
 def test_several_calls_with_one_and_with_several_results(oracle: Oracle) -> None:
@@ -56,7 +52,7 @@ def test_what_tensorflow_refuses(oracle: Oracle) -> None:
 
 @pytest.mark.slow
 def test_another_number_of_threads_is_another_process() -> None:
-    get_oracle()
+    get_tensorflow()
     count = ("config.threading.get_intra_op_parallelism_threads", {})
     with Oracle(package="tensorflow") as oracle:
         two = oracle.sibling("BUILTIN_REF")
