@@ -8,7 +8,16 @@ from quantcore.ops.node import Node
 from quantcore.rounding_error.real import UNIT, Array, RealOutput, fake_quant_error, gamma
 from quantcore.rounding_error.rules import MULTIPLIER, double_rounding_step, requantization_error
 
-__all__ = ["real_function", "real_mul", "real_quantize", "real_relu", "real_sum"]
+__all__ = [
+    "real_function",
+    "real_leaky_relu",
+    "real_mul",
+    "real_of_floats",
+    "real_prelu",
+    "real_quantize",
+    "real_relu",
+    "real_sum",
+]
 
 LEFT = 20  # bits that ADD and SUB on 8 bits have before they round
 FUNCTION = 16  # float32 roundings within LOGISTIC, TANH and their arguments: generous
@@ -65,14 +74,18 @@ def real_mul(node: Node, x1: np.ndarray, x2: np.ndarray) -> RealOutput:
     return RealOutput(value, kernel, gamma(4) * np.abs(value) + fake_quant_error(value))
 
 
+def real_of_floats(x: np.ndarray, scale: float, zero_point: int, dtype: str) -> RealOutput:
+    """Return what floats are quantized from, within the bounds of the dtype."""
+    info = np.iinfo(dtype)
+    value = np.clip(x.astype(np.float64) / scale, info.min - zero_point, info.max - zero_point)
+    return RealOutput(value, gamma(4) * (np.abs(value) + 256), fake_quant_error(value))
+
+
 def real_quantize(node: Node, x: np.ndarray) -> RealOutput:
     """Return the real output of QUANTIZE, from float32 or from one int8 scale to another."""
     given, y = node.input(0), node.output
     if given.dtype == "float32":
-        value = np.clip(x.astype(np.float64) / np.float64(y.scale), -1e6, 1e6)
-        low, high = np.array(np.iinfo(y.dtype).min), np.array(np.iinfo(y.dtype).max)
-        size = np.abs(np.clip(value, low - y.zero_point - 1, high - y.zero_point + 1))
-        return RealOutput(value, gamma(4) * (size + 256), fake_quant_error(size))
+        return real_of_floats(x, np.float64(y.scale), y.zero_point, y.dtype)
     shifted = x.astype(np.float64) - given.zero_point
     ratio = np.float64(given.scale) / np.float64(y.scale)
     value = shifted * ratio
@@ -91,6 +104,35 @@ def real_relu(node: Node, x: np.ndarray) -> RealOutput:
     shifted = value / ratio
     kernel = requantization_error(node.rule, shifted, np.asarray(ratio)) + gamma(2) * np.abs(value)
     return RealOutput(value, kernel, gamma(2) * np.abs(value) + fake_quant_error(value))
+
+
+def real_leaky_relu(node: Node, x: np.ndarray) -> RealOutput:
+    """Return the real output of LEAKY_RELU."""
+    given, y = node.input(0), node.output
+    shifted = x.astype(np.float64) - given.zero_point
+    alpha = np.float64(np.float32(node.options["alpha"]))
+    ratio = np.float64(given.scale) / np.float64(y.scale) * np.where(shifted >= 0, 1.0, alpha)
+    value = shifted * ratio
+    if node.rule.form == "fixed8":
+        first = np.float32(given.scale) / np.float32(y.scale)
+        factors = [np.rint(256 * factor) / 256 for factor in (first, first * np.float32(alpha))]
+        kernel = np.abs(shifted) * np.abs(np.where(shifted >= 0, *factors) - ratio)
+    else:
+        kernel = requantization_error(node.rule, shifted, ratio) + gamma(3) * np.abs(value)
+    return RealOutput(value, kernel, gamma(4) * np.abs(value) + fake_quant_error(value))
+
+
+def real_prelu(node: Node, x: np.ndarray, slopes: np.ndarray) -> RealOutput:
+    """Return the real output of PRELU."""
+    given, alpha, y = node.input(0), node.input(1), node.output
+    shifted = x.astype(np.float64) - given.zero_point
+    negative = shifted * (slopes.astype(np.float64) - alpha.zero_point)
+    ratio = np.float64(given.scale) / np.float64(y.scale)
+    accumulator = np.where(shifted >= 0, shifted, negative)
+    real = np.where(shifted >= 0, ratio, ratio * np.float64(alpha.scale))
+    value = accumulator * real
+    kernel = requantization_error(node.rule, accumulator, real)
+    return RealOutput(value, kernel, gamma(8) * np.abs(value) + fake_quant_error(value))
 
 
 def real_function(node: Node, x: np.ndarray) -> RealOutput:

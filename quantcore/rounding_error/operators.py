@@ -12,33 +12,46 @@ from quantcore.numerics import Profile
 from quantcore.ops.node import Node
 from quantcore.ops.registry import build_node
 from quantcore.ops.shared.requant import FLOAT_BOUNDS
-from quantcore.rounding_error.elementwise import real_function, real_mul, real_quantize, real_relu, real_sum
+from quantcore.rounding_error.elementwise import (
+    real_function,
+    real_leaky_relu,
+    real_mul,
+    real_prelu,
+    real_quantize,
+    real_relu,
+    real_sum,
+)
+from quantcore.rounding_error.images import real_resize_bilinear
 from quantcore.rounding_error.means import real_average_pool, real_mean, real_softmax
 from quantcore.rounding_error.real import RealOutput
-from quantcore.rounding_error.sums import real_conv_2d, real_depthwise_conv_2d, real_fully_connected
+from quantcore.rounding_error.sums import (
+    real_conv_2d,
+    real_depthwise_conv_2d,
+    real_fully_connected,
+    real_transpose_conv,
+)
 
 __all__ = ["DERIVED", "RealValues"]
 
-DERIVED: dict[str, Callable[..., RealOutput]] = {
-    "CONV_2D": real_conv_2d,
-    "DEPTHWISE_CONV_2D": real_depthwise_conv_2d,
-    "FULLY_CONNECTED": real_fully_connected,
-    "ADD": real_sum,
-    "SUB": real_sum,
-    "MUL": real_mul,
-    "MEAN": real_mean,
-    "AVERAGE_POOL_2D": real_average_pool,
-    "QUANTIZE": real_quantize,
-    "RELU": real_relu,
-    "RELU6": real_relu,
-    "RELU_0_TO_1": real_relu,
-    "RELU_N1_TO_1": real_relu,
-    "LOGISTIC": real_function,
-    "TANH": real_function,
-    "SOFTMAX": real_softmax,
+# What derives an operator, and the positions of the operands whose values it takes
+DERIVED: dict[str, tuple[Callable[..., RealOutput], tuple[int, ...]]] = {
+    "CONV_2D": (real_conv_2d, (0,)),
+    "DEPTHWISE_CONV_2D": (real_depthwise_conv_2d, (0,)),
+    "FULLY_CONNECTED": (real_fully_connected, (0,)),
+    "TRANSPOSE_CONV": (real_transpose_conv, (2,)),
+    **dict.fromkeys(("ADD", "SUB"), (real_sum, (0, 1))),
+    "MUL": (real_mul, (0, 1)),
+    "MEAN": (real_mean, (0,)),
+    "AVERAGE_POOL_2D": (real_average_pool, (0,)),
+    "RESIZE_BILINEAR": (real_resize_bilinear, (0,)),
+    "QUANTIZE": (real_quantize, (0,)),
+    **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1"), (real_relu, (0,))),
+    "LEAKY_RELU": (real_leaky_relu, (0,)),
+    "PRELU": (real_prelu, (0, 1)),
+    **dict.fromkeys(("LOGISTIC", "TANH"), (real_function, (0,))),
+    "SOFTMAX": (real_softmax, (0,)),
 }
 # What only moves values, by what it does to arrays
-COMPUTED = ("RESIZE_BILINEAR",)  # of one scale, but it does compute
 RESHAPED = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 BOUND = 2.0**-14  # of an activation's bound, which is a float32 quotient with the zero point added to it
 
@@ -82,8 +95,9 @@ class RealValues:
         node = self.node(index)
         given = [o.index for o in node.inputs if o is not None and o.tensor.data is None and o.quantized]
         inputs = [self.operand(i) for i in given]
-        derived = DERIVED.get(node.op.op)
-        if derived is None:
+        if node.op.op == "QUANTIZE" and node.input(0).dtype == "float32":
+            self.check_float_input(node)
+        if unscaled(node) or node.op.op not in DERIVED:
             return self.moved(node, t, inputs)
         rounded = [i for i, real in zip(given, inputs, strict=True) if not real.is_exact]
         if rounded:
@@ -91,7 +105,15 @@ class RealValues:
                 f"its input, tensor {rounded[0]}, is rounded, but no FakeQuantize stands there; expected one "
                 "behind the layer before"
             )
-        return self.within_bounds(node, derived(node, *self.arguments(node, derived)))
+        derived, positions = DERIVED[node.op.op]
+        operands = [np.asarray(self.values[node.input(i).index]) for i in positions]
+        return self.within_bounds(node, derived(node, *operands))
+
+    def check_float_input(self, node: Node) -> None:
+        """Refuse to say what a float operator's output may be rounded to."""
+        source = self.producers.get(node.input(0).index)
+        if source is not None:
+            raise node.refuse(f"its input is computed in float by {self.subgraph.operators[source].op}")
 
     def operand(self, t: int) -> RealOutput:
         """Return an input's values as the forward pass has them."""
@@ -115,11 +137,6 @@ class RealValues:
         constants = {t: data for t in used if (data := tensors[t].data) is not None}
         return build_node(self.subgraph, index, self.profile, shapes, {**known, **constants})
 
-    def arguments(self, node: Node, derived: Callable[..., RealOutput]) -> list[np.ndarray]:
-        """Return the operands that hold data: both of an operator on two, else the first."""
-        count = 2 if derived in (real_sum, real_mul) else 1
-        return [np.asarray(self.values[node.input(i).index]) for i in range(count)]
-
     def within_bounds(self, node: Node, real: RealOutput) -> RealOutput:
         """Clamp to the bounds of dtype and activation."""
         y = node.output
@@ -133,19 +150,27 @@ class RealValues:
 
     def moved(self, node: Node, t: int, inputs: list[RealOutput]) -> RealOutput:
         """Return what an operator that computes nothing makes of its inputs."""
-        parts = inputs
         rule = None if node.definition is None else node.definition.quantization
-        if rule is None or not rule.same_scale or node.op.op in COMPUTED:
-            parts = []
+        parts = inputs if unscaled(node) or (rule is not None and rule.same_scale) else []
         if parts and all(real.is_exact for real in parts):
             return RealOutput.exact(self.values[t].astype(np.float64) - self.zero_point(t))
-        if parts and node.op.op in RESHAPED:
+        if parts and (node.op.op in RESHAPED or unscaled(node)):
             shape = self.values[t].shape
             return RealOutput(*(part.reshape(shape) for part in fields(parts[0])))
         if parts and node.op.op == "CONCATENATION":
             axis = int(node.options["axis"])
             return RealOutput(*(np.concatenate(p, axis) for p in zip(*map(fields, parts), strict=True)))
-        raise node.refuse(f"how far it may round is not derived; derived: {', '.join(DERIVED)}")
+        raise node.refuse(
+            "how far it may round is not derived; docs/numerics/qat.md has the operators for which it is"
+        )
+
+
+def unscaled(node: Node) -> bool:
+    """Whether a QUANTIZE changes the dtype alone, uint8 for int8."""
+    if node.op.op != "QUANTIZE" or node.input(0).dtype == "float32":
+        return False
+    x, y = node.input(0), node.output
+    return bool(x.scale == y.scale) and {x.dtype, y.dtype} == {"int8", "uint8"}
 
 
 def fields(real: RealOutput) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

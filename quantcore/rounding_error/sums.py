@@ -9,12 +9,20 @@ import numpy as np
 
 from quantcore.graph import Tensor
 from quantcore.kernels.conv_shape import ConvShape
+from quantcore.kernels.padding import transposed_padding
 from quantcore.ops.node import Node
 from quantcore.ops.shared.convolution import conv_shape
 from quantcore.rounding_error.real import Array, RealOutput, fake_quant_error, gamma
 from quantcore.rounding_error.rules import requantization_error
 
-__all__ = ["filter_integers", "real_conv_2d", "real_depthwise_conv_2d", "real_fully_connected"]
+__all__ = [
+    "filter_integers",
+    "places",
+    "real_conv_2d",
+    "real_depthwise_conv_2d",
+    "real_fully_connected",
+    "real_transpose_conv",
+]
 
 ROUNDED_OPERANDS = 7  # float32 roundings of a term: input 1, weight 1, its scale 4, the product 1
 BIAS = 4  # and of the bias in the file: its scale, the quotient, the float32 bias
@@ -83,9 +91,30 @@ def real_fully_connected(node: Node, x: np.ndarray) -> RealOutput:
     return RealOutput(*(part.reshape(output) for part in (real.value, real.kernel, real.forward)))
 
 
-def centred(node: Node, x: np.ndarray) -> Array:
+def real_transpose_conv(node: Node, x: np.ndarray) -> RealOutput:
+    """Return the real output of TRANSPOSE_CONV for an input of int8, which is its third operand."""
+    w = filter_integers(node.input(1).tensor).astype(np.float64)
+    given = centred(node, x, 2)
+    _, height, width, _ = (int(n) for n in node.known_value(0))
+    stride, padding = (node.options["stride_h"], node.options["stride_w"]), node.options["padding"]
+    tops = [
+        transposed_padding(size, w.shape[1 + d], stride[d], padding) for d, size in enumerate((height, width))
+    ]
+    total, magnitude = (np.zeros((len(x), height, width, len(w))) for _ in range(2))
+    for fy in range(w.shape[1]):
+        iy, rows = places(x.shape[1], height, stride[0], tops[0], fy)
+        for fx in range(w.shape[2]):
+            ix, columns = places(x.shape[2], width, stride[1], tops[1], fx)
+            where = np.ix_(np.arange(len(x)), rows, columns)
+            part, taps = given[:, iy][:, :, ix], w[:, fy, fx].T
+            total[where] += part @ taps
+            magnitude[where] += np.abs(part) @ np.abs(taps)
+    return finish(node, Sums(total, magnitude, int(np.prod(w.shape[1:]))), 2)
+
+
+def centred(node: Node, x: np.ndarray, position: int = 0) -> Array:
     """Return the input less its zero point."""
-    return x.astype(np.float64) - node.input(0).zero_point
+    return x.astype(np.float64) - node.input(position).zero_point
 
 
 def places(count: int, size: int, stride: int, before: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +146,13 @@ def windowed(x: np.ndarray, shape: ConvShape, multiply: OnePlace, terms: int) ->
     return Sums(total, magnitude, terms)
 
 
-def finish(node: Node, sums: Sums) -> RealOutput:
-    """Return the real output of sums along the last axis, where the channels are."""
-    x, w, bias, y = node.input(0), node.input(1), node.optional_input(2), node.output
+def finish(node: Node, sums: Sums, position: int = 0) -> RealOutput:
+    """Return the real output of sums, with the channels along the last axis.
+
+    `position`: of the input; the bias is the last operand.
+    """
+    x, w, y = node.input(position), node.input(1), node.output
+    bias = node.optional_input(max(position, 1) + 1)
     real = np.float64(x.scale) * w.scales.astype(np.float64) / np.float64(y.scale)
     b = np.zeros(1) if bias is None else np.asarray(bias.tensor.data, np.float64)
     accumulator = sums.total + b

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -167,6 +167,40 @@ def unary(
     return Layer(op, model, [q], (name, {argument: dequantized(q, x)}))
 
 
+def resize(rng: Rng, size: tuple[int, int], half_pixel_centers: bool) -> Layer:
+    scale, zero_point = random_scale(rng), int(rng.integers(-100, 100))
+    x = int8((1, 7, 6, 5), scale, zero_point)
+    options = {"half_pixel_centers": half_pixel_centers}
+    model = op_model("RESIZE_BILINEAR", [x, i32(*size)], [int8((), scale, zero_point)], options, version=3)
+    q = random_values(rng, x.shape)
+    call = (
+        "raw_ops.ResizeBilinear",
+        {"images": dequantized(q, x), "size": np.array(size, np.int32), **options},
+    )
+    return Layer("RESIZE_BILINEAR", model, [q], call)
+
+
+def leaky_relu(rng: Rng) -> Layer:
+    layer = unary(rng, "LEAKY_RELU", "nn.leaky_relu", "features")
+    alpha = 0.25 + 0.1 * rng.random()
+    (op,) = layer.model.subgraphs[0].operators
+    op.options["alpha"] = layer.call[1]["alpha"] = float(np.float32(alpha))  # type: ignore[index]
+    return layer
+
+
+def transpose_conv(rng: Rng) -> Layer:
+    """A convolution whose filter is read as a transposed one's."""
+    layer = sums(rng, "CONV_2D", cin=12, cout=7)
+    x, w, b, y = (replace(item, buffer=0) for item in (*layer.tensors[:3], layer.tensors[layer.output]))
+    shape = (1, 18, 16, 7)
+    options = {"padding": "SAME", "stride_h": 2, "stride_w": 2}
+    model = op_model("TRANSPOSE_CONV", [i32(*shape), w, x, b], [y], options, version=3)
+    filters = dequantized(filter_integers(w), w).transpose(1, 2, 0, 3).copy()
+    given = {"input": dequantized(layer.inputs[0], x), "filters": filters}
+    call = ("nn.conv2d_transpose", {**given, "output_shape": list(shape), "strides": 2, "padding": "SAME"})
+    return Layer("TRANSPOSE_CONV", model, layer.inputs, call, layer.bias)
+
+
 LAYERS: dict[str, Callable[[Rng], Layer]] = {
     "conv": lambda rng: sums(rng, "CONV_2D"),
     "conv relu6": lambda rng: sums(rng, "CONV_2D", "RELU6", stride=2),
@@ -184,6 +218,10 @@ LAYERS: dict[str, Callable[[Rng], Layer]] = {
     "average pool": pool,
     "quantize": lambda rng: unary(rng, "QUANTIZE", "identity", "input"),
     "relu": lambda rng: unary(rng, "RELU", "nn.relu", "features"),
+    "leaky relu": leaky_relu,
+    "resize": lambda rng: resize(rng, (14, 12), True),
+    "resize to odd": lambda rng: resize(rng, (17, 5), False),
+    "transposed": transpose_conv,
     "logistic": lambda rng: unary(rng, "LOGISTIC", "math.sigmoid", "x", scale=1 / 256, zero_point=-128),
     "tanh": lambda rng: unary(rng, "TANH", "math.tanh", "x", scale=1 / 128, zero_point=0),
     "softmax": lambda rng: unary(
