@@ -23,7 +23,7 @@ def real_resize_bilinear(node: Node, x: np.ndarray) -> RealOutput:
 
     def interpolated(form: str) -> Array:
         rows, columns = (weights(form, x.shape[1 + d], sizes[d], corners, half) for d in (0, 1))
-        return np.einsum("oi,bijc,pj->bopc", rows, shifted, columns)
+        return np.asarray(np.einsum("oi,bijc,pj->bopc", rows, shifted, columns))
 
     value = interpolated("exact")
     largest = np.abs(shifted).max(axis=(1, 2), keepdims=True)
