@@ -15,5 +15,6 @@ from quantcore.qat.fake_quantize import FakeQuantize  # noqa: E402
 from quantcore.qat.prepare import prepare  # noqa: E402
 from quantcore.qat.recipe import Recipe  # noqa: E402
 from quantcore.qat.training import freeze_batch_norm  # noqa: E402
+from quantcore.qat.verify import verify  # noqa: E402
 
-__all__ = ["FakeQuantize", "Recipe", "calibrate", "convert", "freeze_batch_norm", "prepare"]
+__all__ = ["FakeQuantize", "Recipe", "calibrate", "convert", "freeze_batch_norm", "prepare", "verify"]

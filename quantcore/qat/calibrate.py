@@ -15,7 +15,7 @@ from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.qat.checks import check_prepared, fake_quantizers
 from quantcore.qat.observing import observing
 
-__all__ = ["calibrate", "check_ranges"]
+__all__ = ["calibrate", "check_ranges", "inputs_alone"]
 
 BATCH = 32
 
@@ -81,7 +81,7 @@ def check_ranges(model: Any) -> None:
 def _observe(model: Any, dataset: Any, advance: Callable[[int], None] | None) -> None:
     for layer in fake_quantizers(model).values():
         layer.reset()
-    samples = read_samples(_shell(model), dataset)
+    samples = read_samples(inputs_alone(model), dataset)
     for batch in _batches(samples):
         arrays = [np.concatenate(parts) for parts in zip(*batch, strict=True)]
         with observing():
@@ -102,7 +102,7 @@ def _batches(samples: Iterator[Sample]) -> Iterator[list[Sample]]:
         yield batch
 
 
-def _shell(model: Any) -> Model:
+def inputs_alone(model: Any) -> Model:
     """Return a model with nothing but the inputs, for the functions that read datasets."""
     tensors = [
         Tensor(

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from quantcore.qat.listening import heard
 from quantcore.qat.observing import is_observing
 from quantcore.qat.recipe import check_range
 
@@ -122,7 +123,7 @@ class FakeQuantize(keras.layers.Layer):
         logits = getattr(inputs, "_keras_logits", None)
         if logits is not None:  # losses of Keras take the logits behind a softmax or sigmoid from here
             outputs._keras_logits = logits
-        return outputs
+        return heard(self, outputs)
 
     def current_range(self) -> tuple[float, float] | None:
         """Return (min, max) as Python floats; None while there is no range."""

@@ -68,6 +68,8 @@ class RealValues:
         Every tensor of one run (`Interpreter.run_all`).
     exact : collection of int
         Tensors whose integers a forward pass is given too.
+    inputs : dict of int to RealOutput, optional
+        What inputs of the subgraph were quantized from.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class RealValues:
         profile: Profile,
         values: Mapping[int, np.ndarray],
         exact: set[int] | frozenset[int],
+        inputs: Mapping[int, RealOutput] | None = None,
     ) -> None:
+        self.inputs = inputs or {}
         self.subgraph, self.profile, self.values, self.exact = subgraph, profile, values, exact
         self.producers = subgraph.producers()
 
@@ -89,6 +93,8 @@ class RealValues:
             For an operator whose bounds are not derived, or that rounds what has been rounded before without
             the forward pass having the integers between.
         """
+        if t in self.inputs:
+            return self.inputs[t]
         index = self.producers.get(t)
         if index is None:
             raise UnsupportedOperatorError(f"tensor {t} is computed by no operator")

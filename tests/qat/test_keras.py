@@ -11,3 +11,7 @@ pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 
 def test_conversions() -> None:
     run_with_tensorflow("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qat/keras_convert.py")
+
+
+def test_the_promise() -> None:
+    run_with_tensorflow("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qat/keras_verify.py")
