@@ -13,11 +13,11 @@ from quantcore.errors import QuantizationError, UnsupportedOperatorError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model, Tensor
 from quantcore.numerics import Profile
-from quantcore.qat.verify_result import ForwardResult, LayerResult, OutputResult
 from quantcore.qat.calibrate import check_ranges, inputs_alone
 from quantcore.qat.checks import check_prepared
 from quantcore.qat.export import signature_names
 from quantcore.qat.places import Place, forward_places, match_places
+from quantcore.qat.verify_result import ForwardResult, LayerResult, OutputResult
 from quantcore.rounding_error import RealOutput, RealValues
 from quantcore.rounding_error.elementwise import real_of_floats
 from quantcore.runtime import Interpreter
