@@ -156,6 +156,12 @@ def missing(place: Place, count: int, subgraph: Subgraph, values: Mapping[int, n
         return abs(float(np.log(pair[0] / place.scale))) + abs(pair[1] - place.zero_point) / STEPS
 
     scale, zero_point = min(pairs, key=distance)
+    if near(scale, place.scale) and abs(zero_point - place.zero_point) == 1:
+        return (
+            f"layer {place.name!r}: its range has the zero point {place.zero_point} in the forward pass and "
+            f"{zero_point} in the .tflite: it lies between the two, and TensorFlow and its converter round "
+            "it apart, as often for symmetric ranges. Every value is a step off: give the layer another range"
+        )
     return (
         f"{what} has scale {place.scale:.8g} and zero point {place.zero_point}, and no tensor of shape "
         f"{shape} has them; the nearest has scale {scale:.8g} and zero point {zero_point}. Was the model "
