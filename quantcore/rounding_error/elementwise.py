@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from quantcore.ops.node import Node
@@ -20,7 +22,7 @@ __all__ = [
 ]
 
 LEFT = 20  # bits that ADD and SUB on 8 bits have before they round
-FUNCTION = 16  # float32 roundings within LOGISTIC, TANH and their arguments: generous
+FUNCTION = 16  # float32 roundings within LOGISTIC, TANH, GELU and their arguments: generous
 MICRO_RANGE = 15.0  # TFLite Micro has the ends of LOGISTIC and TANH from here on, give or take a factor of 2
 
 
@@ -135,13 +137,23 @@ def real_prelu(node: Node, x: np.ndarray, slopes: np.ndarray) -> RealOutput:
     return RealOutput(value, kernel, gamma(8) * np.abs(value) + fake_quant_error(value))
 
 
+def gelu(node: Node, x: Array) -> Array:
+    """Return GELU, exact or by its option's formula."""
+    if node.options["approximate"]:
+        return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
+    values, places = np.unique(x, return_inverse=True)
+    half = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in values])
+    return np.asarray(x * half[places].reshape(x.shape))
+
+
 def real_function(node: Node, x: np.ndarray) -> RealOutput:
-    """Return the real output of LOGISTIC or TANH."""
+    """Return the real output of LOGISTIC, TANH or GELU."""
     given, y = node.input(0), node.output
     real = (x.astype(np.float64) - given.zero_point) * np.float64(given.scale)
-    f = np.tanh(real) if node.op.op == "TANH" else 1 / (1 + np.exp(-real))
+    f = gelu(node, real) if node.op.op == "GELU" else np.tanh(real)
+    f = 1 / (1 + np.exp(-real)) if node.op.op == "LOGISTIC" else f
     steps = 1 / np.float64(y.scale)
-    error = np.full(x.shape, gamma(FUNCTION) * (steps + 256))
+    error = gamma(FUNCTION) * (np.maximum(1, np.abs(real)) * steps + 256)
     kernel = error
     if node.profile.micro:  # the ends of the function from half of the range on
         end = np.where(real > 0, 1.0, -1.0 if node.op.op == "TANH" else 0.0)

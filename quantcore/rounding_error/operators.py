@@ -25,6 +25,7 @@ from quantcore.rounding_error.images import real_resize_bilinear
 from quantcore.rounding_error.means import real_average_pool, real_mean, real_softmax
 from quantcore.rounding_error.real import RealOutput
 from quantcore.rounding_error.sums import (
+    real_batch_matmul,
     real_conv_2d,
     real_depthwise_conv_2d,
     real_fully_connected,
@@ -38,6 +39,7 @@ DERIVED: dict[str, tuple[Callable[..., RealOutput], tuple[int, ...]]] = {
     "CONV_2D": (real_conv_2d, (0,)),
     "DEPTHWISE_CONV_2D": (real_depthwise_conv_2d, (0,)),
     "FULLY_CONNECTED": (real_fully_connected, (0,)),
+    "BATCH_MATMUL": (real_batch_matmul, (0, 1)),
     "TRANSPOSE_CONV": (real_transpose_conv, (2,)),
     **dict.fromkeys(("ADD", "SUB"), (real_sum, (0, 1))),
     "MUL": (real_mul, (0, 1)),
@@ -48,7 +50,7 @@ DERIVED: dict[str, tuple[Callable[..., RealOutput], tuple[int, ...]]] = {
     **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1"), (real_relu, (0,))),
     "LEAKY_RELU": (real_leaky_relu, (0,)),
     "PRELU": (real_prelu, (0, 1)),
-    **dict.fromkeys(("LOGISTIC", "TANH"), (real_function, (0,))),
+    **dict.fromkeys(("LOGISTIC", "TANH", "GELU"), (real_function, (0,))),
     "SOFTMAX": (real_softmax, (0,)),
 }
 # What only moves values, by what it does to arrays

@@ -18,6 +18,7 @@ from quantcore.rounding_error.rules import requantization_error
 __all__ = [
     "filter_integers",
     "places",
+    "real_batch_matmul",
     "real_conv_2d",
     "real_depthwise_conv_2d",
     "real_fully_connected",
@@ -89,6 +90,14 @@ def real_fully_connected(node: Node, x: np.ndarray) -> RealOutput:
     real = finish(node, sums)
     output = (*x.shape[:-1], w.shape[0]) if keep else real.value.shape
     return RealOutput(*(part.reshape(output) for part in (real.value, real.kernel, real.forward)))
+
+
+def real_batch_matmul(node: Node, a: np.ndarray, b: np.ndarray) -> RealOutput:
+    """Return the real output of BATCH_MATMUL."""
+    left, right = centred(node, a), centred(node, b, 1)
+    left = np.swapaxes(left, -1, -2) if node.options["adj_x"] else left
+    right = np.swapaxes(right, -1, -2) if node.options["adj_y"] else right
+    return finish(node, Sums(left @ right, np.abs(left) @ np.abs(right), left.shape[-1]))
 
 
 def real_transpose_conv(node: Node, x: np.ndarray) -> RealOutput:

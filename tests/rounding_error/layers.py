@@ -201,6 +201,16 @@ def transpose_conv(rng: Rng) -> Layer:
     return Layer("TRANSPOSE_CONV", model, layer.inputs, call, layer.bias)
 
 
+def matmul(rng: Rng) -> Layer:
+    s1, s2 = random_scale(rng, 0.01, 0.05, 2)
+    x1, x2 = int8((2, 9, 30), s1, int(rng.integers(-60, 60))), int8((2, 7, 30), s2, 0)
+    y = int8((), s1 * s2 * 700, int(rng.integers(-30, 30)))
+    model = op_model("BATCH_MATMUL", [x1, x2], [y], {"adj_y": True}, version=2)
+    q = [random_values(rng, x.shape) for x in (x1, x2)]
+    given = {"a": dequantized(q[0], x1), "b": dequantized(q[1], x2), "transpose_b": True}
+    return Layer("BATCH_MATMUL", model, q, ("linalg.matmul", given))
+
+
 LAYERS: dict[str, Callable[[Rng], Layer]] = {
     "conv": lambda rng: sums(rng, "CONV_2D"),
     "conv relu6": lambda rng: sums(rng, "CONV_2D", "RELU6", stride=2),
@@ -222,6 +232,8 @@ LAYERS: dict[str, Callable[[Rng], Layer]] = {
     "resize": lambda rng: resize(rng, (14, 12), True),
     "resize to odd": lambda rng: resize(rng, (17, 5), False),
     "transposed": transpose_conv,
+    "matmul": matmul,
+    "gelu": lambda rng: unary(rng, "GELU", "nn.gelu", "features"),
     "logistic": lambda rng: unary(rng, "LOGISTIC", "math.sigmoid", "x", scale=1 / 256, zero_point=-128),
     "tanh": lambda rng: unary(rng, "TANH", "math.tanh", "x", scale=1 / 128, zero_point=0),
     "softmax": lambda rng: unary(
