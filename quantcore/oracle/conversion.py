@@ -71,8 +71,9 @@ def convert_file(path: str, mode: str, representative: list[np.ndarray]) -> byte
 def _frozen(tf: Any, path: str, model: Any) -> Any:
     """Return the graph of a Keras model or, without one, of the SavedModel at `path`, without variables."""
     freezing: Any = importlib.import_module("tensorflow.python.framework.convert_to_constants")
+    loaded = tf.saved_model.load(path) if model is None else model  # whose variables live as long as it
     if model is None:
-        function = next(iter(tf.saved_model.load(path).signatures.values()))
+        function = next(iter(loaded.signatures.values()))
     else:
         inputs = [tf.TensorSpec(x.shape, x.dtype) for x in model.inputs]
         call = tf.function(lambda *arrays: model(list(arrays) if len(arrays) > 1 else arrays[0]))

@@ -59,8 +59,8 @@ def fake_quantizations(tf: Any, graph: Any) -> list[FakeQuantization]:
     graph : tf.Graph
     """
     found = []
-    with tf.compat.v1.Session(graph=graph) as session:
-        for op in graph.get_operations():
+    with tf.compat.v1.Session(graph=_without_conditions(tf, graph)) as session:
+        for op in session.graph.get_operations():
             if not op.type.startswith("FakeQuantWithMinMax") or op.type.endswith("Gradient"):
                 continue
             try:
@@ -70,6 +70,24 @@ def fake_quantizations(tf: Any, graph: Any) -> list[FakeQuantization]:
             low, high = (np.atleast_1d(np.asarray(end, np.float32)) for end in ends)
             found.append(FakeQuantization(op.name, low, high, bool(op.get_attr("narrow_range"))))
     return found
+
+
+def _without_conditions(tf: Any, graph: Any) -> Any:
+    """Return a copy of a graph in which both branches of each condition can be evaluated."""
+    definition = graph.as_graph_def()
+    for node in definition.node:
+        inputs = [name for name in node.input if not name.startswith("^")]
+        del node.input[:]
+        if node.op == "Switch":
+            kind = node.attr["T"].type
+            node.op, inputs = "IdentityN", [inputs[0]] * 2
+            node.attr.clear()
+            node.attr["T"].list.type.extend([kind] * 2)
+        node.input.extend(inputs)
+    copied = tf.Graph()
+    with copied.as_default():
+        tf.graph_util.import_graph_def(definition, name="")
+    return copied
 
 
 def _ends(op: Any, session: Any) -> list[Any]:
