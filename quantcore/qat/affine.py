@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from quantcore.qat.arithmetic import fake_quantize_activations
 from quantcore.qat.fake_quantize import PACKAGE, FakeQuantize
 from quantcore.qat.observing import is_observing
 
@@ -98,4 +99,4 @@ def _constant(values: Any) -> Any:
     if is_observing():
         return values
     low, high = tf.minimum(tf.reduce_min(values), 0.0), tf.maximum(tf.reduce_max(values), 0.0)
-    return tf.quantization.fake_quant_with_min_max_vars(values, low, high, num_bits=8)
+    return fake_quantize_activations(values, low, high)

@@ -1,5 +1,6 @@
-"""Fake quantization of weights as TensorFlow operations: symmetric, of narrow range, in the form that
-TensorFlow Lite's converter turns into integers.
+"""Fake quantization as operations of TensorFlow, of which its converter makes the same integers.
+
+Weights are symmetric, of narrow range.
 
 The range of a channel is [-m, m] with m the largest absolute weight, so a weight is k * scale with
 scale = 2m / (2^bits - 2) and k in [1 - 2^(bits-1), 2^(bits-1) - 1].
@@ -11,7 +12,38 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["fake_quantize_weights"]
+__all__ = ["fake_quantize_activations", "fake_quantize_weights"]
+
+ACTIVATION_BITS = 8
+
+
+def fake_quantize_activations(inputs: Any, low: Any, high: Any) -> Any:
+    """Return values on a grid of 8 bits, which holds zero; gradients go straight through.
+
+    Parameters
+    ----------
+    inputs : tensor of float32
+    low, high : float or scalar tensor of float32
+        What the grid spans, but for less than a step; ``low <= 0 <= high``. If both are 0, so is everything.
+
+    Notes
+    -----
+    The range is moved onto the grid here, as ``tf.quantization.fake_quant_with_min_max_vars`` would do it in
+    float32. The converter would do it in float64, and for a range whose zero point lies between two integers,
+    as of many symmetric ones, come to the other of them; ends on the grid leave neither a choice.
+    """
+    on_grid = _nudged(tf.stop_gradient(low), tf.stop_gradient(high))
+    ends = [tf.stop_gradient(on - end) + end for on, end in zip(on_grid, (low, high), strict=True)]
+    return tf.quantization.fake_quant_with_min_max_vars(inputs, *ends, num_bits=ACTIVATION_BITS)
+
+
+def _nudged(low: Any, high: Any) -> tuple[Any, Any]:
+    steps = 2.0**ACTIVATION_BITS - 1.0
+    span = high - low
+    scale = tf.where(span > 0.0, span, 1.0) / steps
+    zero_point = tf.floor(-low / scale + 0.5)
+    empty = span <= 0.0
+    return tf.where(empty, low, -zero_point * scale), tf.where(empty, high, (steps - zero_point) * scale)
 
 
 def fake_quantize_weights(weights: Any, axis: int | None, bits: int, *, elementary: bool = False) -> Any:

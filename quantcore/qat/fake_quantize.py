@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from quantcore.qat.arithmetic import fake_quantize_activations
 from quantcore.qat.listening import heard
 from quantcore.qat.observing import is_observing
 from quantcore.qat.recipe import check_range
@@ -111,13 +112,13 @@ class FakeQuantize(keras.layers.Layer):
             self._follow(inputs, member)
         if self.ranges == FIXED:
             assert self.fixed_range is not None
-            outputs = self._quantized(inputs, *self.fixed_range)
+            outputs = fake_quantize_activations(inputs, *self.fixed_range)
         elif training:
-            outputs = self._quantized(inputs, *self._range())
+            outputs = fake_quantize_activations(inputs, *self._range())
         else:
             outputs = tf.cond(
                 tf.reduce_any(self.seen.value),
-                lambda: self._quantized(inputs, *self._range()),
+                lambda: fake_quantize_activations(inputs, *self._range()),
                 lambda: tf.identity(inputs),
             )
         logits = getattr(inputs, "_keras_logits", None)
@@ -139,9 +140,6 @@ class FakeQuantize(keras.layers.Layer):
         if self.ranges != FIXED:
             for variable in (self.range_min, self.range_max, self.seen):
                 variable.assign(tf.zeros_like(variable.value))
-
-    def _quantized(self, inputs: Any, low: Any, high: Any) -> Any:
-        return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=8)
 
     def _range(self) -> tuple[Any, Any]:
         """Return minimum and maximum; a member that has seen nothing holds (0, 0), which widens nothing."""

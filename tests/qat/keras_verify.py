@@ -104,6 +104,15 @@ def test_other_inputs_and_outputs(trained: Any, data: Any, oracle: Oracle) -> No
     compared(qat.verify(model, qat.convert(model, io=io, oracle=oracle), data[0][:8]))
 
 
+def test_symmetric_ranges_have_one_zero_point(oracle: Oracle) -> None:
+    """The middle of such a range lies between two integers; -1..1 float32 and float64 round apart."""
+    network = build("cnn")
+    inputs = samples(network)
+    ranges = {layer.name: {"range": (-1, 1)} for layer in network.layers if layer.name != "flatten"}
+    model = qat.prepare(network, {"layers": ranges}, inputs)
+    compared(qat.verify(model, qat.convert(model, oracle=oracle), inputs))
+
+
 # What must be noticed -----------------------------------------------------------------------------------
 
 
