@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from quantcore.evaluate import predict, score
 from quantcore.graph import Model
 from quantcore.images import prepare_images
 from tests.cli.conftest import CLASSES, Cli, classifier_model
-from tests.ops.harness import get_oracle, op_model, tensor
+from tests.ops.harness import op_model, tensor
 
 
 def test_measures(cli: Cli, classifier: Path, data: Path) -> None:
@@ -44,10 +43,7 @@ def test_named_arrays(cli: Cli, classifier: Path, data: Path, tmp_path: Path) ->
 
 
 @pytest.mark.oracle
-def test_oracle(cli: Cli, classifier: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process is one of the session here, since starting TensorFlow takes seconds."""
-    shared = get_oracle()
-    monkeypatch.setattr("quantcore.oracle.Oracle", lambda resolver: nullcontext(shared.sibling(resolver)))
+def test_oracle(cli: Cli, classifier: Path, data: Path) -> None:
     result = cli("evaluate", classifier, "--data", data, "--oracle", "--json")
     assert result.code == 0
     compared = result.json()["oracle"]
