@@ -13,7 +13,7 @@ import numpy as np
 from quantcore.calibration import Ranges
 from quantcore.cli._data import read_data
 from quantcore.cli._output import complain, progress, step_progress, write_json
-from quantcore.cli._quantize_options import Asked, check
+from quantcore.cli._quantize_options import Asked, check, refuse_with_trained_ranges
 from quantcore.cli._quantize_result import Done
 from quantcore.files import atomic_write
 from quantcore.flatbuffer import read_model
@@ -98,8 +98,10 @@ def make_plan(asked: Asked) -> tuple[Plan, int, bool]:
     file = tflite_source(asked.model)
     model = read_model(file)
     model.source = asked.model
+    if trained := has_trained_ranges(model):
+        refuse_with_trained_ranges(asked)
     if not asked.explained or not asked.has_data:  # with --explain, data is for the comparison at least
-        check_dataset(settings, asked.has_data, asked.given_ranges, has_trained_ranges(model))
+        check_dataset(settings, asked.has_data, asked.given_ranges, trained)
     size = file.stat().st_size if isinstance(file, Path) else len(file)
     return plan(model, settings, asked.recipe), size, not isinstance(file, Path)
 

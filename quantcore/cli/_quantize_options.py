@@ -11,7 +11,7 @@ from quantcore.calibration.collect import RANGES
 from quantcore.cli._output_files import check_outputs
 from quantcore.quantizer.settings import MODES
 
-__all__ = ["Asked", "check"]
+__all__ = ["Asked", "check", "refuse_with_trained_ranges"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,7 @@ def check(asked: Asked) -> None:
 
 def refuse_idle(asked: Asked) -> None:
     """Refuse options without effect: whoever gives one expects a file, or other numbers."""
-    how = {
-        "--method": asked.method != "min_max",
-        "--engine": asked.engine != "quantcore",
-        "--ranges converter": asked.ranges == "converter",
-        "--save-ranges": asked.save_ranges is not None,
-    }
+    how = calibration_options(asked)
     if not MODES[asked.mode].static:
         refuse_given(how, f"mode {asked.mode!r} does not calibrate")
     if asked.given_ranges:
@@ -96,6 +91,26 @@ def refuse_idle(asked: Asked) -> None:
             {"--samples": asked.samples is not None, "--images": asked.images_key is not None},
             "there is no --data",
         )
+
+
+def calibration_options(asked: Asked) -> dict[str, bool]:
+    """Return the options that say how ranges are found, and which of them are there."""
+    return {
+        "--method": asked.method != "min_max",
+        "--engine": asked.engine != "quantcore",
+        "--ranges converter": asked.ranges == "converter",
+        "--save-ranges": asked.save_ranges is not None,
+    }
+
+
+def refuse_with_trained_ranges(asked: Asked) -> None:
+    """Refuse what has no effect on a model that brings its ranges, or would contradict its training."""
+    improvements = {
+        "--equalize": asked.equalize,
+        "--correct-biases": asked.correct_biases,
+        "--search": asked.search is not None,
+    }
+    refuse_given(calibration_options(asked) | improvements, "the model has trained ranges")
 
 
 def refuse_given(options: dict[str, bool], why: str) -> None:

@@ -14,6 +14,7 @@ from quantcore.quantizer.settings import MODES, STATIC
 from tests.cli.conftest import Cli, assert_one_line
 from tests.ops.harness import Op, graph_model, tensor
 from tests.quantizer.networks import float_net, samples_for
+from tests.quantizer.test_trained import network
 
 WEIGHTS_ONLY = [mode for mode in MODES if mode not in STATIC]
 
@@ -261,3 +262,52 @@ def test_images_of_a_model_with_two_inputs(cli: Cli, out: Path, tmp_path: Path) 
     words = ("quantize", tmp_path / "add.tflite", "-o", out, "--data", tmp_path / "xy.npz")
     assert_one_line(cli(*words, "--images", "x"), "--images", "has 2")
     assert cli(*words).code == 0
+
+
+@pytest.fixture
+def trained_net(tmp_path: Path) -> Path:
+    """Return the path of a float model with fake quantization."""
+    build, y = network()
+    path = tmp_path / "trained.tflite"
+    save(build.model(y), path)
+    return path
+
+
+def test_trained_ranges_need_no_data(cli: Cli, trained_net: Path, out: Path, tmp_path: Path) -> None:
+    result = cli("quantize", trained_net, "-o", out)
+    assert (result.code, result.err) == (0, "")
+    assert out.read_bytes() == qc.flatbuffer.write_model(qc.quantize_model(trained_net))
+    assert "trained ranges, in the model" in result.out
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 2, 4), np.float32))
+    result = cli("quantize", trained_net, "-o", out, "--explain", "--json", "--data", tmp_path / "x.npz")
+    rows = {row["role"]: row for row in json.loads(result.out)["tensors"]}
+    assert (rows["input"]["rule"], rows["input"]["scale"]) == ("trained range", [float(np.float32(0.01))])
+    assert rows["output"]["sqnr_db"] is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--random-samples", "2"], "has trained ranges, and a representative dataset would give it others"),
+        (["--method", "mse"], "--method has no effect: the model has trained ranges"),
+        (["--explain", "--random-samples", "2", "--equalize"], "--equalize has no effect: the model has"),
+        (["--weight-bits", "4"], "weights have the bits that they were trained with"),
+        (["--mode", "float16"], "which are for mode 'int8'"),
+    ],
+)
+def test_what_trained_ranges_exclude(
+    options: list[str], says: str, cli: Cli, trained_net: Path, out: Path
+) -> None:
+    result = cli("quantize", trained_net, "-o", out, *options)
+    assert_one_line(result, says)
+    assert not out.exists()
+
+
+def test_weight_bits(cli: Cli, net: Path, samples: Path, out: Path) -> None:
+    result = cli("quantize", net, "-o", out, "--data", samples, "--weight-bits", "4", "--json")
+    assert json.loads(result.out)["weight_bits"] == 4
+    assert out.read_bytes() == qc.flatbuffer.write_model(
+        qc.quantize_model(net, samples_for(6), weight_bits=4)
+    )
+    assert "int4" in {t.dtype for t in qc.load(out).subgraphs[0].tensors}
+    assert cli("quantize", net, "-o", out, "--data", samples, "--weight-bits", "3").code == 2
