@@ -4,9 +4,11 @@
     python benchmarks/agree_with_converter.py model.tflite ...   # float .tflite files
     python benchmarks/agree_with_converter.py --keras MobileNetV2 --keras DenseNet121
     python benchmarks/agree_with_converter.py --engine quantcore # ranges by our float kernels
+    python benchmarks/agree_with_converter.py saved_model ...    # quantization-aware networks
 
 A ``.tflite`` is quantized by TensorFlow's calibrator and quantizers (int8, int16x8), a Keras network by
-``tf.lite.TFLiteConverter`` in every mode; Keras networks have seeded random weights. With ``--engine tflite``
+``tf.lite.TFLiteConverter`` in every mode; Keras networks have seeded random weights. A SavedModel folder with
+fake quantization is quantized by its trained ranges, in mode int8. With ``--engine tflite``
 (the default) and the converter's ranges all bits must be equal; the outputs of both files are compared too,
 in TensorFlow's interpreter, on the samples.
 With ``--engine quantcore`` the scales may differ by 2e-6, nothing else.
@@ -52,6 +54,11 @@ CONVERSIONS = {
     ("dynamic", "float32"): "dynamic_range",
     ("float16", "float32"): "float16",
 }
+TRAINED = {  # of quantization-aware networks
+    ("int8", "int8"): "int8_trained",
+    ("int8", "uint8"): "uint8_trained",
+    ("int8", "float32"): "float_fallback_trained",
+}
 
 
 @dataclass
@@ -63,6 +70,7 @@ class Subject:
     samples: list[list[np.ndarray]]
     keras: Path | None = None
     found: Ranges | None = None
+    trained: bool = False
 
     def ranges(self, engine: str, oracle: Oracle) -> Ranges:
         """Return the ranges as the converter records them; calibrates once."""
@@ -73,6 +81,9 @@ class Subject:
 
     def expected(self, oracle: Oracle, mode: str, io_type: str) -> bytes | None:
         """Return the converter's file; None where it has no way to this mode from a .tflite."""
+        if self.keras is not None and self.trained:
+            name = TRAINED.get((mode, io_type))
+            return None if name is None else oracle.convert(self.keras, name)
         if self.keras is not None:
             arrays = [np.concatenate(parts) for parts in zip(*self.samples, strict=True)]
             return oracle.convert(self.keras, CONVERSIONS[mode, io_type], arrays)
@@ -118,11 +129,20 @@ def subjects(
             yield from_keras(folder / f"{network}.keras", count, oracle, images)
         files = tuple(folder_models())
     for path in files:
+        if path.is_dir():
+            yield trained_subject(path, count, oracle)
+            continue
         model = qc.load(path)
         if is_float(model):
             yield Subject(path.stem, model, random_samples(model, 0, count, seed=0))
     for name in networks:
         yield from_keras(keras_network(name, size, folder, classes=100), count, oracle)
+
+
+def trained_subject(path: Path, count: int, oracle: Oracle) -> Subject:
+    """Return a SavedModel with fake quantization."""
+    model = qc.load(oracle.convert(path, "float_trained"))
+    return Subject(path.name, model, random_samples(model, 0, count, seed=0), path, trained=True)
 
 
 def from_keras(
@@ -145,7 +165,8 @@ def compare(subject: Subject, mode: str, io_type: str, engine: str, oracle: Orac
         row.note = "the converter has no way from a .tflite"
         return row
     start = time.perf_counter()
-    options: dict[str, Any] = {"ranges": subject.ranges(engine, oracle)} if mode in STATIC else {}
+    calibrated = mode in STATIC and not subject.trained
+    options: dict[str, Any] = {"ranges": subject.ranges(engine, oracle)} if calibrated else {}
     ours = qc.quantize_model(subject.model, mode=mode, io=io_type, allow_float=True, **options)
     row.seconds = time.perf_counter() - start
     theirs = qc.load(expected)
