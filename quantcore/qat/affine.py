@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from quantcore.qat.arithmetic import fake_quantize_activations
@@ -18,33 +19,41 @@ __all__ = ["FakeQuantizedBatchNormalization", "FakeQuantizedRescaling"]
 class _FakeQuantizedAffine:
     """What the two share: ``inputs * factor + offset``, two operators with a range in between."""
 
-    product_range: FakeQuantize
+    product_range: FakeQuantize | None  # None: there is only one of the two operators
+    product: dict[str, Any]
 
     def __init__(self, *args: Any, product: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.product_range = FakeQuantize(**(product or {}), name="product")
+        self.product_range = (
+            FakeQuantize(**(product or {}), name="product") if self.is_two_operators() else None
+        )
+        self.product = product or {}
         self.supports_jit = False
+
+    def is_two_operators(self) -> bool:
+        """Whether there are both a multiplication and an addition."""
+        return True
 
     def build(self, input_shape: Any) -> None:
         """Create the weights."""
         base: Any = super()
         base.build(input_shape)
-        self.product_range.build()
+        if self.product_range is not None:
+            self.product_range.build()
 
     def apply(self, inputs: Any, factor: Any, offset: Any, training: bool | None) -> Any:
         """Return ``inputs * factor + offset``; either may be None."""
         outputs = inputs
         if factor is not None:
             outputs = outputs * _constant(factor)
-            if offset is not None:
+            if self.product_range is not None:
                 outputs = self.product_range(outputs, member=0, training=training)
         return outputs if offset is None else outputs + _constant(offset)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""
         base: Any = super()
-        product = {key: getattr(self.product_range, key) for key in ("ranges", "momentum")}
-        return {**base.get_config(), "product": product}
+        return {**base.get_config(), "product": self.product}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -78,17 +87,15 @@ class FakeQuantizedBatchNormalization(_FakeQuantizedAffine, keras.layers.BatchNo
 class FakeQuantizedRescaling(_FakeQuantizedAffine, keras.layers.Rescaling):
     """Rescaling with fake-quantized constants: MUL, ADD, or both."""
 
+    def is_two_operators(self) -> bool:
+        """Whether both change something; the converter leaves out what does not."""
+        return bool(np.any(np.asarray(self.scale) != 1) and np.any(np.asarray(self.offset) != 0))
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return ``inputs * scale + offset``."""
-        scale = tf.convert_to_tensor(self.scale, tf.float32)
-        offset = tf.convert_to_tensor(self.offset, tf.float32)
-        return self.apply(inputs, *(_unless(scale, 1.0), _unless(offset, 0.0)), training)
-
-
-def _unless(constant: Any, neutral: float) -> Any:
-    """Return a constant; None if it changes nothing, which the converter leaves out."""
-    value = tf.get_static_value(constant)
-    return None if value is not None and (value == neutral).all() else constant
+        factor = tf.constant(self.scale, tf.float32) if np.any(np.asarray(self.scale) != 1) else None
+        offset = tf.constant(self.offset, tf.float32) if np.any(np.asarray(self.offset) != 0) else None
+        return self.apply(inputs, factor, offset, training)
 
 
 def _constant(values: Any) -> Any:

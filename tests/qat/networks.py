@@ -126,3 +126,186 @@ def average_pool() -> Any:
         return L.Dense(4)(L.Flatten()(L.Conv2D(4, 3, activation="relu6")(x)))
 
     return body(layers)
+
+
+@network
+def separable() -> Any:
+    def layers(x: Any) -> Any:
+        x = L.ReLU()(L.BatchNormalization()(L.SeparableConv2D(8, 3, use_bias=False)(x)))
+        return L.GlobalMaxPooling2D()(L.SeparableConv2D(4, 3, depth_multiplier=2, activation="relu")(x))
+
+    return body(layers)
+
+
+@network
+def grouped() -> Any:
+    def layers(x: Any) -> Any:
+        x = L.Conv2D(8, 3, padding="same", dilation_rate=2, activation="relu")(x)
+        return L.Conv2D(6, 3, groups=2)(x)
+
+    return body(layers)
+
+
+@network
+def transposed() -> Any:
+    def layers(x: Any) -> Any:
+        x = L.Conv2DTranspose(6, 3, strides=2, padding="same", use_bias=False)(conv_norm_relu(x, 4))
+        x = L.ReLU()(L.BatchNormalization()(x))
+        return L.Conv2DTranspose(2, 2, strides=2)(x)
+
+    return body(layers)
+
+
+@network
+def sequence() -> Any:
+    def layers(x: Any) -> Any:
+        x = L.ReLU()(L.BatchNormalization()(L.Conv1D(8, 3, padding="same")(x)))
+        x = L.MaxPooling1D(2)(x)
+        x = L.Conv1D(8, 3, activation="relu")(L.ZeroPadding1D(1)(x))
+        return L.Dense(4)(L.GlobalAveragePooling1D()(L.AveragePooling1D(2)(x)))
+
+    return body(layers, (16, 5))
+
+
+@network
+def dense_of_images() -> Any:
+    return body(lambda x: L.Dense(4)(L.Dense(6, activation="relu")(x)))
+
+
+@network
+def branches() -> Any:
+    """Concatenation of convolutions, of a pool, and of what others read too."""
+
+    def layers(x: Any) -> Any:
+        x = conv_norm_relu(x, 4)
+        a, b = conv_norm_relu(x, 4), L.Conv2D(4, 1)(x)
+        c = L.Conv2D(3, 1, activation="relu")(L.MaxPooling2D(2, 1, padding="same")(x))
+        return L.Dense(3)(L.Flatten()(L.Add()([L.Conv2D(11, 1)(b), L.Concatenate()([a, b, c])])))
+
+    return body(layers)
+
+
+@network
+def growing() -> Any:
+    """A dense block: what is concatenated is concatenated again."""
+
+    def layers(x: Any) -> Any:
+        x = L.Conv2D(4, 3, padding="same")(x)
+        for _ in range(2):
+            y = L.ReLU()(L.BatchNormalization()(x))
+            x = L.Concatenate()([x, L.Conv2D(3, 3, padding="same")(y)])
+        return L.Dense(3)(L.GlobalAveragePooling2D()(x))
+
+    return body(layers)
+
+
+@network
+def joined_input() -> Any:
+    return body(lambda x: L.Dense(3)(L.Flatten()(L.Concatenate()([x, L.Conv2D(3, 3, padding="same")(x)]))))
+
+
+@network
+def activations() -> Any:
+    def layers(x: Any) -> Any:
+        for name in ("tanh", "sigmoid", "leaky_relu", "gelu", "hard_silu", "hard_tanh"):
+            x = L.Conv2D(4, 1, activation=name)(x)
+        x = L.LeakyReLU(negative_slope=0.2)(L.Conv2D(4, 1)(x))
+        x = L.ReLU(negative_slope=0.1)(L.Conv2D(4, 1)(x))
+        x = L.PReLU(shared_axes=[1, 2])(L.Conv2D(4, 1)(x))
+        return L.Softmax()(L.Dense(4)(L.Flatten()(x)))
+
+    return body(layers)
+
+
+@network
+def composed_activations() -> Any:
+    def layers(x: Any) -> Any:
+        x = L.Activation("silu")(L.BatchNormalization()(L.Conv2D(4, 3)(x)))
+        scale = L.Conv2D(4, 1, activation="hard_sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(x))
+        return L.Dense(2, activation="sigmoid")(L.Flatten()(L.Multiply()([x, scale])))
+
+    return body(layers)
+
+
+@network
+def sums() -> Any:
+    def layers(x: Any) -> Any:
+        a, b, c = (L.Conv2D(4, 1)(x) for _ in range(3))
+        total = L.ReLU()(L.Add()([a, b, c]))
+        less = L.Subtract()([total, L.Average()([a, b])])
+        most = L.Maximum()([less, c])
+        return L.Flatten()(L.Multiply()([most, L.Minimum()([a, b])]))
+
+    return body(layers)
+
+
+@network
+def moved() -> Any:
+    """Operators that move values, and activations behind them."""
+
+    def layers(x: Any) -> Any:
+        x = L.ReLU()(L.MaxPooling2D()(L.ZeroPadding2D(((0, 1), (1, 0)))(L.Conv2D(4, 3)(x))))
+        x = L.UpSampling2D(2)(L.Permute((2, 1, 3))(x))
+        x = L.Cropping2D(1)(L.UpSampling2D(2, interpolation="bilinear")(x))
+        x = L.ReLU()(L.Reshape((4, -1))(L.Conv2D(4, 1)(x)))
+        return L.Dense(3)(L.Flatten()(x))
+
+    return body(layers)
+
+
+@network
+def norm_alone() -> Any:
+    """Batch normalizations that nothing folds: before a convolution, and of what others read too."""
+
+    def layers(x: Any) -> Any:
+        x = L.MaxPooling2D()(conv_norm_relu(x, 4))
+        y = L.Conv2D(4, 3, padding="same")(L.ReLU()(L.BatchNormalization()(x)))
+        z = L.Add()([x, y])
+        return L.Dense(3)(L.Flatten()(L.Add()([z, L.BatchNormalization(center=False)(z)])))
+
+    return body(layers)
+
+
+@network
+def rescaled() -> Any:
+    def layers(x: Any) -> Any:
+        x = L.Rescaling(1 / 2.5, offset=-0.5)(x)
+        return L.Dense(3)(L.Flatten()(L.Rescaling(0.25)(L.Conv2D(4, 3)(x))))
+
+    return body(layers)
+
+
+@network
+def nested() -> Any:
+    base = body(lambda x: conv_norm_relu(conv_norm_relu(x, 4, strides=2), 8))
+    head = keras.Sequential([keras.Input((8,)), L.Dropout(0.2), L.Dense(3, activation="softmax")])
+    return keras.Sequential([keras.Input(IMAGE), base, L.GlobalAveragePooling2D(), head])
+
+
+@network
+def several_ends() -> Any:
+    image, other = keras.Input(IMAGE, name="image"), keras.Input((5,), name="other")
+    x = L.Flatten()(conv_norm_relu(image, 4, strides=2))
+    y = L.Dense(6, activation="relu")(other)
+    x = L.Concatenate()([x, y])
+    outputs = {"kind": L.Dense(3, activation="softmax", name="kind")(x), "size": L.Dense(1, name="size")(x)}
+    return keras.Model({"image": image, "other": other}, outputs)
+
+
+@network
+def shared() -> Any:
+    """One layer called twice, with and without its batch normalization in front of an activation."""
+    image = keras.Input(IMAGE, name="image")
+    conv, norm, dense = L.Conv2D(4, 3, use_bias=False), L.BatchNormalization(), L.Dense(3)
+    first = L.ReLU()(norm(conv(image)))
+    second = norm(conv(L.ZeroPadding2D(1)(L.Cropping2D(1)(image))))
+    return keras.Model(image, L.Add()([dense(L.Flatten()(first)), dense(L.Flatten()(second))]))
+
+
+@network
+def products() -> Any:
+    def layers(x: Any) -> Any:
+        x = L.Conv2D(4, 3)(x)
+        return L.Dot(axes=(2, 1))([L.Reshape((4, -1))(x), L.Reshape((-1, 4))(x)])
+
+    return body(layers)
