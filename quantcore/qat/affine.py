@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from quantcore.qat.arithmetic import fake_quantize_activations
 from quantcore.qat.fake_quantize import PACKAGE, FakeQuantize
-from quantcore.qat.observing import is_observing
+from quantcore.qat.passes import is_observing
 
 __all__ = ["FakeQuantizedBatchNormalization", "FakeQuantizedRescaling"]
 

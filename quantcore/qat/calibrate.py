@@ -13,7 +13,7 @@ from quantcore.calibration.dataset import Sample, read_samples
 from quantcore.errors import QuantizationError
 from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.qat.checks import check_prepared, fake_quantizers
-from quantcore.qat.observing import observing
+from quantcore.qat.passes import observing
 
 __all__ = ["calibrate", "check_ranges", "inputs_alone"]
 

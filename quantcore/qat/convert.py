@@ -6,7 +6,7 @@ import tempfile
 from typing import Any
 
 from quantcore.errors import QuantizationError
-from quantcore.flatbuffer import write_model
+from quantcore.flatbuffer import read_model, write_model
 from quantcore.oracle import Oracle
 from quantcore.qat.calibrate import check_ranges
 from quantcore.qat.checks import check_prepared
@@ -43,7 +43,8 @@ def convert(model: Any, engine: str = "tflite", io: str = "int8", *, oracle: Ora
     Raises
     ------
     QuantizationError
-        The model is not prepared, or has no range yet at a layer, which is named, or a useless one.
+        The model is not prepared; a layer, which is named, has no range yet, or a useless one; `io` wants
+        integers of a layer that is left in float.
     OracleUnavailable, OracleRefused, OracleCrashed
         The converter is not installed, or failed.
 
@@ -66,7 +67,20 @@ def convert(model: Any, engine: str = "tflite", io: str = "int8", *, oracle: Ora
 def _convert(model: Any, engine: str, io: str, oracle: Oracle) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         export_saved_model(model, folder)
-        if engine == "tflite":
-            return oracle.convert(folder, IO[io])
-        float_model = oracle.convert(folder, "float_trained")
-    return write_model(quantize_model(float_model, io=io))
+        data = oracle.convert(folder, IO[io] if engine == "tflite" else "float_trained")
+    if engine == "quantcore":
+        data = write_model(quantize_model(data, io=io, allow_float=True))
+    _check_ends(data, io)
+    return data
+
+
+def _check_ends(data: bytes, io: str) -> None:
+    """Refuse a model whose inputs and outputs are not as asked, which the converter does not say."""
+    subgraph = read_model(data).subgraphs[0]
+    for number in (*subgraph.inputs, *subgraph.outputs):
+        tensor = subgraph.tensors[number]
+        if tensor.dtype != io:
+            raise QuantizationError(
+                f"{tensor.name!r} at an end of the model is {tensor.dtype}, since layers that are left in "
+                f"float stand there; io is {io!r}: quantize them, or convert with io='float32'"
+            )

@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from quantcore.qat.fake_quantize import SUFFIX
+from quantcore.qat.passes import exporting
+
 __all__ = ["export_saved_model", "signature_names"]
 
 
@@ -32,9 +35,10 @@ def export_saved_model(model: Any, folder: str | os.PathLike[str]) -> None:
         for name, tensor in zip(inputs, model.inputs, strict=True)
     ]
 
-    @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
     def serve(*arrays: Any) -> dict[str, Any]:
-        results = model(keras.tree.pack_sequence_as(struct, list(arrays)), training=False)
+        with exporting():
+            results = model(keras.tree.pack_sequence_as(struct, list(arrays)), training=False)
         return dict(zip(outputs, keras.tree.flatten(results), strict=True))
 
     module = tf.Module()
@@ -45,9 +49,12 @@ def export_saved_model(model: Any, folder: str | os.PathLike[str]) -> None:
 
 def signature_names(model: Any) -> tuple[list[str], list[str]]:
     """Return the names of a prepared model's inputs and outputs: those of the float model's layers."""
+    model = model._functional if isinstance(model, keras.Sequential) else model
     inputs = [tensor._keras_history.operation.name for tensor in model.inputs]
+    if isinstance(model._outputs_struct, dict):
+        return inputs, sorted(model._outputs_struct)
     outputs: list[str] = []
     for tensor in model.outputs:
-        name = tensor._keras_history.operation.name.removesuffix("_fake_quantize")
+        name = tensor._keras_history.operation.name.removesuffix(SUFFIX)
         outputs.append(name if name not in outputs else f"{name}_{len(outputs)}")
     return inputs, outputs

@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from quantcore.qat.arithmetic import fake_quantize_activations
 from quantcore.qat.listening import heard
-from quantcore.qat.observing import is_observing
+from quantcore.qat.passes import is_exporting, is_observing
 from quantcore.qat.recipe import check_range
 
-__all__ = ["PACKAGE", "FakeQuantize", "NonPositive"]
+__all__ = ["PACKAGE", "SUFFIX", "FakeQuantize", "NonPositive"]
 
 PACKAGE = "quantcore"
+SUFFIX = "_fake_quantize"  # of the name of the layer that quantizes another's output
 FIXED, LEARNT = "fixed", "learnt"
 
 
@@ -113,7 +114,7 @@ class FakeQuantize(keras.layers.Layer):
         if self.ranges == FIXED:
             assert self.fixed_range is not None
             outputs = fake_quantize_activations(inputs, *self.fixed_range)
-        elif training:
+        elif training or is_exporting():
             outputs = fake_quantize_activations(inputs, *self._range())
         else:
             outputs = tf.cond(

@@ -56,7 +56,7 @@ def fuse_activations(graph: Graph) -> None:
         before = producers.get(step.inputs[0])
         if before is not None and _fuses(before) and _only_reader(graph, readers, step):
             before.options["fused"] = True
-            step.options["behind"] = before.name
+            step.options["output"] = before.name
         elif before is not None and type(before.layer).__name__ in POOLS and before.kind in (SAME, ROUNDS):
             step.kind = SAME  # a pool with an activation: what it leaves is on the same grid
         else:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from quantcore.qat.arithmetic import fake_quantize_weights
 from quantcore.qat.fake_quantize import PACKAGE
-from quantcore.qat.observing import is_observing
+from quantcore.qat.passes import is_observing
 
 __all__ = [
     "FakeQuantizedConv1D",
@@ -161,11 +161,31 @@ class FakeQuantizedConv2D(FakeQuantizedWeights, keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class FakeQuantizedConv1D(FakeQuantizedWeights, keras.layers.Conv1D):
-    """Conv1D with fake-quantized weights, a range per output channel; 8 bits."""
+    """Conv1D with fake-quantized weights, a range per output channel.
+
+    It computes as a convolution of images of height 1, which is what TensorFlow Lite has.
+    """
 
     def quantize_kernel(self, kernel: Any) -> Any:
-        """Return a folded kernel on its grid."""
-        return fake_quantize_weights(kernel, -1, self.weight_bits, elementary=True)
+        """Return a folded kernel on its grid, as a filter of height 1."""
+        return fake_quantize_weights(kernel[tf.newaxis], -1, self.weight_bits)
+
+    def linear(self, inputs: Any, kernel: Any) -> Any:
+        """Return what the layer computes with that kernel, without bias."""
+        kernel = kernel if len(kernel.shape) == 4 else kernel[tf.newaxis]
+        padding = self.padding
+        if padding == "causal":
+            missing = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+            inputs, padding = tf.pad(inputs, [[0, 0], [missing, 0], [0, 0]]), "valid"
+        outputs = keras.ops.conv(
+            inputs[:, tf.newaxis],
+            kernel,
+            [self.strides[0]] * 2,
+            padding,
+            "channels_last",
+            [1, self.dilation_rate[0]],
+        )
+        return tf.squeeze(outputs, 1)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -191,7 +211,7 @@ class FakeQuantizedDepthwiseConv2D(FakeQuantizedWeights, keras.layers.DepthwiseC
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class FakeQuantizedConv2DTranspose(FakeQuantizedWeights, keras.layers.Conv2DTranspose):
-    """Conv2DTranspose with fake-quantized weights, a range per output channel."""
+    """Conv2DTranspose with fake-quantized weights, a range per output channel; of 8 bits."""
 
     def quantize_kernel(self, kernel: Any) -> Any:
         """Return a folded kernel on its grid."""

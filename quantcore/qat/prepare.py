@@ -6,10 +6,12 @@ from typing import Any
 
 import keras
 
+from quantcore.errors import QuantizationError
 from quantcore.qat import affine, layers
 from quantcore.qat.calibrate import calibrate
 from quantcore.qat.checks import check_float_model
-from quantcore.qat.fake_quantize import FIXED, FakeQuantize
+from quantcore.qat.fake_quantize import FIXED, SUFFIX, FakeQuantize
+from quantcore.qat.float_layers import check_float_layers
 from quantcore.qat.fuse import fold_batch_norms, fuse_activations
 from quantcore.qat.graph import Graph, Step, read_graph
 from quantcore.qat.kinds import AFFINE, WEIGHTS
@@ -17,9 +19,7 @@ from quantcore.qat.ranges import RangePlan, SharedRange, plan_ranges
 from quantcore.qat.recipe import Recipe, RecipeSource
 from quantcore.qat.rewrite import rewrite
 
-__all__ = ["SUFFIX", "prepare"]
-
-SUFFIX = "_fake_quantize"  # of the name of the layer that quantizes another's output
+__all__ = ["prepare"]
 
 
 def prepare(model: Any, recipe: RecipeSource = None, representative_dataset: Any = None) -> Any:
@@ -59,6 +59,7 @@ def prepare(model: Any, recipe: RecipeSource = None, representative_dataset: Any
     settings.check_names([*(step.name for step in graph.steps), *input_names])
     rewrite(graph, settings)
     fold_batch_norms(graph)
+    check_float_layers(graph)
     fuse_activations(graph)
     plan = plan_ranges(graph, settings, input_names)
     prepared = _Builder(graph, plan, settings).build(model, input_names)
@@ -152,11 +153,29 @@ class _Builder:
             **step.layer.get_config(),
             "name": self._unique(step.layer.name),
             "activation": "linear",
-            "weight_bits": rule.weight_bits,
+            "weight_bits": self._weight_bits(step, rule.weight_bits),
             "batch_norm": copied,
             "statistics": statistics,
         }
         return getattr(layers, f"FakeQuantized{type(step.layer).__name__}").from_config(config)
+
+    def _weight_bits(self, step: Step, bits: int) -> int:
+        """Return the bits of a layer's weights: 8 where TensorFlow Lite has no others."""
+        if bits == 8:
+            return bits
+        if sum(other.layer is step.layer for other in self.graph.steps) > 1:
+            raise QuantizationError(
+                f"layer {step.name!r} is called more than once, and the converter stores its weights with 8 "
+                f"bits: set layers={{{step.name!r}: {{'weight_bits': 8}}}} in the recipe"
+            )
+        if not isinstance(step.layer, keras.layers.Conv2DTranspose):
+            return bits
+        if "weight_bits" in self.recipe.layers.get(step.name, {}):
+            raise QuantizationError(
+                f"the recipe wants weights of {bits} bits for {step.name!r}; the converter has only 8 for "
+                "Conv2DTranspose"
+            )
+        return 8
 
     def _fake_quantized_affine(self, step: Step) -> Any:
         rule = self.recipe.for_layer(step.name)

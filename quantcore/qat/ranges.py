@@ -61,6 +61,10 @@ def plan_ranges(graph: Graph, recipe: Recipe, input_names: list[str]) -> RangePl
     return _Planner(graph, recipe, input_names).plan
 
 
+def _output_name(step: Step) -> str:
+    return str(step.options.get("output", step.name))
+
+
 class _Planner:
     def __init__(self, graph: Graph, recipe: Recipe, input_names: list[str]) -> None:
         self.recipe = recipe
@@ -71,7 +75,7 @@ class _Planner:
             if any(step.kind != FLOAT for step in readers[value]):
                 self._observe(value)
         for step in graph.steps:
-            self.names.update(dict.fromkeys(step.outputs, step.options.get("behind", step.name)))
+            self.names.update(dict.fromkeys(step.outputs, _output_name(step)))
             if step.kind != FLOAT:
                 self._visit(step)
 
@@ -92,7 +96,7 @@ class _Planner:
         elif step.kind == JOIN:
             self._join(step, output)
         elif step.kind == FIXED:
-            ranges[output] = SharedRange(step.name, step.options["range"], True, [output])
+            ranges[output] = SharedRange(_output_name(step), step.options["range"], True, [output])
         elif not step.options.get("fused"):
             self._observe(output)
         else:

@@ -6,10 +6,13 @@ the operators that the converter makes of them, sums of several inputs sums of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+from keras.src.ops import nn as ops_nn
+from keras.src.ops import numpy as ops_numpy
 
 from quantcore.errors import QuantizationError
 from quantcore.qat.graph import Graph, Step
@@ -30,6 +33,8 @@ from quantcore.qat.kinds import (
 from quantcore.qat.recipe import Recipe
 
 __all__ = ["rewrite"]
+
+CHAINS = {"Add": keras.layers.Add, "Multiply": keras.layers.Multiply, "Subtract": keras.layers.Subtract}
 
 
 class _Refusal(Exception):
@@ -74,7 +79,8 @@ class _Writer:
     def add(self, step: Step) -> None:
         name = type(step.layer).__name__
         if type(step.layer) is not getattr(keras.layers, name, None):
-            raise _Refusal("it is no layer of Keras")
+            self._add_operation(step, name)
+            return
         special: Callable[[Step], None] | None = getattr(self, f"_{name.lower()}", None)
         if special is not None:
             special(step)
@@ -83,6 +89,43 @@ class _Writer:
             self._add_with_activation(step)
         else:
             raise _Refusal("quantcore has no quantized form of it")
+
+    # Operations, such as ``x + y`` or ``keras.ops.relu(x)``
+
+    def _add_operation(self, step: Step, name: str) -> None:
+        if type(step.layer) is getattr(ops_numpy, name, None) and name in CHAINS:
+            self._add_arithmetic(step, name)
+        elif type(step.layer) is getattr(ops_nn, name, None) or name == "Tanh":
+            activation = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+            function = getattr(keras.activations, activation, None)
+            alone = len(step.arguments.args) == 1 and not step.arguments.kwargs
+            if function is None or not alone or vars(step.layer).get("axis", -1) != -1:
+                raise _Refusal("quantcore has no quantized form of this operation")
+            self.steps += self._activation_steps(
+                activation, function, step.name, step.inputs[0], step.outputs[0], own_name=step.name
+            )
+        else:
+            raise _Refusal("it is no layer or operation of Keras that quantcore knows")
+
+    def _add_arithmetic(self, step: Step, name: str) -> None:
+        """Add ``x + y``, ``x * y`` or ``x - y``, of which one may be a number."""
+        if len(step.inputs) == 2:
+            self._chain(step, CHAINS[name])
+            return
+        numbers = [x for x in step.arguments.args if isinstance(x, (int, float))]
+        if len(numbers) != 1 or step.arguments.kwargs:
+            raise _Refusal("one of its operands is an array; only numbers and computed tensors are supported")
+        (number,) = numbers
+        if name == "Multiply":
+            scale, offset = float(number), 0.0
+        elif name == "Add":
+            scale, offset = 1.0, float(number)
+        elif step.arguments.args[0] is number:
+            scale, offset = -1.0, float(number)
+        else:
+            scale, offset = 1.0, -float(number)
+        layer = keras.layers.Rescaling(scale, offset, name=step.name)
+        self.steps.append(_made(layer, AFFINE, step.inputs, step.outputs))
 
     # Layers with an activation
 
@@ -96,6 +139,8 @@ class _Writer:
         (result,) = step.outputs
         step.outputs = [self.graph.new_value()]
         behind = list(self._activation_steps(name, step.layer.activation, step.name, step.outputs[0], result))
+        step.options["output"] = f"{step.name}_linear"
+        behind[-1].options["output"] = step.name  # what the user knows as the layer's output
         self.steps += [step, *behind]
 
     def _activation(self, step: Step) -> None:

@@ -309,3 +309,15 @@ def products() -> Any:
         return L.Dot(axes=(2, 1))([L.Reshape((4, -1))(x), L.Reshape((-1, 4))(x)])
 
     return body(layers)
+
+
+@network
+def operations() -> Any:
+    """Operators of Python and functions of ``keras.ops`` instead of layers."""
+
+    def layers(x: Any) -> Any:
+        x = L.Conv2D(4, 3)(x)
+        y = keras.ops.relu(x * 0.5 + 1.0) - x
+        return L.Dense(3)(L.Flatten()(y * L.ReLU(6.0)(2.0 - x)))
+
+    return body(layers)

@@ -9,9 +9,6 @@ from tests.process import run_with_tensorflow
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 
 
-def test_conversions() -> None:
-    run_with_tensorflow("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qat/keras_convert.py")
-
-
-def test_the_promise() -> None:
-    run_with_tensorflow("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qat/keras_verify.py")
+@pytest.mark.parametrize("file", ["keras_convert.py", "keras_model.py", "keras_verify.py"])
+def test_with_tensorflow(file: str) -> None:
+    run_with_tensorflow("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/qat/{file}")
