@@ -15,7 +15,7 @@ from quantcore.oracle import find_package
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run_with_tensorflow(*arguments: str | os.PathLike[str]) -> None:
+def run_with_tensorflow(*arguments: str | os.PathLike[str], timeout: float = 300) -> None:
     """Run ``python ARGUMENTS`` in the root of the repository; skip the test where TensorFlow is missing."""
     try:
         find_package("tensorflow")
@@ -27,6 +27,6 @@ def run_with_tensorflow(*arguments: str | os.PathLike[str]) -> None:
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -115,7 +115,8 @@ def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[in
         if not found:
             raise QuantizationError(missing(place, len(places), subgraph, values))
         for t in found:
-            distance = float(np.abs(values[t] - place.integers).mean()) if len(found) > 1 else 0.0
+            apart = np.abs(values[t].ravel() - place.integers.ravel()) if len(found) > 1 else np.zeros(1)
+            distance = float(apart.mean())
             pairs.append((distance, order.get(t, -1), index, t))
     matched: dict[int, int] = {}
     for _, _, index, t in sorted(pairs):
@@ -129,9 +130,18 @@ def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[in
 def fits(place: Place, tensor: Tensor, value: np.ndarray) -> bool:
     """Whether a tensor has a place's shape, scale and zero point."""
     quantization = tensor.quantization
-    if quantization is None or quantization.scale.size != 1 or value.shape != place.integers.shape:
+    if quantization is None or quantization.scale.size != 1 or not same_values(value, place):
         return False
     return near(quantization.scale[0], place.scale) and int(quantization.zero_point[0]) == place.zero_point
+
+
+def same_values(value: np.ndarray, place: Place) -> bool:
+    """Whether a tensor has a place's shape, or that of its channels.
+
+    The converter drops reshapes, of sequences that it convolves as images of height 1, say.
+    """
+    channels = value.shape[-1:] == place.integers.shape[-1:]
+    return value.size == place.integers.size and (channels or value.shape == place.integers.shape)
 
 
 def near(scale: np.float32, other: np.float32) -> bool:

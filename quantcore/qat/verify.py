@@ -66,7 +66,10 @@ def verify(model: Any, data: Any, inputs: Any, numerics: str = "reference") -> F
     run = _Integers(model, data, arrays, numerics)
     alone, outputs = forward_places(model, arrays)
     matched = match_places(alone, run.subgraph, run.rounded())
-    given = [dequantize(run.values[t], params(run.subgraph.tensors[t])) for t in matched]
+    given = [
+        dequantize(run.values[t], params(run.subgraph.tensors[t])).reshape(start.integers.shape)
+        for start, t in zip(alone, matched, strict=True)
+    ]
     places, _ = forward_places(model, arrays, given)
     reals = RealValues(run.subgraph, run.profile, run.values, set(matched), run.real_inputs())
     result = ForwardResult(str(model.name), numerics, len(samples))
@@ -81,6 +84,8 @@ def _layer(run: _Integers, reals: RealValues, t: int, place: Place, start: Place
     scale = float(params(run.subgraph.tensors[t]).scale)
     row = LayerResult(place.name, run.operator(t), t, scale, place.zero_point)
     kernel = run.values[t].astype(np.float64)
+    for one in (place, start):
+        one.integers = one.integers.reshape(kernel.shape)
     apart = np.abs(kernel - start.integers)
     row.end_to_end_differing, row.end_to_end_max = int((apart > 0).sum()), int(apart.max(initial=0))
     try:
