@@ -20,6 +20,7 @@ __all__ = [
     "FakeQuantizedConv2DTranspose",
     "FakeQuantizedDense",
     "FakeQuantizedDepthwiseConv2D",
+    "FakeQuantizedPReLU",
     "FakeQuantizedWeights",
 ]
 
@@ -250,6 +251,18 @@ class FakeQuantizedDense(FakeQuantizedWeights, keras.layers.Dense):
     def linear(self, inputs: Any, kernel: Any) -> Any:
         """Return what the layer computes with that kernel, without bias."""
         return keras.ops.matmul(inputs, kernel)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FakeQuantizedPReLU(keras.layers.PReLU):
+    """PReLU with fake-quantized slopes of 8 bits, symmetric, one range for all."""
+
+    def call(self, inputs: Any) -> Any:
+        """Return the activation of `inputs`."""
+        slopes = tf.convert_to_tensor(self.alpha)
+        if not is_observing():
+            slopes = fake_quantize_weights(slopes, None, 8, elementary=True)
+        return tf.nn.relu(inputs) + -slopes * tf.nn.relu(-inputs)
 
 
 def _plus(outputs: Any, bias: Any) -> Any:

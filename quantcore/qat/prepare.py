@@ -14,7 +14,7 @@ from quantcore.qat.fake_quantize import FIXED, SUFFIX, FakeQuantize
 from quantcore.qat.float_layers import check_float_layers
 from quantcore.qat.fuse import fold_batch_norms, fuse_activations
 from quantcore.qat.graph import Graph, Step, read_graph
-from quantcore.qat.kinds import AFFINE, WEIGHTS
+from quantcore.qat.kinds import AFFINE, FLOAT, WEIGHTS
 from quantcore.qat.ranges import RangePlan, SharedRange, plan_ranges
 from quantcore.qat.recipe import Recipe, RecipeSource
 from quantcore.qat.rewrite import rewrite
@@ -142,7 +142,10 @@ class _Builder:
             step.layer.name = self._unique(step.layer.name)
             return step.layer
         config = step.layer.get_config()
-        return type(step.layer).from_config({**config, "name": self._unique(step.layer.name)})
+        made = layers.FakeQuantizedPReLU if type(step.layer) is keras.layers.PReLU else type(step.layer)
+        if step.kind == FLOAT:
+            made = type(step.layer)
+        return made.from_config({**config, "name": self._unique(step.layer.name)})
 
     def _with_fake_quantized_weights(self, step: Step) -> Any:
         rule = self.recipe.for_layer(step.name)
