@@ -16,7 +16,7 @@ from quantcore.errors import QuantizationError
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES
 from quantcore.oracle import Oracle
-from tests.qat.networks import NETWORKS, WITHOUT_BATCH, L, build, samples
+from tests.qat.networks import BEYOND_VERIFY, NETWORKS, L, build, samples
 
 BITS = (8, 4)
 CLASSES = 5
@@ -88,7 +88,7 @@ def test_the_forward_pass_is_what_the_kernels_compute(numerics: str, trained: An
     assert json.loads(json.dumps(result.to_json()))["agrees"]
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in WITHOUT_BATCH])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in BEYOND_VERIFY])
 def test_each_network(name: str, oracle: Oracle) -> None:
     network = build(name)
     inputs = samples(network)
