@@ -6,6 +6,7 @@ ones write FAKE_QUANT. ``docs/quantization/trained.md`` has the rules.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -94,7 +95,7 @@ def take_ranges(model: Model) -> Trained:
     ]
     redirect(draft, "outputs", tuple(moved.get(t, t) for t in graph.outputs))
     graph.operators = [op for op in graph.operators if not _is_folded(op, graph, params)]
-    _check_weights(model, graph, params)
+    _check_params(model, graph, params)
     plain, (kept, *_) = without_unused(draft)
     return Trained(plain, {kept[t]: p for t, p in params.items() if t in kept})
 
@@ -157,18 +158,30 @@ def _candidates(graph: Subgraph) -> Iterator[list[int]]:
     """Yield the operators of each fake quantization."""
     uses = graph.uses()
     for i, op in enumerate(graph.operators):
-        if op.op == "FAKE_QUANT" and len(op.inputs) == 1 and len(op.outputs) == 1:
+        if len(op.inputs) != 1 or len(op.outputs) != 1 or min(op.inputs + op.outputs) < 0:
+            continue
+        (x,), (q,) = op.inputs, op.outputs
+        if graph.tensors[x].dtype != "float32":
+            continue
+        if op.op == "FAKE_QUANT":
             yield [i]
-        elif op.op == "QUANTIZE" and len(op.inputs) == 1 and len(op.outputs) == 1:
-            (x,), (q,) = op.inputs, op.outputs
+        elif op.op == "QUANTIZE":
             readers = [graph.operators[k] for k, _ in uses.get(q, ())]
-            floats = x >= 0 and graph.tensors[x].dtype == "float32" and q not in graph.outputs
-            if floats and readers and all(_is_dequantize(reader, graph) for reader in readers):
+            if (
+                q not in graph.outputs
+                and readers
+                and all(_is_dequantize(reader, graph) for reader in readers)
+            ):
                 yield [i, *(k for k, _ in uses[q])]
 
 
 def _is_dequantize(op: Operator, graph: Subgraph) -> bool:
-    return op.op == "DEQUANTIZE" and len(op.outputs) == 1 and graph.tensors[op.outputs[0]].dtype == "float32"
+    return (
+        op.op == "DEQUANTIZE"
+        and len(op.outputs) == 1
+        and op.outputs[0] >= 0
+        and graph.tensors[op.outputs[0]].dtype == "float32"
+    )
 
 
 def _pair(model: Model, graph: Subgraph, operators: list[int]) -> Pair:
@@ -279,6 +292,9 @@ def _is_folded(op: Operator, graph: Subgraph, params: dict[int, QuantParams]) ->
     given, made = params[op.inputs[0]], graph.tensors[op.outputs[0]]
     if data is None or argument is None or given.axis is not None:
         return False
+    orderly = sorted(argument.reshape(-1)) == list(range(data.ndim))
+    if not (orderly if op.op == "TRANSPOSE" else math.prod(made.shape) == data.size):
+        return False
     data = (
         np.ascontiguousarray(data.transpose(argument)) if op.op == "TRANSPOSE" else data.reshape(made.shape)
     )
@@ -287,30 +303,48 @@ def _is_folded(op: Operator, graph: Subgraph, params: dict[int, QuantParams]) ->
     return True
 
 
-def _check_weights(model: Model, graph: Subgraph, params: dict[int, QuantParams]) -> None:
-    """Refuse weights whose parameters no kernel takes.
+def _check_params(model: Model, graph: Subgraph, params: dict[int, QuantParams]) -> None:
+    """Refuse parameters that no kernel takes.
 
     Raises
     ------
     QuantizationError
     """
-    for t, users in graph.uses().items():
-        if t in params and graph.tensors[t].is_constant:
-            for use in users:
-                if fault := _weight_fault(graph, use, params[t]):
-                    op = graph.operators[use[0]]
-                    raise QuantizationError(
-                        f"{model.source}: the weights {graph.tensors[t].name!r} of {op.name} {fault}"
-                    )
+    uses = graph.uses()
+    for t, found in params.items():
+        tensor = graph.tensors[t]
+        if not tensor.is_constant:
+            faults = [(_activation_fault(found), "")]
+        else:
+            faults = [
+                (_weight_fault(graph, use, tensor, found), f" of {graph.operators[use[0]].op}")
+                for use in uses.get(t, ())
+            ]
+        for fault, where in faults:
+            if fault:
+                raise QuantizationError(
+                    f"{model.source}: the trained range of {tensor.name!r}{where} {fault}"
+                )
 
 
-def _weight_fault(graph: Subgraph, use: Use, params: QuantParams) -> str:
+def _activation_fault(params: QuantParams) -> str:
+    """Return what is wrong with the trained parameters of a value; empty if nothing is."""
+    if params.axis is not None:
+        return "is one per channel; expected one range for all values"
+    return "" if params.dtype == "int8" else "has 4 bits; expected 8, which all activations have"
+
+
+def _weight_fault(graph: Subgraph, use: Use, tensor: Tensor, params: QuantParams) -> str:
     """Return what is wrong with the trained parameters of a constant; empty if nothing is."""
-    op, axis = graph.operators[use[0]], params.axis
-    weights = rule_of(op).weights
-    if axis is not None and weights.get(use[1]) != axis:
-        wanted = f"axis {weights[use[1]]}" if weights.get(use[1]) is not None else "one scale"
-        return f"have a trained range per channel along axis {axis}; expected {wanted}"
-    if use[1] in weights and np.any(params.zero_point):
-        return "have a trained range that is not symmetric; expected fake quantization from -m to m"
+    op, axis, shape = graph.operators[use[0]], params.axis, tensor.shape
+    rule = rule_of(op)
+    if axis is not None and rule.weights.get(use[1]) != axis:
+        wanted = f"axis {rule.weights[use[1]]}" if rule.weights.get(use[1]) is not None else "one range"
+        return f"is one per channel along axis {axis}; expected {wanted}"
+    if axis is not None and (axis >= len(shape) or shape[axis] != params.channels):
+        return f"has {params.channels} channels along axis {axis}, the constant the shape {shape}"
+    if use[1] in rule.weights and np.any(params.zero_point):
+        return "is not symmetric; expected fake quantization from -m to m"
+    if params.dtype == "int4" and use[1] not in rule.four_bit_weights:
+        return "has 4 bits; expected 8, or weights of a convolution or a dense layer"
     return ""

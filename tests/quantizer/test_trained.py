@@ -229,7 +229,11 @@ def test_bad_fake_quant(options: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        ({"scale": [0.1, 0.2, 0.3, 0.4], "axis": 1}, "along axis 1; expected axis 0"),
+        (
+            {"scale": [0.1, 0.2, 0.3, 0.4], "axis": 1},
+            "'w' of FULLY_CONNECTED is one per channel along axis 1;",
+        ),
+        ({"scale": [0.1, 0.2], "axis": 0}, r"has 2 channels along axis 0, the constant the shape \(3, 4\)"),
         ({"zero_point": 100}, "not symmetric"),
         ({"dtype": "uint16", "zero_point": 5}, "its codes are uint16; expected uint8"),
     ],
@@ -238,6 +242,22 @@ def test_weights_that_no_kernel_takes(weights: dict[str, Any], words: str) -> No
     build, y = network(**weights)
     with pytest.raises(QuantizationError, match=words):
         qc.quantize_model(build.model(y))
+
+
+def test_activations_that_no_kernel_takes() -> None:
+    for pair, words in (
+        ({"scale": [0.1, 0.2], "axis": 0}, "is one per channel; expected one range"),
+        ({"dtype": "uint4", "zero_point": 8}, "'x' has 4 bits; expected 8"),
+    ):
+        build = Builder()
+        x = build.pair(build.input(), **pair)  # type: ignore[arg-type]
+        with pytest.raises(QuantizationError, match=words):
+            qc.quantize_model(build.model(build.apply("TANH", (x,), (2, 4))))
+    build = Builder()
+    c = build.pair(build.constant("c", 2, 4), 0.1, 8, "uint4")
+    y = build.apply("ADD", (build.pair(build.input()), c), (2, 4), fused_activation_function="NONE")
+    with pytest.raises(QuantizationError, match="'c' of ADD has 4 bits; expected 8, or weights"):
+        qc.quantize_model(build.model(build.pair(y)))
 
 
 def test_other_modes_and_data_are_refused() -> None:
