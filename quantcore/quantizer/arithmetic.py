@@ -145,6 +145,9 @@ class _Exact:
         return WideParams(scale, zero_point, dtype, axis)
 
     def codes(self, values: np.ndarray, params: QuantParams) -> np.ndarray:
+        if params.dtype == "int32":
+            flat = affine_codes(values.reshape(-1), exact_scales(params), params)
+            return flat.reshape(values.shape)
         return affine_codes(values, exact_scales(params), params)
 
 

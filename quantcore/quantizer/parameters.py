@@ -203,7 +203,7 @@ def affine_codes(values: np.ndarray, scales: np.ndarray, params: QuantParams) ->
     """
     shape = [1] * values.ndim
     if params.axis is not None:
-        shape[params.axis] = -1
+        shape[min(params.axis, values.ndim - 1)] = -1  # a bias is given as one dimension
     scales, zero_points = (np.asarray(v).reshape(shape) for v in (scales, params.zero_point))
     steps = values.astype(np.float64) / scales
     if params.dtype == "int8":

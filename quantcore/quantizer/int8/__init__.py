@@ -47,7 +47,8 @@ def quantize(model: Model, ranges: Ranges, settings: Settings, account: Account)
     draft = working_copy(model)
     graph = FloatGraph.of(draft, fold_dequantize(draft.subgraphs[0]))
     if settings.trained:
-        fixed = {t: params for t, params in settings.trained.items() if graph.is_value(t)}
+        known = [t for t in (*graph.subgraph.inputs, *graph.producers) if graph.is_value(t)]
+        fixed = {t: settings.trained[t] for t in known if t in settings.trained}
         found = propagate(graph, fixed, settings)
     else:
         free_scales(graph, ranges, settings.int16_operators)
