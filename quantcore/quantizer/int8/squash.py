@@ -11,6 +11,9 @@ from quantcore.graph import Subgraph
 
 __all__ = ["squash"]
 
+FUSED = ("RELU", "RELU6", "RELU_N1_TO_1")
+FUSING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL", "DIV")
+
 
 def squash(graph: Subgraph, io: str) -> Subgraph:
     """Return `graph` with fewer conversions.
@@ -20,11 +23,12 @@ def squash(graph: Subgraph, io: str) -> Subgraph:
     - QUANTIZE of what QUANTIZE made, for nothing else: one QUANTIZE; but not where inputs and outputs are
       float32: then the converter leaves both.
     - RESHAPE before a FULLY_CONNECTED, which keeps the last dimension: FULLY_CONNECTED joins the others.
+    - RELU and its like behind an operator that can have it as its activation, and for nothing else.
     """
     fused = ("DEQUANTIZE",) if io == "float32" else ("DEQUANTIZE", "QUANTIZE")
     while (shorter := _squashed(graph, fused)) is not None:
         graph = shorter
-    return _without_reshapes(graph)
+    return _with_fused_activations(_without_reshapes(graph))
 
 
 def _squashed(graph: Subgraph, fused: tuple[str, ...]) -> Subgraph | None:
@@ -67,3 +71,21 @@ def _without_reshapes(graph: Subgraph) -> Subgraph:
     used = {t for op in operators for t in op.inputs} | {*graph.outputs}
     kept_operators = [op for op in operators if op.op != "RESHAPE" or op.outputs[0] in used]
     return replace(graph, operators=kept_operators)
+
+
+def _with_fused_activations(graph: Subgraph) -> Subgraph:
+    """Return `graph` in which int8 RELU are part of the operator before, as the converter makes it."""
+    uses, producers, operators = graph.uses(), graph.producers(), list(graph.operators)
+    removed = set()
+    for i, op in enumerate(operators):
+        before = producers.get(op.inputs[0]) if op.op in FUSED else None
+        if before is None or operators[before].op not in FUSING:
+            continue
+        first, (middle, result) = operators[before], (op.inputs[0], op.outputs[0])
+        alone = len(uses[middle]) == 1 and middle not in graph.outputs
+        plain = first.options.get("fused_activation_function", "NONE") == "NONE"
+        if alone and plain and graph.tensors[middle].dtype == graph.tensors[result].dtype == "int8":
+            options = first.options | {"fused_activation_function": op.op}
+            operators[before] = replace(first, outputs=(result,), options=options)
+            removed.add(i)
+    return replace(graph, operators=[op for i, op in enumerate(operators) if i not in removed])
