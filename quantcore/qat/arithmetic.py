@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["fake_quantize_activations", "fake_quantize_weights"]
+__all__ = ["ends_on_grid", "fake_quantize_activations", "fake_quantize_weights"]
 
 ACTIVATION_BITS = 8
 
@@ -32,9 +32,14 @@ def fake_quantize_activations(inputs: Any, low: Any, high: Any) -> Any:
     float32. The converter would do it in float64, and for a range whose zero point lies between two integers,
     as of many symmetric ones, come to the other of them; ends on the grid leave neither a choice.
     """
-    on_grid = _nudged(tf.stop_gradient(low), tf.stop_gradient(high))
-    ends = [tf.stop_gradient(on - end) + end for on, end in zip(on_grid, (low, high), strict=True)]
+    ends = ends_on_grid(low, high)
     return tf.quantization.fake_quant_with_min_max_vars(inputs, *ends, num_bits=ACTIVATION_BITS)
+
+
+def ends_on_grid(low: Any, high: Any) -> list[Any]:
+    """Return the ends of a range, moved onto its grid; see `fake_quantize_activations`."""
+    on_grid = _nudged(tf.stop_gradient(low), tf.stop_gradient(high))
+    return [tf.stop_gradient(on - end) + end for on, end in zip(on_grid, (low, high), strict=True)]
 
 
 def _nudged(low: Any, high: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from quantcore.qat.arithmetic import fake_quantize_activations
+from quantcore.qat.arithmetic import ends_on_grid, fake_quantize_activations
 from quantcore.qat.listening import heard
 from quantcore.qat.passes import is_exporting, is_observing
 from quantcore.qat.recipe import check_range
@@ -111,10 +111,16 @@ class FakeQuantize(keras.layers.Layer):
             return inputs
         if training and self.trainable and member is not None and self.ranges != FIXED:
             self._follow(inputs, member)
-        if self.ranges == FIXED:
+        if is_exporting():
+            with tf.init_scope():  # as constants: the converter's folding may differ in the last bit
+                low, high = (
+                    float(end) for end in ends_on_grid(*map(tf.constant, self.current_range() or ()))
+                )
+            outputs = tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=8)
+        elif self.ranges == FIXED:
             assert self.fixed_range is not None
             outputs = fake_quantize_activations(inputs, *self.fixed_range)
-        elif training or is_exporting():
+        elif training:
             outputs = fake_quantize_activations(inputs, *self._range())
         else:
             outputs = tf.cond(
