@@ -92,7 +92,7 @@ def grid(low: float, high: float) -> tuple[np.float32, int]:
 def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[int, np.ndarray]) -> list[int]:
     """Return the tensor that each place is.
 
-    A place's tensor has its scale (to the rounding of float32), zero point and shape. Where several have
+    A place's tensor has its scale (to the rounding of float32), zero point and shape, or size. Where several have
     them, it is the one whose values, from the same samples, are nearest, of equal ones the first.
 
     Parameters
@@ -111,7 +111,8 @@ def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[in
     tensors = sorted(values, key=lambda t: order.get(t, -1))
     pairs: list[tuple[float, int, int, int]] = []
     for index, place in enumerate(places):
-        found = [t for t in tensors if fits(place, subgraph.tensors[t], values[t])]
+        fitting = [t for t in tensors if fits(place, subgraph.tensors[t], values[t])]
+        found = [t for t in fitting if values[t].shape == place.integers.shape] or fitting
         if not found:
             raise QuantizationError(missing(place, len(places), subgraph, values))
         for t in found:
@@ -128,20 +129,11 @@ def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[in
 
 
 def fits(place: Place, tensor: Tensor, value: np.ndarray) -> bool:
-    """Whether a tensor has a place's shape, scale and zero point."""
+    """Whether a tensor has a place's size, scale and zero point. The converter may reshape before it rounds."""
     quantization = tensor.quantization
-    if quantization is None or quantization.scale.size != 1 or not same_values(value, place):
+    if quantization is None or quantization.scale.size != 1 or value.size != place.integers.size:
         return False
     return near(quantization.scale[0], place.scale) and int(quantization.zero_point[0]) == place.zero_point
-
-
-def same_values(value: np.ndarray, place: Place) -> bool:
-    """Whether a tensor has a place's shape, or that of its channels.
-
-    The converter drops reshapes, of sequences that it convolves as images of height 1, say.
-    """
-    channels = value.shape[-1:] == place.integers.shape[-1:]
-    return value.size == place.integers.size and (channels or value.shape == place.integers.shape)
 
 
 def near(scale: np.float32, other: np.float32) -> bool:
@@ -153,7 +145,7 @@ def missing(place: Place, count: int, subgraph: Subgraph, values: Mapping[int, n
     """Return the message for a place without a tensor."""
     what = f"the .tflite is not of this model: the output of layer {place.name!r}"
     shape = place.integers.shape[1:]
-    same = [subgraph.tensors[t] for t in values if values[t].shape == place.integers.shape]
+    same = [subgraph.tensors[t] for t in values if values[t].size == place.integers.size]
     if not same:
         have = counted(len(values), "int8 tensor")
         return (

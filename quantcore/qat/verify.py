@@ -71,7 +71,7 @@ def verify(model: Any, data: Any, inputs: Any, numerics: str = "reference") -> F
         for start, t in zip(alone, matched, strict=True)
     ]
     places, _ = forward_places(model, arrays, given)
-    reals = RealValues(run.subgraph, run.profile, run.values, set(matched), run.real_inputs())
+    reals = run.real_values(set(matched))
     result = ForwardResult(str(model.name), numerics, len(samples))
     for place, start, t in zip(places, alone, matched, strict=True):
         result.layers.append(_layer(run, reals, t, place, start))
@@ -79,7 +79,7 @@ def verify(model: Any, data: Any, inputs: Any, numerics: str = "reference") -> F
     return result
 
 
-def _layer(run: _Integers, reals: RealValues, t: int, place: Place, start: Place) -> LayerResult:
+def _layer(run: _Integers, reals: Sequence[RealValues], t: int, place: Place, start: Place) -> LayerResult:
     """Compare a place given the kernels' inputs, and the same place of the model alone, with tensor `t`."""
     scale = float(params(run.subgraph.tensors[t]).scale)
     row = LayerResult(place.name, run.operator(t), t, scale, place.zero_point)
@@ -89,7 +89,7 @@ def _layer(run: _Integers, reals: RealValues, t: int, place: Place, start: Place
     apart = np.abs(kernel - start.integers)
     row.end_to_end_differing, row.end_to_end_max = int((apart > 0).sum()), int(apart.max(initial=0))
     try:
-        real = reals.at(t)
+        real = RealOutput.joined([part.at(t) for part in reals])
     except UnsupportedOperatorError as error:
         row.reason = str(error)
     else:
@@ -130,9 +130,12 @@ class _Integers:
         self.profile: Profile = interpreter.numerics
         fed = [self.fed(t) for t in self.subgraph.inputs]
         runs = [interpreter.run_all([x[i : i + 1] for x in fed]) for i in range(len(arrays[0]))]
-        self.values = dict(runs[0])
-        for t in runs[0]:
-            if self.subgraph.tensors[t].data is None and runs[0][t].shape[:1] == (1,):
+        self.runs, self.values = runs, dict(runs[0])
+        computed = [t for t in runs[0] if self.subgraph.tensors[t].data is None]
+        quantized = [t for t in computed if self.subgraph.tensors[t].is_quantized]
+        self.stacks = all(runs[0][t].shape[:1] == (1,) for t in quantized)
+        for t in computed:
+            if runs[0][t].shape[:1] == (1,):
                 self.values[t] = np.concatenate([run[t] for run in runs])
 
     def ends(self, side: int) -> list[int]:
@@ -172,14 +175,24 @@ class _Integers:
         producer = self.subgraph.producers().get(t)
         return "" if producer is None else self.subgraph.operators[producer].op
 
-    def real_inputs(self) -> dict[int, RealOutput]:
+    def real_values(self, exact: set[int]) -> list[RealValues]:
+        """Return the real values of all samples at once or, where a tensor has no axis for them, one by one."""
+        count = len(self.runs)
+        parts = [slice(0, count)] if self.stacks else [slice(i, i + 1) for i in range(count)]
+        values = [self.values] if self.stacks else self.runs
+        return [
+            RealValues(self.subgraph, self.profile, v, exact, self.real_inputs(part))
+            for v, part in zip(values, parts, strict=True)
+        ]
+
+    def real_inputs(self, part: slice) -> dict[int, RealOutput]:
         """Return what the integers of quantized inputs were made of: the samples."""
         found = {}
         for t, array in self.arrays.items():
             tensor = self.subgraph.tensors[t]
             if tensor.dtype != "float32":
                 p = params(tensor)
-                found[t] = real_of_floats(array, float(p.scale), int(p.zero_point), tensor.dtype)
+                found[t] = real_of_floats(array[part], float(p.scale), int(p.zero_point), tensor.dtype)
         return found
 
     def outputs(self, forward: Sequence[np.ndarray]) -> list[OutputResult]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,13 @@ class RealOutput:
     def exact(cls, value: Array) -> RealOutput:
         """Return integers that both have alike."""
         return cls(value, np.zeros(value.shape), np.zeros(value.shape))
+
+    @classmethod
+    def joined(cls, parts: Sequence[RealOutput]) -> RealOutput:
+        """Return several along their first axis."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
     @property
     def is_exact(self) -> bool:

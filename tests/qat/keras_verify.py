@@ -113,6 +113,32 @@ def test_symmetric_ranges_have_one_zero_point(oracle: Oracle) -> None:
     compared(qat.verify(model, qat.convert(model, oracle=oracle), inputs))
 
 
+def test_float_layers_are_not_compared(oracle: Oracle) -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, activation="elu", name="free")(L.Conv2D(6, 3, activation="relu")(inputs))
+    network = keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))
+    model = qat.prepare(network, {"float_layers": ["free"]}, samples(network))
+    result = qat.verify(model, qat.convert(model, oracle=oracle), samples(network))
+    (left,) = [layer for layer in result.layers if layer.status != "agrees"]
+    assert (left.name, left.status) == ("free", "not compared")
+    assert "computed in float by" in left.reason
+    assert not result.agrees
+    assert "not proved" in str(result)
+
+
+def test_several_inputs_and_outputs(oracle: Oracle) -> None:
+    """The converter makes a tensor without batch of one operand of the sum."""
+    a, b = keras.Input((5,), name="a"), keras.Input((7,), name="b")
+    x, y = L.Dense(4)(a), L.Dense(4)(b)
+    network = keras.Model({"b": b, "a": a}, [L.Add(name="sum")([x, y]), L.Dense(2)(y)])
+    rng = np.random.default_rng(82)
+    inputs = {name: rng.normal(size=(9, n)).astype(np.float32) for name, n in (("a", 5), ("b", 7))}
+    model = qat.prepare(network, None, inputs)
+    result = qat.verify(model, qat.convert(model, oracle=oracle), inputs)
+    compared(result)
+    assert len(result.outputs) == 2
+
+
 # What must be noticed -----------------------------------------------------------------------------------
 
 
