@@ -92,8 +92,8 @@ def grid(low: float, high: float) -> tuple[np.float32, int]:
 def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[int, np.ndarray]) -> list[int]:
     """Return the tensor that each place is.
 
-    A place's tensor has its scale (to the rounding of float32), zero point and shape, or size. Where several have
-    them, it is the one whose values, from the same samples, are nearest, of equal ones the first.
+    A place's tensor has its scale (to the rounding of float32), zero point and shape, or size. Where several
+    have them, it is the one whose values, from the same samples, are nearest, of equal ones the first.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[in
 
 
 def fits(place: Place, tensor: Tensor, value: np.ndarray) -> bool:
-    """Whether a tensor has a place's size, scale and zero point. The converter may reshape before it rounds."""
+    """Whether a tensor has a place's size, scale and zero point; the converter may reshape first."""
     quantization = tensor.quantization
     if quantization is None or quantization.scale.size != 1 or value.size != place.integers.size:
         return False

@@ -176,7 +176,7 @@ class _Integers:
         return "" if producer is None else self.subgraph.operators[producer].op
 
     def real_values(self, exact: set[int]) -> list[RealValues]:
-        """Return the real values of all samples at once or, where a tensor has no axis for them, one by one."""
+        """Return the real values of all samples at once; one by one where a tensor has no axis for them."""
         count = len(self.runs)
         parts = [slice(0, count)] if self.stacks else [slice(i, i + 1) for i in range(count)]
         values = [self.values] if self.stacks else self.runs

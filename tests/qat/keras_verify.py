@@ -12,9 +12,11 @@ import pytest
 
 import quantcore as qc
 import quantcore.qat as qat
+from quantcore.comparison.agreement import compare_structure
 from quantcore.errors import QuantizationError
+from quantcore.evaluate import predict, predict_oracle, score
 from quantcore.graph import Model
-from quantcore.numerics import PROFILES
+from quantcore.numerics import PROFILES, get_profile
 from quantcore.oracle import Oracle
 from tests.qat.networks import BEYOND_VERIFY, NETWORKS, L, build, samples
 
@@ -100,7 +102,7 @@ def test_each_network(name: str, oracle: Oracle) -> None:
 
 def test_other_inputs_and_outputs(trained: Any, data: Any, oracle: Oracle) -> None:
     model, file = trained
-    io = "uint8" if len(file) > 14_500 else "float32"  # one for each model
+    io = "uint8" if is_runnable(qc.load(file)) else "float32"  # one for each model
     compared(qat.verify(model, qat.convert(model, io=io, oracle=oracle), data[0][:8]))
 
 
@@ -137,6 +139,33 @@ def test_several_inputs_and_outputs(oracle: Oracle) -> None:
     result = qat.verify(model, qat.convert(model, oracle=oracle), inputs)
     compared(result)
     assert len(result.outputs) == 2
+
+
+def is_runnable(model: Model) -> bool:
+    """Whether TFLite's reference resolver takes the model: it has no DEPTHWISE_CONV_2D with 4 bits."""
+    return all((op.op, op.version) != ("DEPTHWISE_CONV_2D", 7) for op in model.subgraphs[0].operators)
+
+
+def test_the_whole_way(trained: Any, data: Any, oracle: Oracle) -> None:
+    """Both engines give one model; it is bit-exact in all profiles; both interpreters reach one accuracy."""
+    model, file = trained
+    theirs = qc.load(file)
+    ours = qc.load(qat.convert(model, engine="quantcore", oracle=oracle))
+    structure = compare_structure(ours, theirs)
+    assert structure.agrees, structure.differences
+    compared(qat.verify(model, ours, data[0][:8]))
+    results = qc.verify(theirs, samples=3, numerics="all").profiles
+    assert set(results) == set(PROFILES)
+    for numerics, result in results.items():
+        left = [(row.op, row.status, row.reason) for row in result.rows if row.status != "exact"]
+        assert not left, (numerics, left)
+    numerics = "reference" if is_runnable(theirs) else "optimized"
+    first = theirs.subgraphs[0].tensors[theirs.subgraphs[0].inputs[0]]
+    images, labels = qc.quantize(data[0], first.params), data[1]
+    scores = predict(ours, images, numerics=numerics)
+    expected = predict_oracle(theirs, images, oracle.sibling(get_profile(numerics).resolver))
+    np.testing.assert_array_equal(scores, expected)
+    assert score(scores, labels).accuracy == score(expected, labels).accuracy
 
 
 # What must be noticed -----------------------------------------------------------------------------------
