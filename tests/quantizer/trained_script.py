@@ -155,6 +155,15 @@ def products(ops: Ops, x: Any) -> Any:
 
 
 @network()
+def activations(ops: Ops, x: Any) -> Any:
+    """RELU that fake quantization keeps apart from the operator before."""
+    relu = ops.tf.nn.relu
+    y = ops.fake(relu(ops.fake(ops.conv(ops.fake(x), 4))), 0.0)
+    y = ops.fake(ops.fake(y * ops.weights(4)) + ops.weights(4))
+    return ops.fake(ops.conv(ops.fake(ops.tf.nn.relu6(y), 0.0), 4))
+
+
+@network()
 def floats(ops: Ops, x: Any) -> Any:
     """Operators without an int8 form, and some without a range."""
     tf = ops.tf
