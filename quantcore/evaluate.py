@@ -16,6 +16,7 @@ from quantcore.errors import QuantcoreError
 from quantcore.graph import Model
 from quantcore.images import classifier_tensors
 from quantcore.oracle import Oracle
+from quantcore.oracle.prepared import Prepared
 from quantcore.runtime import Interpreter
 
 __all__ = ["Evaluation", "predict", "predict_oracle", "score"]
@@ -71,12 +72,18 @@ def predict(
 def predict_oracle(
     model: Model, images: np.ndarray, oracle: Oracle, *, advance: Advance | None = None
 ) -> np.ndarray:
-    """Return the scores of TensorFlow Lite's interpreter for prepared images."""
+    """Return the scores of TensorFlow Lite's interpreter for prepared images.
+
+    As for `verify`, operators have versions that the resolver registers; see `quantcore.oracle.registered`.
+    """
     batch = classifier_tensors(model)[0].shape[0]
+    prepared = Prepared(model).for_resolver(oracle.resolver)
 
     def run(chunk: np.ndarray) -> np.ndarray:
-        samples = chunk.reshape(-1, batch, *chunk.shape[1:])
-        return np.concatenate([outputs[0] for outputs in oracle.run_batch(model, list(samples))])
+        samples = list(chunk.reshape(-1, batch, *chunk.shape[1:]))
+        return np.concatenate(
+            [outputs[0] for outputs in oracle.run_prepared(prepared, samples, keep_state=False)]
+        )
 
     return in_chunks(run, images, batch, advance)
 

@@ -60,7 +60,7 @@ def with_modes(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--per-tensor", is_flag=True, help="One scale per weight tensor, not one per channel.")
 @click.option("--per-tensor-dense", is_flag=True, help="The same for FULLY_CONNECTED alone.")
 @click.option("--weight-bits", type=click.Choice(["8", "4"]), default="8",
-              help="Mode int8: of convolutions and dense layers.")  # fmt: skip
+              help="Of the weights of convolutions and dense layers (mode int8).")  # fmt: skip
 @click.option("--equalize", is_flag=True, help="Scale channels between layers, so that they quantize better.")
 @click.option("--correct-biases", is_flag=True, help="Take back in biases what rounding weights shifts.")
 @click.option("--search", type=float, metavar="TARGET",

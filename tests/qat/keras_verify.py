@@ -16,7 +16,7 @@ from quantcore.comparison.agreement import compare_structure
 from quantcore.errors import QuantizationError
 from quantcore.evaluate import predict, predict_oracle, score
 from quantcore.graph import Model
-from quantcore.numerics import PROFILES, get_profile
+from quantcore.numerics import PROFILES
 from quantcore.oracle import Oracle
 from tests.qat.networks import BEYOND_VERIFY, NETWORKS, L, build, samples
 
@@ -102,7 +102,8 @@ def test_each_network(name: str, oracle: Oracle) -> None:
 
 def test_other_inputs_and_outputs(trained: Any, data: Any, oracle: Oracle) -> None:
     model, file = trained
-    io = "uint8" if is_runnable(qc.load(file)) else "float32"  # one for each model
+    four_bits = any(tensor.dtype == "int4" for tensor in qc.load(file).subgraphs[0].tensors)
+    io = "float32" if four_bits else "uint8"  # one for each model
     compared(qat.verify(model, qat.convert(model, io=io, oracle=oracle), data[0][:8]))
 
 
@@ -142,11 +143,6 @@ def test_several_inputs_and_outputs(oracle: Oracle) -> None:
     assert len(result.outputs) == 2
 
 
-def is_runnable(model: Model) -> bool:
-    """Whether TFLite's reference resolver takes the model: it has no DEPTHWISE_CONV_2D with 4 bits."""
-    return all((op.op, op.version) != ("DEPTHWISE_CONV_2D", 7) for op in model.subgraphs[0].operators)
-
-
 def test_the_whole_way(trained: Any, data: Any, oracle: Oracle) -> None:
     """Both engines give one model; it is bit-exact in all profiles; both interpreters reach one accuracy."""
     model, file = trained
@@ -160,11 +156,9 @@ def test_the_whole_way(trained: Any, data: Any, oracle: Oracle) -> None:
     for numerics, result in results.items():
         left = [(row.op, row.status, row.reason) for row in result.rows if row.status != "exact"]
         assert not left, (numerics, left)
-    numerics = "reference" if is_runnable(theirs) else "optimized"
     first = theirs.subgraphs[0].tensors[theirs.subgraphs[0].inputs[0]]
     images, labels = qc.quantize(data[0], first.params), data[1]
-    scores = predict(ours, images, numerics=numerics)
-    expected = predict_oracle(theirs, images, oracle.sibling(get_profile(numerics).resolver))
+    scores, expected = predict(ours, images), predict_oracle(theirs, images, oracle)
     np.testing.assert_array_equal(scores, expected)
     assert score(scores, labels).accuracy == score(expected, labels).accuracy
 
