@@ -87,7 +87,7 @@ dist: $(INSTALLED)
 	@$(BIN)/python -m build
 
 clean:
-	@rm -rf build dist *.egg-info demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf build dist *.egg-info demo-output qat-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find quantcore \( -name '*.so' -o -name '*.c' \) -delete
 	@find quantcore tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
