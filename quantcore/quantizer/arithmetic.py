@@ -15,13 +15,13 @@ import numpy as np
 
 from quantcore.qparams import QuantParams, trained_range
 from quantcore.quantizer.parameters import (
-    BIAS_LIMIT,
     SMALLEST_RANGE,
     affine_codes,
     bias_scales,
     constant_qparams,
     four_bit_weights,
     guard_bias,
+    guarded_scales,
     quantize_bias,
     quantize_constant,
     quantize_weights,
@@ -130,16 +130,12 @@ class _Exact:
     def guard_bias(
         self, bias: np.ndarray, source: QuantParams, weights: QuantParams
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        scales = self.bias_scales(source, weights)
-        largest = np.abs(bias.reshape(-1)).astype(np.float64)
-        if scales.size == 1:
-            largest = np.max(largest, keepdims=True, initial=0)
-            guarded = ~(largest / scales < BIAS_LIMIT)
-        else:
-            guarded = largest / scales > BIAS_LIMIT
-        wide = largest / BIAS_LIMIT
-        wide_weights = np.where(guarded, wide / exact_scales(source), np.atleast_1d(exact_scales(weights)))
-        return np.where(guarded, wide, scales), wide_weights, guarded
+        return guarded_scales(
+            bias,
+            self.bias_scales(source, weights),
+            exact_scales(source),
+            np.atleast_1d(exact_scales(weights)),
+        )
 
     def params(self, scale: Any, zero_point: Any, dtype: str, axis: int | None) -> QuantParams:
         return WideParams(scale, zero_point, dtype, axis)

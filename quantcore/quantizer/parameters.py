@@ -27,6 +27,7 @@ __all__ = [
     "four_bit_weights",
     "guard_bias",
     "guard_weight_ranges",
+    "guarded_scales",
     "quantize_bias",
     "quantize_constant",
     "quantize_weights",
@@ -241,6 +242,16 @@ def guard_bias(
     guarded : ndarray of bool, the same shape
     """
     scales = bias_scales(input_scale, weight_scales)
+    wide, weights, guarded = guarded_scales(
+        bias, scales, np.asarray(input_scale, np.float64), np.atleast_1d(weight_scales)
+    )
+    return wide.astype(np.float32), weights.astype(np.float32), guarded
+
+
+def guarded_scales(
+    bias: np.ndarray, scales: np.ndarray, input_scale: np.ndarray, weight_scales: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `guard_bias` does, before it is rounded; `scales` are those that the bias would have."""
     largest = np.abs(bias.reshape(-1)).astype(np.float64)
     if scales.size == 1:
         largest = np.max(largest, keepdims=True, initial=0)
@@ -248,8 +259,8 @@ def guard_bias(
     else:
         guarded = largest / scales > BIAS_LIMIT
     wide = largest / BIAS_LIMIT
-    weights = np.where(guarded, wide / np.float64(input_scale), np.atleast_1d(weight_scales))
-    return np.where(guarded, wide, scales).astype(np.float32), weights.astype(np.float32), guarded
+    weights = np.where(guarded, wide / input_scale, weight_scales)
+    return np.where(guarded, wide, scales), weights, guarded
 
 
 def guard_weight_ranges(bias: np.ndarray, input_scale: np.ndarray, ranges: np.ndarray) -> np.ndarray:

@@ -476,13 +476,13 @@ def covers(y: np.ndarray, *, low: int | None = None, high: int | None = None) ->
 # Pages ----------------------------------------------------------------------------------------------
 
 
-def run_page(page: str) -> dict[str, Any]:
-    """Execute the ``python`` blocks of ``docs/numerics/<page>.md`` in one namespace and return it."""
-    path = REPOSITORY / "docs" / "numerics" / f"{page}.md"
+def run_page(page: str, folder: str = "numerics") -> dict[str, Any]:
+    """Execute the ``python`` blocks of ``docs/<folder>/<page>.md`` in one namespace and return it."""
+    path = REPOSITORY / "docs" / folder / f"{page}.md"
     text = path.read_text(encoding="utf-8")
     blocks = list(re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     assert blocks, f"{path} has no python block"
-    namespace: dict[str, Any] = {"__name__": f"docs.numerics.{page}"}
+    namespace: dict[str, Any] = {"__name__": f"docs.{folder}.{page}"}
     for block in blocks:
         # Blank lines in front keep the line numbers of the page in tracebacks.
         lines_before = text.count("\n", 0, block.start(1))

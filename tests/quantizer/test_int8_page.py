@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,13 @@ import pytest
 
 import quantcore as qc
 from quantcore.quantizer import parameters
-
-PAGE = Path(__file__).parents[2] / "docs" / "quantization" / "int8.md"
+from tests.ops.harness import run_page
 
 
 @pytest.fixture(scope="module")
 def page() -> dict[str, Any]:
     """What the page defines."""
-    namespace: dict[str, Any] = {}
-    for block in PAGE.read_text().split("```python")[1:]:
-        exec(compile(block.split("```")[0], PAGE.name, "exec"), namespace)
-    return namespace
+    return run_page("int8", "quantization")
 
 
 @pytest.mark.parametrize("size", [1e-7, 1e-3, 1.0, 1e6])
