@@ -64,6 +64,9 @@ def fuse_activations(graph: Graph) -> None:
 
 
 def _fuses(step: Step) -> bool:
+    """Whether an activation becomes part of an operator; of TRANSPOSE_CONV only where a bias is added."""
+    if isinstance(step.layer, keras.layers.Conv2DTranspose):
+        return step.layer.use_bias or "batch_norm" in step.options
     return step.kind in (WEIGHTS, AFFINE) or (step.kind == OWN and bool(step.options.get("fuses")))
 
 

@@ -21,8 +21,6 @@ from quantcore.qat.layers import FakeQuantizedWeights
 from tests.qat.networks import NETWORKS, body, build, samples
 
 L = keras.layers
-# The converter joins reshapes of the integer model, which in the float one stand apart.
-OTHER_SHAPES = {"cnn", "dense_of_images", "sequence"}
 FILTERS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
 
 
@@ -92,10 +90,13 @@ def test_networks_become_integers_by_both_engines(name: str, oracle: Oracle) -> 
     operators = [op.op for op in model.subgraphs[0].operators]
     assert not {"QUANTIZE", "DEQUANTIZE"} & set(operators), operators
     check_weights(prepared, model, 8)
+    check_equal(prepared, model, oracle)
+
+
+def check_equal(prepared: Any, model: Model, oracle: Oracle) -> None:
+    """Quantcore makes the converter's model."""
     ours = qc.load(qat.convert(prepared, engine="quantcore", oracle=oracle))
     agreement = compare_structure(ours, model)
-    if name in OTHER_SHAPES:
-        return
     assert not agreement.differences
     assert agreement.worst_scale == 0
     assert agreement.compared == agreement.equal
@@ -105,7 +106,9 @@ def test_networks_become_integers_by_both_engines(name: str, oracle: Oracle) -> 
 def test_weights_of_4_bits(name: str, oracle: Oracle) -> None:
     network = build(name)
     prepared = qat.prepare(network, "int4", samples(network))
-    check_weights(prepared, qc.load(qat.convert(prepared, oracle=oracle)), 4)
+    model = qc.load(qat.convert(prepared, oracle=oracle))
+    check_weights(prepared, model, 4)
+    check_equal(prepared, model, oracle)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +163,20 @@ def test_layers_in_float(oracle: Oracle) -> None:
     with pytest.raises(QuantizationError, match="io='float32'"):
         qat.convert(prepared, oracle=oracle)
     assert qat.convert(prepared, io="float32", oracle=oracle)
+
+
+def test_transposed_convolution_in_float(oracle: Oracle) -> None:
+    """It has int8 weights all the same."""
+
+    def layers(x: Any) -> Any:
+        x = L.Conv2DTranspose(3, 2, activation="relu", name="first")(L.Conv2D(3, 3)(x))
+        return L.Conv2D(2, 1)(L.Conv2D(2, 1, name="second")(x))
+
+    network = body(layers)
+    prepared = qat.prepare(network, {"float_layers": ["first", "second"]}, samples(network))
+    model = qc.load(qat.convert(prepared, oracle=oracle))
+    assert [tensor.dtype for tensor in filters(model)] == ["int8", "int8", "float32", "int8"]
+    check_equal(prepared, model, oracle)
 
 
 def test_the_converter_takes_a_prepared_model_directly() -> None:

@@ -20,6 +20,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {}
 # What `qat.verify` cannot confirm, and why.
 BEYOND_VERIFY = {
     "dense_of_images": "tensors without an axis for the batch of 1: samples cannot be told apart",
+    "reshaped": "tensors without an axis for the batch of 1: samples cannot be told apart",
     "shared": "tensors without an axis for the batch of 1: samples cannot be told apart",
     "activations": "how far HARD_SWISH may round is not derived",
     "products": "XNNPACK ignores the zero point of BATCH_MATMUL's second operand",
@@ -164,6 +165,18 @@ def transposed() -> Any:
 
 
 @network
+def transposed_without_norm() -> Any:
+    """TRANSPOSE_CONV takes a RELU along with the addition of a bias; without bias the RELU stays."""
+
+    def layers(x: Any) -> Any:
+        x = L.Conv2DTranspose(3, 3, strides=2, padding="same", activation="relu")(L.Conv2D(4, 3)(x))
+        x = L.ReLU(6.0)(L.Conv2DTranspose(3, 2, use_bias=False)(x))
+        return L.Conv2DTranspose(2, 2, strides=2, use_bias=False)(x)
+
+    return body(layers)
+
+
+@network
 def sequence() -> Any:
     def layers(x: Any) -> Any:
         x = L.ReLU()(L.BatchNormalization()(L.Conv1D(8, 3, padding="same")(x)))
@@ -177,6 +190,17 @@ def sequence() -> Any:
 @network
 def dense_of_images() -> Any:
     return body(lambda x: L.Dense(4)(L.Dense(6, activation="relu")(x)))
+
+
+@network
+def reshaped() -> Any:
+    """Dense layers between reshapes, which meet once nothing stands between them."""
+
+    def layers(x: Any) -> Any:
+        x = L.Reshape((4, -1))(L.ReLU()(L.Dense(6)(x)))
+        return L.Dense(3)(L.Flatten()(L.Dense(4)(x)))
+
+    return body(layers)
 
 
 @network

@@ -304,3 +304,42 @@ def test_without_pairs_nothing_is_trained() -> None:
     )
     with pytest.raises(QuantizationError, match="needs the ranges"):
         qc.quantize_model(model)
+
+
+RESHAPES = {
+    # FULLY_CONNECTED joins (2, 3, 4) to (6, 5); what a RESHAPE makes of it, and what becomes of both
+    "restored": ((2, 3, 4), None, (2, 3, 5), ["FULLY_CONNECTED"], (2, 3, 5), True),
+    "other": ((2, 3, 4), None, (3, 10), ["FULLY_CONNECTED", "RESHAPE"], (2, 3, 5), True),
+    "two dimensions": ((6, 4), None, (3, 10), ["FULLY_CONNECTED", "RESHAPE"], (6, 5), False),
+    "joined before": ((2, 3, 4), (6, 4), (3, 10), ["FULLY_CONNECTED", "RESHAPE"], (2, 3, 5), True),
+    "moved": ((2, 12), (6, 4), (1, 6, 5), ["RESHAPE", "FULLY_CONNECTED"], (1, 6, 5), True),
+    "not moved": ((2, 12), (6, 4), (3, 10), ["RESHAPE", "FULLY_CONNECTED", "RESHAPE"], (6, 5), False),
+}
+
+
+@pytest.mark.parametrize("name", RESHAPES)
+def test_reshapes_around_fully_connected(name: str) -> None:
+    given, before, after, operators, made, keeps = RESHAPES[name]
+    build = Builder()
+    x = build.pair(build.input(given))
+    if before:
+        x = build.pair(build.apply("RESHAPE", (x,), before, new_shape=before))
+    w = build.pair(build.constant("w", 5, 4), 0.02)
+    y = build.pair(build.apply("FULLY_CONNECTED", (x, w, -1), (6, 5), **FC), 0.05)
+    main = qc.quantize_model(build.model(build.apply("RESHAPE", (y,), after, new_shape=after))).subgraphs[0]
+    assert [op.op for op in main.operators] == operators
+    dense = main.operators[operators.index("FULLY_CONNECTED")]
+    assert main.tensors[dense.outputs[0]].shape == made
+    assert dense.options["keep_num_dims"] is keeps
+    assert main.tensors[main.outputs[0]].shape == after
+
+
+def test_reshapes_in_a_row() -> None:
+    build = Builder()
+    x = build.pair(build.input((2, 12)))
+    for shape in ((4, 6), (3, 8), (2, 12)):
+        x = build.pair(build.apply("RESHAPE", (x,), shape, new_shape=shape))
+    y = build.pair(build.apply("RELU", (x,), (2, 12)), 0.02)
+    main = qc.quantize_model(build.model(y)).subgraphs[0]
+    assert [op.op for op in main.operators] == ["RELU"]
+    assert main.operators[0].inputs == main.inputs

@@ -35,6 +35,8 @@ class Decisions:
         Operators that run in 16x8 instead, as the settings say.
     reasons : dict of int to str
         Operators with float operands or results that stay float, and why.
+    hybrid : set of Use
+        Operands of operators that stay float, of models with trained ranges, whose int8 codes these take.
     trained : collection of int
         Tensors with trained ranges.
     """
@@ -66,6 +68,8 @@ class Decisions:
         for i in sorted(self.reasons):
             if i not in settings.float_operators:
                 self._take_codes_of_smaller_result(i)
+        undecided = self.reasons.keys() - settings.float_operators if self.trained else set()
+        self.hybrid = {(i, position) for i in undecided for position in self._hybrid_weights(i)}
 
     def form(self, i: int) -> str:
         """Return what operator `i` computes: ``int8``, ``int16`` or ``float``."""
@@ -122,6 +126,16 @@ class Decisions:
     @property
     def _wanted(self) -> str:
         return "trained range, and none follows from others" if self.trained else "parameters"
+
+    def _hybrid_weights(self, i: int) -> list[int]:
+        """Return the weights that a float operator takes as int8 (``FoldQuantWeightsIntoTposeConv``)."""
+        if self.graph.operators[i].op != "TRANSPOSE_CONV":
+            return []
+        weights = [use for use in self.graph.float_operands(i) if use[1] in self.graph.rules[i].weights]
+        return [use[1] for use in weights if self._is_quantized_constant(self.operand(use))]
+
+    def _is_quantized_constant(self, slot: Slot) -> bool:
+        return slot.constant is not None and slot.params is not None
 
     def _is_kept_pair(self, i: int) -> bool:
         """Whether an operator is one of a trained model's own conversions, which stay as they are.

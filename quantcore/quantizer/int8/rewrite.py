@@ -93,7 +93,8 @@ class Rewrite:
         if t in self.plans:
             key = (t, self.plans[t].position(use))
             return self.codes[key] if quantized else self.floats.get(key, t)
-        return self.constant(self.found.operands[use]) if quantized else t
+        takes_codes = quantized or use in self.decisions.hybrid
+        return self.constant(self.found.operands[use]) if takes_codes else t
 
     def constant(self, slot: Slot) -> int:
         """Return the quantized tensor of a constant, made when it is first asked for."""

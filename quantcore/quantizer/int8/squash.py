@@ -1,6 +1,6 @@
 """Trained models without what only pairs kept apart: as the converter simplifies them once they are gone.
 
-Sources of the rules: ``quantize_patterns.td``, and ``optimize_pass.cc`` (RemoveReshapeBeforeFullyConnected).
+Source of the rules: ``quantize_patterns.td`` and ``optimize_patterns.td``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quantcore.graph import Subgraph
+from quantcore.quantizer.int8.reshapes import optimize_reshapes
 
 __all__ = ["squash"]
 
@@ -22,13 +23,13 @@ def squash(graph: Subgraph, io: str) -> Subgraph:
     - QUANTIZE of what DEQUANTIZE made, for nothing else: QUANTIZE of the codes.
     - QUANTIZE of what QUANTIZE made, for nothing else: one QUANTIZE; but not where inputs and outputs are
       float32: then the converter leaves both.
-    - RESHAPE before a FULLY_CONNECTED, which keeps the last dimension: FULLY_CONNECTED joins the others.
     - RELU and its like behind an operator that can have it as its activation, and for nothing else.
+    - RESHAPE that meet each other or a FULLY_CONNECTED: `optimize_reshapes`.
     """
     fused = ("DEQUANTIZE",) if io == "float32" else ("DEQUANTIZE", "QUANTIZE")
     while (shorter := _squashed(graph, fused)) is not None:
         graph = shorter
-    return _with_fused_activations(_without_reshapes(graph))
+    return optimize_reshapes(_with_fused_activations(optimize_reshapes(graph)))
 
 
 def _squashed(graph: Subgraph, fused: tuple[str, ...]) -> Subgraph | None:
@@ -53,24 +54,6 @@ def _squashed(graph: Subgraph, fused: tuple[str, ...]) -> Subgraph | None:
             left[left.index(op)] = replace(op, inputs=(source,))
             return replace(graph, operators=left)
     return None
-
-
-def _without_reshapes(graph: Subgraph) -> Subgraph:
-    """Return `graph` without RESHAPE before FULLY_CONNECTED that keep the last dimension."""
-    producers, tensors, operators = graph.producers(), graph.tensors, list(graph.operators)
-    for i, op in enumerate(operators):
-        before = producers.get(op.inputs[0]) if op.op == "FULLY_CONNECTED" else None
-        if before is None or operators[before].op != "RESHAPE" or op.options.get("keep_num_dims"):
-            continue
-        source, shaped = (tensors[t] for t in (operators[before].inputs[0], op.inputs[0]))
-        static = all(-1 not in (t.shape_signature or t.shape) for t in (source, shaped))
-        plain = op.options.get("weights_format", "DEFAULT") == "DEFAULT"
-        kept = source.shape[-1:] == shaped.shape[-1:] != ()
-        if static and plain and kept and len(tensors[op.outputs[0]].shape) == 2:
-            operators[i] = replace(op, inputs=(operators[before].inputs[0], *op.inputs[1:]))
-    used = {t for op in operators for t in op.inputs} | {*graph.outputs}
-    kept_operators = [op for op in operators if op.op != "RESHAPE" or op.outputs[0] in used]
-    return replace(graph, operators=kept_operators)
 
 
 def _with_fused_activations(graph: Subgraph) -> Subgraph:
