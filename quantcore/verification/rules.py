@@ -35,8 +35,8 @@ def make_node(
     op = subgraph.operators[i]
     used = {t: subgraph.tensors[t].data for t in (*op.inputs, *op.outputs) if t >= 0}
     constants = {t: data for t, data in used.items() if data is not None}
-    known = {**values, **constants}
-    shapes = {t: known[t].shape for t in (*op.inputs, *op.outputs) if t in known}
+    # The shapes of constants are those in the file: int4 data is packed.
+    shapes = {t: values[t].shape for t in used if t in values and t not in constants}
     return build_node(subgraph, i, get_profile(numerics), shapes, constants)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Model
+from quantcore.verification.rules import make_node
 from tests.ops.convolutions import (
     ACTIVATIONS,
     FORMS,
@@ -400,6 +401,16 @@ def test_int4_filter(numerics: str) -> None:
         shape, filter_shape = (2, *size, depth), (filters, *window, depth // groups)
         model = with_four_bits(build(OP, form, shape, filter_shape, options, rng=rng, low=-128))
         check(model, sample(model, rng), numerics=numerics)
+
+
+def test_the_rule_of_an_int4_filter_follows_its_shape() -> None:
+    """Not that of its data, of which two are in a byte: that would look like two groups."""
+    rng = np.random.default_rng(20)
+    options = conv_options((1, 1), (1, 1), "VALID", "NONE")
+    model = with_four_bits(build(OP, "int8", (1, 4, 4, 8), (4, 1, 1, 8), options, rng=rng, low=-128))
+    constants = dict(enumerate(tensor.data for tensor in model.subgraphs[0].tensors))
+    values = {t: data for t, data in constants.items() if data is not None}
+    assert make_node(model, 0, 0, values, "optimized").rule.rounding == "ruy"
 
 
 def test_int4_filters_that_are_refused() -> None:
