@@ -18,7 +18,7 @@ from quantcore.oracle import Oracle
 from quantcore.qat.convert import ENGINES
 from quantcore.qat.export import export_saved_model
 from quantcore.qat.layers import FakeQuantizedWeights
-from tests.qat.networks import NETWORKS, body, build, samples
+from tests.qat.networks import BEYOND_VERIFY, NETWORKS, body, build, check_agrees, samples
 
 L = keras.layers
 FILTERS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
@@ -83,14 +83,17 @@ def has_weights(layer: Any, tensor: Tensor) -> bool:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_become_integers_by_both_engines(name: str, oracle: Oracle) -> None:
+def test_networks_become_integers_by_both_engines_that_agree_with_them(name: str, oracle: Oracle) -> None:
     network = build(name)
-    prepared = qat.prepare(network, representative_dataset=samples(network))
+    inputs = samples(network)
+    prepared = qat.prepare(network, representative_dataset=inputs)
     model = qc.load(qat.convert(prepared, oracle=oracle))
     operators = [op.op for op in model.subgraphs[0].operators]
     assert not {"QUANTIZE", "DEQUANTIZE"} & set(operators), operators
     check_weights(prepared, model, 8)
     check_equal(prepared, model, oracle)
+    for numerics in ("reference", "xnnpack") if name not in BEYOND_VERIFY else ():
+        check_agrees(qat.verify(prepared, model, inputs, numerics))
 
 
 def check_equal(prepared: Any, model: Model, oracle: Oracle) -> None:

@@ -18,7 +18,7 @@ from quantcore.evaluate import predict, predict_oracle, score
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES
 from quantcore.oracle import Oracle
-from tests.qat.networks import BEYOND_VERIFY, NETWORKS, L, build, samples
+from tests.qat.networks import L, build, check_agrees, samples
 
 BITS = (8, 4)
 CLASSES = 5
@@ -65,19 +65,11 @@ def trained(request: Any, oracle: Oracle, data: Any) -> tuple[Any, bytes]:
     return model, qat.convert(model, oracle=oracle)
 
 
-def compared(result: Any) -> None:
-    assert result.agrees, str(result)
-    for layer in result.layers:
-        assert layer.max_abs_diff <= 1
-        assert layer.differing <= layer.undecided
-        assert layer.margin >= 0
-
-
 @pytest.mark.parametrize("numerics", PROFILES)
 def test_the_forward_pass_is_what_the_kernels_compute(numerics: str, trained: Any, data: Any) -> None:
     model, file = trained
     result = qat.verify(model, file, data[0][:24], numerics)
-    compared(result)
+    check_agrees(result)
     assert {layer.op for layer in result.layers} == {
         *("", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "AVERAGE_POOL_2D", "LOGISTIC", "MUL", "MEAN"),
         *("FULLY_CONNECTED", "TANH", "SOFTMAX"),
@@ -90,21 +82,11 @@ def test_the_forward_pass_is_what_the_kernels_compute(numerics: str, trained: An
     assert json.loads(json.dumps(result.to_json()))["agrees"]
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in BEYOND_VERIFY])
-def test_each_network(name: str, oracle: Oracle) -> None:
-    network = build(name)
-    inputs = samples(network)
-    model = qat.prepare(network, None, inputs)
-    file = qat.convert(model, oracle=oracle)
-    for numerics in ("reference", "xnnpack"):
-        compared(qat.verify(model, file, inputs, numerics))
-
-
 def test_other_inputs_and_outputs(trained: Any, data: Any, oracle: Oracle) -> None:
     model, file = trained
     four_bits = any(tensor.dtype == "int4" for tensor in qc.load(file).subgraphs[0].tensors)
     io = "float32" if four_bits else "uint8"  # one for each model
-    compared(qat.verify(model, qat.convert(model, io=io, oracle=oracle), data[0][:8]))
+    check_agrees(qat.verify(model, qat.convert(model, io=io, oracle=oracle), data[0][:8]))
 
 
 def test_symmetric_ranges_have_one_zero_point(oracle: Oracle) -> None:
@@ -113,10 +95,10 @@ def test_symmetric_ranges_have_one_zero_point(oracle: Oracle) -> None:
     inputs = samples(network)
     ranges = {layer.name: {"range": (-1, 1)} for layer in network.layers if layer.name != "flatten"}
     model = qat.prepare(network, {"layers": ranges}, inputs)
-    compared(qat.verify(model, qat.convert(model, oracle=oracle), inputs))
+    check_agrees(qat.verify(model, qat.convert(model, oracle=oracle), inputs))
 
 
-def test_float_layers_are_not_compared(oracle: Oracle) -> None:
+def test_float_layers_are_not_check_agrees(oracle: Oracle) -> None:
     inputs = keras.Input((8, 8, 3))
     x = L.Conv2D(4, 3, activation="elu", name="free_1")(L.Conv2D(6, 3, activation="relu")(inputs))
     x = L.Conv2D(4, 3, activation="elu", name="free_2")(x)
@@ -139,7 +121,7 @@ def test_several_inputs_and_outputs(oracle: Oracle) -> None:
     inputs = {name: rng.normal(size=(9, n)).astype(np.float32) for name, n in (("a", 5), ("b", 7))}
     model = qat.prepare(network, None, inputs)
     result = qat.verify(model, qat.convert(model, oracle=oracle), inputs)
-    compared(result)
+    check_agrees(result)
     assert len(result.outputs) == 2
 
 
@@ -150,7 +132,7 @@ def test_the_whole_way(trained: Any, data: Any, oracle: Oracle) -> None:
     ours = qc.load(qat.convert(model, engine="quantcore", oracle=oracle))
     structure = compare_structure(ours, theirs)
     assert structure.agrees, structure.differences
-    compared(qat.verify(model, ours, data[0][:8]))
+    check_agrees(qat.verify(model, ours, data[0][:8]))
     results = qc.verify(theirs, samples=3, numerics="all").profiles
     assert set(results) == set(PROFILES)
     for numerics, result in results.items():

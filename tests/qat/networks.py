@@ -352,3 +352,12 @@ def operations() -> Any:
         return L.Dense(3)(L.Flatten()(y * L.ReLU(6.0)(2.0 - x)))
 
     return body(layers)
+
+
+def check_agrees(result: Any) -> None:
+    """Whatever `qat.verify` compared is within its bounds."""
+    assert result.agrees, str(result)
+    for layer in result.layers:
+        assert layer.max_abs_diff <= 1
+        assert layer.differing <= layer.undecided
+        assert layer.margin >= 0
