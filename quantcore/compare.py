@@ -11,13 +11,14 @@ from itertools import islice
 import numpy as np
 
 from quantcore.calibration.dataset import Dataset, Sample, read_samples
-from quantcore.comparison.constants import constant_codes, constant_values, fixed_tensors
+from quantcore.comparison.constants import constant_values, fixed_tensors
 from quantcore.comparison.layers import FEEDS, Layers
 from quantcore.comparison.matching import SIGN_AGREEMENT, Matching, match_models
 from quantcore.comparison.measures import params_of
 from quantcore.comparison.result import CompareResult, Row, Unmatched
 from quantcore.errors import KernelError, QuantcoreError
 from quantcore.flatbuffer import read_model
+from quantcore.flatbuffer.constants import constant_codes
 from quantcore.graph import Model, Subgraph
 from quantcore.oracle.arguments import ModelLike
 from quantcore.qparams import storage_name

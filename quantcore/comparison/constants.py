@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from quantcore.comparison.measures import params_of, real_values
-from quantcore.flatbuffer.constants import unpacked_int4
+from quantcore.flatbuffer.constants import constant_codes
 from quantcore.graph import Subgraph, Tensor
 
-__all__ = ["CASTS", "constant_codes", "constant_values", "fixed_tensors"]
+__all__ = ["CASTS", "constant_values", "fixed_tensors"]
 
 CASTS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -24,13 +24,6 @@ def fixed_tensors(subgraph: Subgraph) -> dict[int, Tensor]:
         if op.op in CASTS and op.inputs[0] in fixed:
             fixed[op.outputs[0]] = fixed[op.inputs[0]]
     return fixed
-
-
-def constant_codes(tensor: Tensor) -> np.ndarray | None:
-    """Return the value of a constant as it is stored; int4 codes one per int8 element."""
-    if tensor.data is not None and tensor.dtype == "int4":
-        return unpacked_int4(tensor.data, tensor.shape)
-    return tensor.data
 
 
 def constant_values(tensor: Tensor) -> np.ndarray | None:

@@ -13,7 +13,15 @@ import numpy as np
 from quantcore.flatbuffer.place import Where, fail
 from quantcore.graph import Tensor
 
-__all__ = ["check_strings", "constant_bytes", "element_dtype", "packed_int4", "tensor_bytes", "unpacked_int4"]
+__all__ = [
+    "check_strings",
+    "constant_bytes",
+    "constant_codes",
+    "element_dtype",
+    "packed_int4",
+    "tensor_bytes",
+    "unpacked_int4",
+]
 
 # Bits of one element per Tensor.dtype, and NumPy's type for the types that NumPy can address.
 # bfloat16 and float8 have no NumPy type: their bit patterns are given as unsigned integers.
@@ -60,6 +68,13 @@ def unpacked_int4(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     halves = np.stack([data & 15, data >> 4], axis=-1).reshape(-1)[: math.prod(shape)].view(np.int8)
     codes: np.ndarray = (halves ^ 8) - 8
     return codes.reshape(shape)
+
+
+def constant_codes(tensor: Tensor) -> np.ndarray | None:
+    """Return the value of a constant as it is stored; int4 codes one per int8 element."""
+    if tensor.data is not None and tensor.dtype == "int4":
+        return unpacked_int4(tensor.data, tensor.shape)
+    return tensor.data
 
 
 def tensor_bytes(tensor: Tensor, where: Where) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from quantcore.qat.arithmetic import fake_quantize_activations
+from quantcore.qat.batch_norm import factor_of, follow_batch, offset_of
 from quantcore.qat.fake_quantize import PACKAGE, FakeQuantize
 from quantcore.qat.passes import is_observing
 
@@ -69,14 +70,10 @@ class FakeQuantizedBatchNormalization(_FakeQuantizedAffine, keras.layers.BatchNo
         mean, variance = self.moving_mean.value, self.moving_variance.value
         if training and self.trainable and self.statistics == "batch":
             batch_mean, batch_variance = tf.nn.moments(inputs, list(range(len(inputs.shape) - 1)))
-            for moving, batch in ((self.moving_mean, batch_mean), (self.moving_variance, batch_variance)):
-                moving.assign(moving.value * self.momentum + tf.stop_gradient(batch) * (1.0 - self.momentum))
+            follow_batch(self, batch_mean, batch_variance)
             mean, variance = batch_mean, batch_variance
-        factor = tf.math.rsqrt(variance + self.epsilon)
-        if self.gamma is not None:
-            factor = factor * self.gamma.value
-        offset = -mean * factor if self.beta is None else self.beta.value - mean * factor
-        return self.apply(inputs, factor, offset, training)
+        factor = factor_of(self, variance)
+        return self.apply(inputs, factor, offset_of(self, mean, factor), training)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made from."""

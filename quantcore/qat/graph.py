@@ -10,7 +10,7 @@ import keras
 
 from quantcore.errors import QuantizationError
 
-__all__ = ["Graph", "Step", "read_graph"]
+__all__ = ["Graph", "Step", "calls_in_order", "read_graph"]
 
 
 @dataclass
@@ -95,7 +95,7 @@ def _add_model(graph: Graph, model: Any, inputs: list[int]) -> list[int]:
     if isinstance(model, keras.Sequential):
         model = _functional(model)
     values = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
-    for node in _nodes(model):
+    for node in calls_in_order(model):
         given = [values[id(tensor)] for tensor in node.input_tensors]
         operation = node.operation
         if isinstance(operation, (keras.Sequential, keras.Model)) and not _is_open(operation):
@@ -122,7 +122,7 @@ def _functional(model: Any) -> Any:
     return model._functional
 
 
-def _nodes(model: Any) -> Iterator[Any]:
+def calls_in_order(model: Any) -> Iterator[Any]:
     """Yield the calls of a functional model in the order in which Keras runs them."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from quantcore.qat.arithmetic import fake_quantize_weights
+from quantcore.qat.batch_norm import factor_of, follow_batch, offset_of
 from quantcore.qat.fake_quantize import PACKAGE
 from quantcore.qat.passes import is_observing
 
@@ -85,22 +86,21 @@ class FakeQuantizedWeights:
             return _plus(self.linear(inputs, self.on_grid(kernel)), bias)
         if training and norm.trainable and self.statistics == "batch":
             return self._with_batch_statistics(inputs, kernel, bias)
-        factor = _factor(norm, norm.moving_variance.value)
+        factor = factor_of(norm, norm.moving_variance.value)
         outputs = self.linear(inputs, self.on_grid(kernel * self.along_channels(factor)))
-        return outputs + _offset(norm, norm.moving_mean.value, factor, bias)
+        return outputs + offset_of(norm, norm.moving_mean.value, factor, bias)
 
     def _with_batch_statistics(self, inputs: Any, kernel: Any, bias: Any) -> Any:
         norm = self.batch_norm
         outputs = _plus(self.linear(inputs, kernel), bias)
         mean, variance = tf.nn.moments(outputs, list(range(len(outputs.shape) - 1)))
-        stable, moment = _factor(norm, norm.moving_variance.value), norm.momentum
-        factor = _factor(norm, variance)
+        stable = factor_of(norm, norm.moving_variance.value)
+        factor = factor_of(norm, variance)
         stable_variance = norm.moving_variance.value
         ratio = tf.math.rsqrt(variance + norm.epsilon) / tf.math.rsqrt(stable_variance + norm.epsilon)
         quantized = self.linear(inputs, self.on_grid(kernel * self.along_channels(stable)))
-        for moving, batch in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
-            moving.assign(moving.value * moment + tf.stop_gradient(batch) * (1.0 - moment))
-        return quantized * ratio + _offset(norm, mean, factor, bias)
+        follow_batch(norm, mean, variance)
+        return quantized * ratio + offset_of(norm, mean, factor, bias)
 
     def folded(self) -> tuple[Any, Any]:
         """Return kernel and bias with the moving statistics folded in, before fake quantization.
@@ -110,8 +110,8 @@ class FakeQuantizedWeights:
         norm = self.batch_norm
         if norm is None:
             return self.kernel_value(), self.bias_value()
-        factor = _factor(norm, norm.moving_variance.value)
-        offset = _offset(norm, norm.moving_mean.value, factor, self.bias_value())
+        factor = factor_of(norm, norm.moving_variance.value)
+        offset = offset_of(norm, norm.moving_mean.value, factor, self.bias_value())
         return self.kernel_value() * self.along_channels(factor), offset
 
     def fake_quantized_kernel(self) -> Any:
@@ -267,13 +267,3 @@ class FakeQuantizedPReLU(keras.layers.PReLU):
 
 def _plus(outputs: Any, bias: Any) -> Any:
     return outputs if bias is None else outputs + bias
-
-
-def _factor(norm: Any, variance: Any) -> Any:
-    factor = tf.math.rsqrt(variance + norm.epsilon)
-    return factor if norm.gamma is None else factor * norm.gamma.value
-
-
-def _offset(norm: Any, mean: Any, factor: Any, bias: Any) -> Any:
-    offset = -mean * factor if norm.beta is None else norm.beta.value - mean * factor
-    return offset if bias is None else bias * factor + offset

@@ -13,8 +13,10 @@ from quantcore.errors import QuantizationError
 from quantcore.graph import Subgraph, Tensor
 from quantcore.qat.checks import fake_quantizers
 from quantcore.qat.fake_quantize import FakeQuantize
+from quantcore.qat.graph import calls_in_order
 from quantcore.qat.listening import listening
 from quantcore.rounding_error.real import SCALE, gamma
+from quantcore.tf_quantization.nudging import nudge
 from quantcore.wording import counted
 
 __all__ = ["Place", "forward_places", "match_places"]
@@ -60,7 +62,8 @@ def forward_places(
     places: list[Place] = []
 
     def listener(layer: Any, outputs: Any) -> Any:
-        scale, zero_point = grid(*layer.current_range())
+        nudged = nudge(*layer.current_range())
+        scale, zero_point = nudged.scale, int(nudged.zero_point) + LOWEST
         steps = np.rint(np.asarray(outputs, np.float64) / np.float64(scale)) + zero_point
         places.append(Place(next(names[id(layer)]), scale, zero_point, steps))
         instead = None if given is None else given[len(places) - 1]
@@ -74,19 +77,11 @@ def forward_places(
 def place_names(model: Any) -> dict[int, Iterator[str]]:
     """Return for each `FakeQuantize` by its id, call by call, the name of the layer whose output it has."""
     names = {id(layer): [name] for name, layer in fake_quantizers(model).items() if layer not in model.layers}
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if isinstance(node.operation, FakeQuantize):
-                source = node.input_tensors[0]._keras_history.operation.name
-                names.setdefault(id(node.operation), []).append(source)
+    for call in calls_in_order(model):
+        if isinstance(call.operation, FakeQuantize):
+            source = call.input_tensors[0]._keras_history.operation.name
+            names.setdefault(id(call.operation), []).append(source)
     return {layer: iter(found) for layer, found in names.items()}
-
-
-def grid(low: float, high: float) -> tuple[np.float32, int]:
-    """Return scale and zero point of int8 of a range as TensorFlow nudges it, in float32."""
-    scale = (np.float32(high) - np.float32(low)) / np.float32(STEPS)
-    zero = np.float32(0) - np.float32(low) / scale
-    return np.float32(scale), int(np.floor(np.clip(zero, 0, STEPS) + np.float32(0.5))) + LOWEST
 
 
 def match_places(places: Sequence[Place], subgraph: Subgraph, values: Mapping[int, np.ndarray]) -> list[int]:

@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from quantcore.errors import QuantizationError
+from quantcore.quantizer.settings import WEIGHT_BITS
 
-__all__ = ["BATCH_NORM", "RANGES", "WEIGHT_BITS", "LayerRule", "Recipe", "RecipeSource", "check_range"]
+__all__ = ["BATCH_NORM", "RANGES", "LayerRule", "Recipe", "RecipeSource", "check_range"]
 
-WEIGHT_BITS = (8, 4)
 RANGES = ("moving_average", "learnt")
 BATCH_NORM = ("moving", "batch")
 NAMED: dict[str, dict[str, Any]] = {"int8": {}, "int4": {"weight_bits": 4}}

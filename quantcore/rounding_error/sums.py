@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quantcore.graph import Tensor
+from quantcore.flatbuffer.constants import constant_codes
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import transposed_padding
 from quantcore.ops.node import Node
@@ -16,7 +16,6 @@ from quantcore.rounding_error.real import Array, RealOutput, fake_quant_error, g
 from quantcore.rounding_error.rules import requantization_error
 
 __all__ = [
-    "filter_integers",
     "places",
     "real_batch_matmul",
     "real_conv_2d",
@@ -41,18 +40,14 @@ class Sums(NamedTuple):
     terms: int
 
 
-def filter_integers(tensor: Tensor) -> np.ndarray:
-    """Return a constant filter as int8 in the shape of its tensor; int4 is unpacked, the low half first."""
-    if tensor.data is None or tensor.dtype != "int4":
-        return np.asarray(tensor.data)
-    raw = tensor.data.view(np.uint8).reshape(-1)
-    values = np.stack([raw & 15, raw >> 4], axis=1).reshape(-1)[: int(np.prod(tensor.shape))].astype(np.int8)
-    return np.where(values > 7, values - 16, values).astype(np.int8).reshape(tensor.shape)
+def filter_codes(node: Node) -> np.ndarray:
+    """Return the integers of a node's constant filter as float64."""
+    return np.asarray(constant_codes(node.input(1).tensor), np.float64)
 
 
 def real_conv_2d(node: Node, x: np.ndarray) -> RealOutput:
     """Return the real output of CONV_2D for an input of int8."""
-    w = filter_integers(node.input(1).tensor).astype(np.float64)
+    w = filter_codes(node)
     shape = conv_shape(node, w.shape[0])
     groups = x.shape[3] // w.shape[3]
     given = centred(node, x).reshape(*x.shape[:3], groups, w.shape[3])
@@ -69,7 +64,7 @@ def real_conv_2d(node: Node, x: np.ndarray) -> RealOutput:
 
 def real_depthwise_conv_2d(node: Node, x: np.ndarray) -> RealOutput:
     """Return the real output of DEPTHWISE_CONV_2D for an input of int8."""
-    w = filter_integers(node.input(1).tensor).astype(np.float64)
+    w = filter_codes(node)
     shape = conv_shape(node, w.shape[3])
     given = np.repeat(centred(node, x), w.shape[3] // x.shape[3], axis=3)
 
@@ -83,7 +78,7 @@ def real_depthwise_conv_2d(node: Node, x: np.ndarray) -> RealOutput:
 
 def real_fully_connected(node: Node, x: np.ndarray) -> RealOutput:
     """Return the real output of FULLY_CONNECTED for an input of int8."""
-    w = filter_integers(node.input(1).tensor).astype(np.float64)
+    w = filter_codes(node)
     rows = centred(node, x).reshape(-1, w.shape[1])
     sums = Sums(rows @ w.T, np.abs(rows) @ np.abs(w).T, w.shape[1])
     keep = bool(node.options["keep_num_dims"])
@@ -102,7 +97,7 @@ def real_batch_matmul(node: Node, a: np.ndarray, b: np.ndarray) -> RealOutput:
 
 def real_transpose_conv(node: Node, x: np.ndarray) -> RealOutput:
     """Return the real output of TRANSPOSE_CONV for an input of int8, which is its third operand."""
-    w = filter_integers(node.input(1).tensor).astype(np.float64)
+    w = filter_codes(node)
     given = centred(node, x, 2)
     _, height, width, _ = (int(n) for n in node.known_value(0))
     stride, padding = (node.options["stride_h"], node.options["stride_w"]), node.options["padding"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from quantcore.errors import QuantizationError
 from quantcore.kernels.fake_quant import nudged_ranges
-from quantcore.qparams import DTYPES, QuantParams, integer_range
+from quantcore.qparams import DTYPES, QuantParams, integer_range, trained_range
 from quantcore.tf_quantization.arguments import floats
 
 __all__ = ["NudgedRange", "checked_range", "converted_qparams", "nudge", "quantized_range"]
@@ -127,14 +127,8 @@ def converted_qparams(
     """
     check_width(dtype, num_bits)
     qmin, qmax = quantized_range(num_bits, narrow_range)
-    low, high = (end.astype(np.float64) for end in range_or_ranges(min, max))
-    short = high - low < 1e-6
-    low, high = np.where(short & (low > -5e-7), -5e-7, low), np.where(short & (high < 5e-7), 5e-7, high)
-    scale = (high - low) / (qmax - qmin)
-    below, above = low / scale, high / scale
-    from_low = qmin + np.abs(below) < qmax + np.abs(above)  # of the two ways, that with the smaller error
-    zero_point = np.clip(np.where(from_low, qmin - below, qmax - above), qmin, qmax)
-    zero_point = np.floor(zero_point + 0.5).astype(np.int32) + integer_range(dtype)[0]
+    scale, zero_point = trained_range(*range_or_ranges(min, max), qmin, qmax)
+    zero_point = zero_point.astype(np.int32) + integer_range(dtype)[0]
     return QuantParams(scale, zero_point, dtype, axis, narrow_range=narrow_range)
 
 

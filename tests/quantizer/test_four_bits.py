@@ -9,10 +9,10 @@ import pytest
 
 import quantcore as qc
 from quantcore.calibration import Ranges, TensorRange
-from quantcore.comparison.constants import constant_codes, constant_values
+from quantcore.comparison.constants import constant_values
 from quantcore.errors import QuantizationError
 from quantcore.flatbuffer import read_model, write_model
-from quantcore.flatbuffer.constants import packed_int4, unpacked_int4
+from quantcore.flatbuffer.constants import constant_codes, packed_int4, unpacked_int4
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.oracle.registered import lowered_operators, with_registered_versions
 from quantcore.quantizer.parameters import four_bit_weights, weight_qparams

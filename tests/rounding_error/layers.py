@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from quantcore.flatbuffer.constants import constant_codes
 from quantcore.graph import Model, Tensor
 from quantcore.oracle.calls import Answer, Call, call_tensorflow
-from quantcore.rounding_error.sums import filter_integers
 from tests.ops.harness import const, get_oracle, i32, op_model, packed, random_scale, random_values, tensor
 
 Rng = np.random.Generator
@@ -93,7 +93,7 @@ def sums(
     version = ({8: 9, 4: 10} if fully else {8: 5, 4: 6 if axis == 3 else 7})[bits]
     model = op_model(op, [x, stored, b], [int8((), s_out, zero_point)], options, version=version)
     q = random_values(rng, x.shape)
-    w_float = dequantized(filter_integers(model.subgraphs[0].tensors[1]), stored)
+    w_float = dequantized(constant_codes(model.subgraphs[0].tensors[1]), stored)
     given = dequantized(q, x)
     call = product(op, given, w_float, stride)
     return Layer(f"{op} {activation} {bits} bits", model, [q], call, bias, activation)
@@ -195,7 +195,7 @@ def transpose_conv(rng: Rng) -> Layer:
     shape = (1, 18, 16, 7)
     options = {"padding": "SAME", "stride_h": 2, "stride_w": 2}
     model = op_model("TRANSPOSE_CONV", [i32(*shape), w, x, b], [y], options, version=3)
-    filters = dequantized(filter_integers(w), w).transpose(1, 2, 0, 3).copy()
+    filters = dequantized(constant_codes(w), w).transpose(1, 2, 0, 3).copy()
     given = {"input": dequantized(layer.inputs[0], x), "filters": filters}
     call = ("nn.conv2d_transpose", {**given, "output_shape": list(shape), "strides": 2, "padding": "SAME"})
     return Layer("TRANSPOSE_CONV", model, layer.inputs, call, layer.bias)
