@@ -30,10 +30,8 @@ static int16_t logistic_q15(const qc_lstm_params *p, int16_t x) {
     return qc_logistic16(x, GATE_INTEGER_BITS);
 }
 
-/* Adds P c to a gate. TFLite walks through the states of all batches of a call in rows of `outputs`, so that
- * with a projection to fewer outputs the last cells get none, and weights shift from batch to batch. */
-static void add_peephole(const qc_lstm_params *p, qc_multiplier factor, const int16_t *weights,
-                         const int16_t *cell_state, int32_t batch, int16_t *gate) {
+void qc_lstm_add_peephole(const qc_lstm_params *p, qc_multiplier factor, const int16_t *weights,
+                          const int16_t *cell_state, int32_t batch, int16_t *gate) {
     const qc_lstm_shape *s = &p->shape;
     const int64_t first = s->time_major ? (int64_t)batch * s->cells : 0;
     const int64_t end = (s->time_major ? (int64_t)s->batches : 1) * s->outputs;
@@ -59,10 +57,8 @@ static int32_t variance(const int16_t *values, int32_t n, int32_t *mean) {
     return (int32_t)((squares * ((1 << 20) / n) - (int64_t)*mean * *mean) / (1 << 20));
 }
 
-/* Layer normalization of a gate, to Q3.12: (value - mean) / deviation in steps of 1/1024, times coefficient,
- * plus bias. */
-static void normalize(const qc_lstm_params *p, const qc_lstm_gate *g, const int16_t *coefficients,
-                      const int32_t *bias, int16_t *gate) {
+void qc_lstm_normalize(const qc_lstm_params *p, const qc_lstm_gate *g, const int16_t *coefficients,
+                       const int32_t *bias, int16_t *gate) {
     const qc_multiplier to_gate = {g->norm.multiplier, g->norm.shift + 12};
     int32_t mean, shift;
     const int32_t spread = variance(gate, p->shape.cells, &mean);

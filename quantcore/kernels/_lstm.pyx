@@ -2,9 +2,12 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, make_call, qc_rounding
+from quantcore.kernels._core cimport KernelCall, address, make_call, qc_rounding
+
+import numpy as np
 
 from quantcore.kernels._core import DTYPE_SUFFIX, ROUNDINGS
+from quantcore.kernels.pack_filter import pack_filter
 
 cdef extern from "quantcore/lstm.h" nogil:
     ctypedef struct qc_lstm_shape:
@@ -43,6 +46,9 @@ cdef extern from "quantcore/lstm.h" nogil:
         qc_multiplier projection
         int32_t output_offset
         int32_t projection_clip
+        const void *packed_input
+        const void *packed_recurrent
+        const void *packed_projection
     int64_t qc_lstm_scratch_size(const qc_lstm_shape *s)
 
 cdef extern from "quantcore/lstm_float.h" nogil:
@@ -101,13 +107,16 @@ cdef qc_lstm_gate c_gate(object gate):
 def lstm_call(str dtype, shape, gates, *, str rounding, int32_t peephole_body, bint clamp_recurrent, bint table,
               int32_t input_offset, int32_t recurrent_offset, forget_to_cell, input_to_cell,
               int32_t cell_scale_power, int32_t cell_clip, hidden, int32_t hidden_offset, projection,
-              int32_t output_offset, int32_t projection_clip) -> KernelCall:
+              int32_t output_offset, int32_t projection_clip, weights=None) -> KernelCall:
     """Quantized LSTM; `dtype` is int8 or int16, factors are pairs (multiplier, shift).
 
-    See ``qc_lstm_params`` for the parameters, `quantcore.kernels.lstm_shape` for `shape` and the four `gates`.
+    See ``qc_lstm_params`` for the parameters, `quantcore.kernels.lstm_shape` for `shape`, the four `gates`, and the
+    constant `weights`.
     """
     cdef qc_lstm_params p
     cdef int i
+    packed = [None if weights is None else pack_rows(matrices) for matrices in weights or ((), (), ())]
+    p.packed_input, p.packed_recurrent, p.packed_projection = address(packed[0]), address(packed[1]), address(packed[2])
     p.shape = c_shape(shape)
     p.rounding = <qc_rounding><int>ROUNDINGS[rounding]
     p.peephole_body = peephole_body
@@ -126,7 +135,15 @@ def lstm_call(str dtype, shape, gates, *, str rounding, int32_t peephole_body, b
     p.projection = c_multiplier(projection)
     p.output_offset = output_offset
     p.projection_clip = projection_clip
-    return make_call(f"lstm_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), qc_lstm_scratch_size(&p.shape))
+    return make_call(f"lstm_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), qc_lstm_scratch_size(&p.shape), packed)
+
+
+def pack_rows(matrices):
+    """Return int8 matrices of equal width, one below the other, laid out for products; None if there are none."""
+    if not matrices:
+        return None
+    stacked = np.concatenate(matrices)
+    return pack_filter("int8", stacked, 1, *stacked.shape)
 
 
 def lstm_f32_call(shape, *, bint micro, str activation, float cell_clip, float projection_clip, scales=None,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-__all__ = ["GateFactors", "LstmScales", "LstmShape"]
+import numpy as np
+
+__all__ = ["GateFactors", "LstmScales", "LstmShape", "LstmWeights"]
 
 Factor = tuple[int, int]
 NONE: Factor = (0, 0)
@@ -40,3 +43,11 @@ class LstmScales(NamedTuple):
     recurrent: tuple[float, ...]
     peephole: tuple[float, ...]
     projection: float
+
+
+class LstmWeights(NamedTuple):
+    """Constant weights: of the gates that there are, in their order, and of the projection, one or none."""
+
+    input: Sequence[np.ndarray[Any, Any]]
+    recurrent: Sequence[np.ndarray[Any, Any]]
+    projection: Sequence[np.ndarray[Any, Any]]

@@ -11,7 +11,7 @@ import numpy as np
 
 from quantcore.kernels import _lstm as kernels
 from quantcore.kernels._core import KernelCall
-from quantcore.kernels.lstm_shape import GateFactors, LstmScales
+from quantcore.kernels.lstm_shape import GateFactors, LstmScales, LstmWeights
 from quantcore.numerics import FLOAT32_QUOTIENT, Rule
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.registry import operator
@@ -226,7 +226,18 @@ def lower_quantized(node: Node, o: LstmOperands) -> KernelCall:
         projection_clip=NO_CLIP
         if micro
         else quantized_clip(node, "proj_clip", node.output.scale, "int8", micro),
+        weights=constant_weights(o),
     )
+
+
+def constant_weights(o: LstmOperands) -> LstmWeights | None:
+    """Return the weights that products are made of, where all are constant."""
+    groups = [
+        [w.value for w in group if w is not None] for group in (o.weights, o.recurrent, (o.projection,))
+    ]
+    if any(value is None for group in groups for value in group):
+        return None
+    return LstmWeights(*groups)
 
 
 def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -> GateFactors:

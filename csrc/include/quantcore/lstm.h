@@ -21,6 +21,7 @@
 
 #include <stdint.h>
 
+#include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
 #include "quantcore/status.h"
 
@@ -82,7 +83,10 @@ typedef struct {
  * of 2^31 - 1 the products are rounded once: RoundingDivideByPOT by -shift.
  * cell_scale_power: the cell state has scale 2^cell_scale_power; in [-15, -9], or with the table [-27, 2].
  * cell_clip: bound of |c|, at least 0; INT32_MAX for none. hidden: from o * tanh(c), Q0.30, to the output,
- * or with projection to its input. projection_clip: likewise of the projected output's quantized values. */
+ * or with projection to its input. projection_clip: likewise of the projected output's quantized values.
+ * packed_input, packed_recurrent: the weights of all gates that there are, one after the other, as
+ * qc_pack_filter_s8 lays out one group of gates * cells units for the vector versions; packed_projection: those of
+ * the projection, if there is one. NULL where they are not constant: the definition computes them. */
 typedef struct {
     qc_lstm_shape shape;
     qc_rounding rounding;
@@ -101,11 +105,35 @@ typedef struct {
     qc_multiplier projection;
     int32_t output_offset; /* zero point of the projected output */
     int32_t projection_clip;
+    const void *packed_input;
+    const void *packed_recurrent;
+    const void *packed_projection;
 } qc_lstm_params;
 
-static inline int64_t qc_lstm_scratch_size(const qc_lstm_shape *s) {
-    return (int64_t)s->cells * (QC_LSTM_GATES + 1) * (int64_t)sizeof(int16_t);
+/* Sums of the gates of one step, and what they start with, which the vector versions keep for all units. */
+static inline int64_t qc_lstm_sums_size(const qc_lstm_shape *s) {
+    return (qc_round_up((int64_t)s->cells * QC_LSTM_GATES, QC_LANES) + QC_LANES) * (int64_t)sizeof(int64_t);
 }
+
+/* Gates, cell state and unprojected output of one batch; for the vector versions also sums, and the vectors that the
+ * weights are multiplied by, laid out. */
+static inline int64_t qc_lstm_scratch_size(const qc_lstm_shape *s) {
+    const int64_t cells = qc_round_up(s->cells, 32), outputs = qc_round_up(s->outputs, 32);
+    const int64_t gates = cells * (QC_LSTM_GATES + 2) * (int64_t)sizeof(int16_t);
+    const int64_t vectors = 2 * (qc_round_up(s->inputs, 32) + outputs + cells);
+    return gates + 4 * qc_lstm_sums_size(s) + 2 * outputs * (int64_t)sizeof(int64_t) + vectors + 16 * 64;
+}
+
+/* Add P c to a gate [cells] of one batch: TFLite walks through the states of all batches of a call in rows of
+ * `outputs`, so that with a projection to fewer outputs the last cells get none, and weights shift from batch to
+ * batch. Shared by all versions. */
+void qc_lstm_add_peephole(const qc_lstm_params *params, qc_multiplier factor, const int16_t *weights,
+                          const int16_t *cell_state, int32_t batch, int16_t *gate);
+
+/* Layer normalization of a gate [cells], to Q3.12: (value - mean) / deviation in steps of 1/1024, times coefficient,
+ * plus bias. Shared by all versions. */
+void qc_lstm_normalize(const qc_lstm_params *params, const qc_lstm_gate *gate, const int16_t *coefficients,
+                       const int32_t *bias, int16_t *values);
 
 /* int8 activations and weights, int32 bias, int16 cell state (CMSIS-NN: arm_lstm_unidirectional_s8). */
 qc_status qc_lstm_s8_ref(const qc_lstm_params *params, void *const *tensors, void *scratch);
