@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
+
+from quantcore.kernels.pack_filter import pack_filter
 
 cdef extern from "quantcore/svdf.h" nogil:
     ctypedef struct qc_svdf_shape:
@@ -17,6 +19,7 @@ cdef extern from "quantcore/svdf.h" nogil:
         int32_t state_offset
         qc_requant to_state
         qc_requant output
+        const void *packed
     ctypedef struct qc_svdf_f32_params:
         qc_svdf_shape shape
         int32_t micro
@@ -28,6 +31,7 @@ cdef extern from "quantcore/svdf.h" nogil:
         int32_t sign_overflow
         float feature_scale
         float time_scale
+    int64_t qc_svdf_scratch_size(const qc_svdf_shape *s)
     int64_t qc_svdf_f32_scratch_size(const qc_svdf_shape *s)
 
 
@@ -39,19 +43,21 @@ cdef qc_svdf_shape c_shape(object shape):
 
 
 def svdf_call(str state_dtype, shape, *, int32_t input_offset, int32_t state_offset, Requant to_state,
-              Requant output) -> KernelCall:
+              Requant output, features=None) -> KernelCall:
     """Quantized SVDF with a state of ``int8`` or ``int16``; see ``qc_svdf_params``.
 
-    `shape` is (batches, inputs, filters, memory, rank).
+    `shape` is (batches, inputs, filters, memory, rank); `features` the feature weights where they are constant.
     """
     cdef qc_svdf_params p
+    packed = pack_filter("int8", features, 1, shape[2], shape[1])
+    p.packed = address(packed)
     p.shape = c_shape(shape)
     p.input_offset = input_offset
     p.state_offset = state_offset
     p.to_state = to_state.c
     p.output = output.c
     name = "svdf_s8" if state_dtype == "int8" else "svdf_state_s16_s8"
-    return make_call(name, &p, sizeof(p), 0, (to_state, output))
+    return make_call(name, &p, sizeof(p), qc_svdf_scratch_size(&p.shape), (to_state, output, packed))
 
 
 def svdf_f32_call(shape, *, bint micro, bint tanh, float activation_min, float activation_max, bint hybrid=False,

@@ -232,12 +232,11 @@ def lower_quantized(node: Node, o: LstmOperands) -> KernelCall:
 
 def constant_weights(o: LstmOperands) -> LstmWeights | None:
     """Return the weights that products are made of, where all are constant."""
-    groups = [
-        [w.value for w in group if w is not None] for group in (o.weights, o.recurrent, (o.projection,))
-    ]
-    if any(value is None for group in groups for value in group):
-        return None
-    return LstmWeights(*groups)
+    groups = [[w for w in group if w is not None] for group in (o.weights, o.recurrent, (o.projection,))]
+    values = [[w.value for w in group if w.value is not None] for group in groups]
+    return (
+        LstmWeights(*values) if [len(group) for group in values] == [len(group) for group in groups] else None
+    )
 
 
 def lstm_gate(node: Node, o: LstmOperands, gate: int, factors: dict[str, Any]) -> GateFactors:

@@ -85,6 +85,7 @@ def lower_quantized(node: Node, shape: Shape) -> KernelCall:
         # clamped before its zero point is added
         to_state=make_requant(node, factors["state"], state, offset=0),
         output=make_requant(node, factors["output"], node.output),
+        features=features.value,
     )
 
 

@@ -10,6 +10,7 @@
 #ifndef QUANTCORE_SVDF_H
 #define QUANTCORE_SVDF_H
 
+#include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
 #include "quantcore/status.h"
 
@@ -26,16 +27,25 @@ typedef struct {
  * state_offset: zero point of the state; TFLite takes it for 0 with an int16 state.
  * to_state: from the sum over the features to the state, without state_offset, which is added after the
  * clamp.
- * output: from the sum over time, rank and bias to the output. Both sums are int32 and wrap. */
+ * output: from the sum over time, rank and bias to the output. Both sums are int32 and wrap.
+ * packed: the feature weights as qc_pack_filter_s8 lays them out for the vector versions, or NULL, and the definition
+ * computes. scratch: qc_svdf_scratch_size bytes. */
 typedef struct {
     qc_svdf_shape shape;
     int32_t input_offset;
     int32_t state_offset;
     qc_requant to_state;
     qc_requant output;
+    const void *packed;
 } qc_svdf_params;
 
-/* int8 input and output, int8 time weights and state (CMSIS-NN: arm_svdf_s8). scratch: none. */
+/* Bytes of scratch that the vector versions need: sums over the features, what they start with, and an input laid
+ * out. */
+static inline int64_t qc_svdf_scratch_size(const qc_svdf_shape *s) {
+    return 2 * qc_round_up(s->filters, QC_LANES) * (int64_t)sizeof(int32_t) + 2 * qc_round_up(s->inputs, 32) + 64;
+}
+
+/* int8 input and output, int8 time weights and state (CMSIS-NN: arm_svdf_s8). */
 qc_status qc_svdf_s8_ref(const qc_svdf_params *params, void *const *tensors, void *scratch);
 /* int8 input and output, int16 time weights and state (CMSIS-NN: arm_svdf_state_s16_s8). */
 qc_status qc_svdf_state_s16_s8_ref(const qc_svdf_params *params, void *const *tensors, void *scratch);
