@@ -14,7 +14,7 @@ from quantcore.files import read_arrays
 from quantcore.graph import Model, Subgraph, Tensor
 from quantcore.shape_arguments import fitting_value, index_limit
 
-__all__ = ["SampleSource", "order_inputs", "random_samples", "split_samples"]
+__all__ = ["SampleSource", "order_inputs", "random_batch", "random_samples", "split_samples"]
 
 SampleSource = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | str | os.PathLike[str]
 
@@ -126,6 +126,12 @@ def random_samples(model: Model, subgraph_index: int, count: int, seed: int) -> 
     except (MemoryError, ValueError) as error:  # NumPy's, for what it cannot allocate or count
         shapes = [subgraph.tensors[t].shape for t in subgraph.inputs]
         raise KernelError(f"the inputs have shapes {shapes}, too large for random values: {error}") from None
+
+
+def random_batch(model: Model, subgraph_index: int, count: int, seed: int) -> list[np.ndarray]:
+    """Return what `random_samples` draws as one array per input, samples joined along the first axis."""
+    samples = random_samples(model, subgraph_index, count, seed)
+    return [np.concatenate(arrays) if count > 1 else arrays[0] for arrays in zip(*samples, strict=True)]
 
 
 def random_value(rng: np.random.Generator, subgraph: Subgraph, t: int, sample: int) -> np.ndarray:

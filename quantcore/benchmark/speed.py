@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,14 +20,18 @@ from quantcore.benchmark import tflite_script
 from quantcore.errors import OracleCrashed, OracleRefused
 from quantcore.files import write_arrays
 from quantcore.flatbuffer import read_model
-from quantcore.oracle.packages import QUIET, find_package
+from quantcore.oracle.packages import find_package
+from quantcore.oracle.process import worker_environment
 from quantcore.runtime import Interpreter
-from quantcore.samples import random_samples
+from quantcore.samples import random_batch
 
 __all__ = ["Speed", "TimedTFLite", "compare_speed"]
 
 TURN_SECONDS = 0.02  # what one turn of one contender takes, at least
+SLOW_SECONDS = 1.5  # what all turns of one contender may take; slow ones have fewer turns
+FEWEST_TURNS = 3
 MAX_CALLS = 100_000  # of one turn
+PAUSE_SECONDS = 0.003  # between turns: threads of the last contender, which wait for work, go to sleep
 
 OURS = "quantcore"
 
@@ -38,7 +41,7 @@ Timer = Callable[[int], float]  # from a number of calls to their mean seconds
 
 @dataclass(slots=True)
 class Speed:
-    """Seconds per sample: inputs in, outputs out.
+    """Seconds per sample: inputs in, outputs out, or the computation alone.
 
     Attributes
     ----------
@@ -52,6 +55,8 @@ class Speed:
     refused : dict of str to str
         Why a resolver could not run the model.
     turns, threads : int
+    invoke_only : bool
+        The copies of inputs and outputs were not timed.
     """
 
     model: str
@@ -59,6 +64,7 @@ class Speed:
     ours: float
     turns: int
     threads: int
+    invoke_only: bool = False
     oracle: dict[str, float] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -73,6 +79,7 @@ class Speed:
             "batch": self.batch,
             "turns": self.turns,
             "threads": self.threads,
+            "invoke_only": self.invoke_only,
             "seconds": {OURS: self.ours, **self.oracle},
             "ratios": {resolver: self.ratio(resolver) for resolver in self.oracle},
             "refused": self.refused,
@@ -83,10 +90,17 @@ class TimedTFLite:
     """One of TensorFlow Lite's resolvers, in a process of its own, which measures its own time.
 
     The process starts at once, and is replaced after a crash.
+
+    Parameters
+    ----------
+    resolver : str
+    script : Path
+        What the process runs.
     """
 
-    def __init__(self, resolver: str) -> None:
+    def __init__(self, resolver: str, script: Path = Path(tflite_script.__file__)) -> None:
         self.resolver = resolver
+        self._script = script
         self._package = find_package()
         self._process = self._start()
 
@@ -107,17 +121,21 @@ class TimedTFLite:
         self._ask({"path": path, "threads": threads, "inputs": str(inputs)})
 
     def seconds(self, calls: int) -> float:
-        """Return the mean time of `calls` calls."""
+        """Return the mean time of `calls` calls, inputs in and outputs out."""
         return float(self._ask({"calls": calls})["seconds"])
+
+    def invoke_seconds(self, calls: int) -> float:
+        """Return the mean time of `calls` calls of ``invoke`` alone."""
+        return float(self._ask({"calls": calls, "invoke_only": True})["seconds"])
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-P", str(tflite_script.__file__), self._package, self.resolver],
+            [sys.executable, "-P", "-W", "ignore", str(self._script), self._package, self.resolver],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=QUIET | os.environ,
+            env=worker_environment(),
         )
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +167,7 @@ def compare_speed(
     batch: int = 1,
     threads: int = 1,
     numerics: str = "reference",
+    invoke_only: bool = False,
     advance: Advance = lambda count: None,
 ) -> Speed:
     """Time a model, contender after contender, again and again, so that a busy machine is busy for all.
@@ -163,6 +182,8 @@ def compare_speed(
         Samples per call. TensorFlow Lite's inputs are resized to it, which not every model bears.
     threads : int
     numerics : str
+    invoke_only : bool
+        Time ``invoke`` of both on inputs that are set before: the computation without the copies.
     advance : callable
         Called with the number of turns that have passed since the last call.
 
@@ -172,9 +193,10 @@ def compare_speed(
     """
     model = read_model(path)
     interpreter = Interpreter(model, numerics, threads)
-    samples = random_samples(model, 0, batch, 0)
-    inputs = [np.concatenate(arrays) if batch > 1 else arrays[0] for arrays in zip(*samples, strict=True)]
-    contenders: dict[str, Timer] = {OURS: own_timer(interpreter, inputs)}
+    inputs = random_batch(model, 0, batch, 0)
+    contenders: dict[str, Timer] = {
+        OURS: own_invoke_timer(interpreter, inputs) if invoke_only else own_timer(interpreter, inputs)
+    }
     refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "inputs.npz"
@@ -186,10 +208,10 @@ def compare_speed(
             except (OracleRefused, OracleCrashed) as error:
                 refused[timer.resolver] = str(error)
             else:
-                contenders[timer.resolver] = timer.seconds
-        times = take_turns(contenders, turns, advance)
+                contenders[timer.resolver] = timer.invoke_seconds if invoke_only else timer.seconds
+        times = take_turns(contenders, turns, refused, advance)
     medians = {name: median(values) / batch for name, values in times.items()}
-    return Speed(path, batch, medians.pop(OURS), turns, threads, medians, refused)
+    return Speed(path, batch, medians.pop(OURS), turns, threads, invoke_only, medians, refused)
 
 
 def own_timer(interpreter: Interpreter, inputs: list[np.ndarray]) -> Timer:
@@ -205,15 +227,55 @@ def own_timer(interpreter: Interpreter, inputs: list[np.ndarray]) -> Timer:
     return seconds
 
 
-def take_turns(contenders: dict[str, Timer], turns: int, advance: Advance) -> dict[str, list[float]]:
-    """Return the mean seconds of each turn of each contender."""
-    calls = {}
-    for name, seconds in contenders.items():
-        once = min(seconds(1), seconds(3))
-        calls[name] = max(1, min(MAX_CALLS, round(TURN_SECONDS / max(once, 1e-9))))
+def own_invoke_timer(interpreter: Interpreter, inputs: list[np.ndarray]) -> Timer:
+    """Return a function that gives the mean seconds of that many calls of ``invoke``, inputs set before."""
+    details = interpreter.get_input_details()
+    for detail, value in zip(details, inputs, strict=True):
+        if value.shape != tuple(detail["shape"]):
+            interpreter.resize_tensor_input(detail["index"], value.shape)
+    interpreter.allocate_tensors()
+    for detail, value in zip(details, inputs, strict=True):
+        interpreter.set_tensor(detail["index"], value)
+
+    def seconds(calls: int) -> float:
+        invoke = interpreter.invoke
+        start = time.perf_counter()
+        for _ in range(calls):
+            invoke()
+        return (time.perf_counter() - start) / calls
+
+    return seconds
+
+
+def take_turns(
+    contenders: dict[str, Timer], turns: int, failed: dict[str, str], advance: Advance
+) -> dict[str, list[float]]:
+    """Return the mean seconds of each turn of each contender.
+
+    One whose turns would take long has fewer of them, spread over the run. One that fails has no times, but a
+    reason in `failed`.
+    """
+    plans = {name: turn_plan(seconds, turns) for name, seconds in contenders.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(turns):
-        for name, seconds in contenders.items():
-            times[name].append(seconds(calls[name]))
+    for turn in range(turns):
+        for name, (calls, own_turns) in plans.items():
+            if name in failed or turn * own_turns // turns == (turn + 1) * own_turns // turns:
+                continue
+            time.sleep(PAUSE_SECONDS)
+            try:
+                if calls > 1:  # caches and branch predictors remember the contender before
+                    contenders[name](1)
+                times[name].append(contenders[name](calls))
+            except (OracleRefused, OracleCrashed) as error:
+                failed[name] = str(error)
         advance(1)
-    return times
+    return {name: taken for name, taken in times.items() if name not in failed}
+
+
+def turn_plan(seconds: Timer, turns: int) -> tuple[int, int]:
+    """Return how many calls a contender makes per turn, and how many turns it takes."""
+    once = seconds(1)
+    if once < TURN_SECONDS:
+        once = min(once, seconds(3))
+    calls = max(1, min(MAX_CALLS, round(TURN_SECONDS / max(once, 1e-9))))
+    return calls, max(min(FEWEST_TURNS, turns), min(turns, int(SLOW_SECONDS / max(calls * once, 1e-9))))

@@ -1,11 +1,12 @@
-"""Times TensorFlow Lite. Run as a script, in a process of its own; imports nothing of quantcore.
+"""Times TensorFlow Lite. Run as a script, in a process of its own.
 
 Arguments: the import name of the package, ``tensorflow`` or ``ai_edge_litert``, and the resolver. Reads one
 JSON object per line from stdin and answers each with one on stdout:
 
 - ``{"path": ..., "threads": n, "inputs": path of an .npz}`` prepares an interpreter in place of the last, its
   inputs resized to the shapes of the arrays;
-- ``{"calls": n}`` gives the mean seconds of n calls: set the inputs, invoke, get the outputs.
+- ``{"calls": n}`` gives the mean seconds of n calls: set the inputs, invoke, get the outputs; with
+  ``"invoke_only": true`` of the middle part alone.
 """
 
 from __future__ import annotations
@@ -17,16 +18,7 @@ from typing import Any
 
 import numpy as np
 
-
-def load_package(package: str) -> tuple[Any, Any]:
-    """Return the interpreter class and the enumeration of resolvers."""
-    if package == "tensorflow":
-        import tensorflow as tf
-
-        return tf.lite.Interpreter, tf.lite.experimental.OpResolverType
-    from ai_edge_litert import interpreter
-
-    return interpreter.Interpreter, interpreter.OpResolverType
+from quantcore.oracle.lite import LiteBackend
 
 
 class Timed:
@@ -55,10 +47,18 @@ class Timed:
                 interpreter.get_tensor(index)
         return (time.perf_counter() - start) / calls
 
+    def invoke_seconds(self, calls: int) -> float:
+        """Return the mean time of `calls` calls of ``invoke``."""
+        invoke = self.interpreter.invoke
+        start = time.perf_counter()
+        for _ in range(calls):
+            invoke()
+        return (time.perf_counter() - start) / calls
+
 
 def main(package: str, resolver: str) -> None:
     """Answer requests until stdin is closed."""
-    interpreter_class, resolvers = load_package(package)
+    backend = LiteBackend(package)
     timed: Timed | None = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -66,14 +66,15 @@ def main(package: str, resolver: str) -> None:
         try:
             if "path" in request:
                 timed = None
-                interpreter = interpreter_class(
+                interpreter = backend.interpreter_class(
                     model_path=request["path"],
                     num_threads=request["threads"],
-                    experimental_op_resolver_type=getattr(resolvers, resolver),
+                    experimental_op_resolver_type=getattr(backend.resolvers, resolver),
                 )
                 timed = Timed(interpreter, request["inputs"])
             elif timed is not None:
-                answer["seconds"] = timed.seconds(request["calls"])
+                measure = timed.invoke_seconds if request.get("invoke_only") else timed.seconds
+                answer["seconds"] = measure(request["calls"])
         except (RuntimeError, ValueError) as error:
             answer["refused"] = " ".join(str(error).split())
         print(json.dumps(answer), flush=True)

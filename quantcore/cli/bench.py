@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from quantcore.cli._command import COUNT, numerics_option, verb
-from quantcore.cli._output import print_json, progress, say
-
-if TYPE_CHECKING:
-    from quantcore.benchmark.speed import Speed
+from quantcore.cli._output import print_json, progress
 
 EXAMPLES = """
-quantcore bench model.tflite
-quantcore bench *.tflite --threads 4 --batch 64
+quantcore bench model.tflite                     # beside TensorFlow Lite, then operator by operator
+quantcore bench *.tflite --threads 2 --batch 64  # several models: one row each
 quantcore bench model.tflite --alone             # without TensorFlow Lite
+quantcore bench model.tflite --alone --json | jq '.models[0].operators.kinds[0]'
 """
-
-REASON_WIDTH = 150
 
 
 @verb(examples=EXAMPLES)
@@ -27,6 +21,12 @@ REASON_WIDTH = 150
 @click.option("--batch", type=COUNT, default=1, help="Samples per call.")
 @click.option("--threads", type=COUNT, default=1, help="Threads of each contender.")
 @click.option("--alone", is_flag=True, help="Measure quantcore only.")
+@click.option("--invoke-only", is_flag=True, help="Leave out the copies of inputs and outputs.")
+@click.option(
+    "--operators/--no-operators",
+    default=None,
+    help="Also time operator by operator; by default where there is one model.",
+)
 @numerics_option
 def command(
     models: tuple[str, ...],
@@ -34,20 +34,29 @@ def command(
     batch: int,
     threads: int,
     alone: bool,
+    invoke_only: bool,
+    operators: bool | None,
     numerics: str,
     as_json: bool,
 ) -> None:
-    """Time models, here and in TensorFlow Lite.
+    """Time models, here and in TensorFlow Lite, and their operators here.
 
     Each of MODELS is timed with each of TensorFlow Lite's resolvers beside quantcore. A time is that of
     one sample: inputs in, outputs out. With --batch, a call takes several samples (in TensorFlow Lite
     by resizing the inputs), and its time is divided by their number. The contenders take turns in one
     run; the median over the turns counts. A ratio above 1 means that quantcore is faster. Without
     --alone, needs the extra 'oracle' (TensorFlow).
+
+    Operator by operator, always on one thread: the kernel and the instruction set of the version that
+    was chosen (QUANTCORE_ISA sets the highest), time and share, multiply-accumulates (MAC) per second,
+    and the bytes of all tensors that are read and written. Many MAC at few GMAC/s: a kernel could be
+    better. Few MAC per byte: memory sets the pace. No MAC: time that quantization or movement takes.
     """
     from contextlib import ExitStack
 
+    from quantcore.benchmark.operators import time_operators
     from quantcore.benchmark.speed import TimedTFLite, compare_speed
+    from quantcore.cli._bench_tables import print_operators, print_speeds
     from quantcore.flatbuffer import read_model
     from quantcore.oracle.packages import RESOLVERS
     from quantcore.runtime import Interpreter
@@ -65,36 +74,20 @@ def command(
                 batch=batch,
                 threads=threads,
                 numerics=numerics,
+                invoke_only=invoke_only,
                 advance=advance,
             )
             for path in models
         ]
+    shown = models if operators or (operators is None and len(models) == 1) else ()
+    times = {path: time_operators(read_model(path), numerics=numerics, samples=batch) for path in shown}
     if as_json:
-        print_json({"models": [speed.to_json() for speed in speeds]})
-    else:
-        print_speeds(speeds)
-
-
-def print_speeds(speeds: list[Speed]) -> None:
-    """Print one row per model: our time, and how many times slower each resolver is; then the refusals."""
-    from pathlib import Path
-    from textwrap import shorten
-
-    from quantcore.cli._tables import print_table, table
-    from quantcore.numerics import PROFILES
-    from quantcore.oracle.packages import RESOLVERS
-
-    # of profiles that share a resolver, the first
-    short = {profile.resolver: name for name, profile in reversed(PROFILES.items())}
-    resolvers = [r for r in RESOLVERS if any(r in (*speed.oracle, *speed.refused) for speed in speeds)]
-    columns = [f">x {short[resolver]}" for resolver in resolvers]
-    title = f"time per sample, {speeds[0].batch} per call; how many times faster than TensorFlow Lite"
-    result = table("model", ">quantcore", *columns, title=title)
-    for speed in speeds:
-        ratios = [speed.ratio(resolver) for resolver in resolvers]
-        cells = ["refused" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
-        result.add_row(Path(speed.model).name, f"{speed.ours * 1e6:,.1f} us", *cells)
-    print_table(result)
-    for speed in speeds:
-        for reason in dict.fromkeys(speed.refused.values()):
-            say(f"TensorFlow Lite refuses {Path(speed.model).name}: {shorten(reason, REASON_WIDTH)}")
+        found = [speed.to_json() for speed in speeds]
+        for model in found:
+            if model["model"] in times:
+                model["operators"] = times[model["model"]].to_json()
+        print_json({"numerics": numerics, "models": found})
+        return
+    print_speeds(speeds)
+    for path in shown:
+        print_operators(times[path])

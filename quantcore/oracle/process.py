@@ -57,7 +57,7 @@ class WorkerProcess:
             stdout=noise,
             stderr=subprocess.STDOUT,
             pass_fds=[theirs.fileno()],
-            env=_environment(),
+            env=worker_environment(),
             start_new_session=True,  # Ctrl-C is for the parent, which then ends the worker
         )
         theirs.close()
@@ -116,7 +116,8 @@ class WorkerProcess:
         self._finalizer()
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """Return the environment of a process that finds quantcore where this one did, and is quiet."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
     return {

@@ -12,6 +12,7 @@ from numpy cimport (
     NPY_ARRAY_CARRAY_RO, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_NDIM,
     import_array, ndarray, npy_intp,
 )
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from quantcore.kernels._core cimport KernelCall, QC_OK, qc_status, qc_step, run_steps
 
@@ -24,6 +25,13 @@ cdef enum:
 cdef struct Port:
     Py_ssize_t offset  # in the arena; -1 where the tensor is not there
     Py_ssize_t nbytes
+
+
+cdef inline double now() noexcept nogil:
+    """Return the seconds of a clock that only runs forward."""
+    cdef timespec time
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return <double>time.tv_sec + 1e-9 * <double>time.tv_nsec
 
 
 cdef class Plan:
@@ -147,6 +155,43 @@ cdef class Instance:
         for i in range(n_out):
             self.arrays[n_in + i] = <char *>PyArray_DATA(<ndarray?>outputs[i])
         self._run(n_in + n_out, start, count)
+
+    def time_steps(self, inputs, double[:, ::1] seconds):
+        """Run one sample after the other, and say when each step was done.
+
+        Parameters
+        ----------
+        inputs : sequence of ndarray
+            As for `run_batch`.
+        seconds : memoryview of float64, shape (samples, steps + 2)
+            Receives, for each sample, the clock after its inputs were copied in, after every step, and once more:
+            the last difference is what reading the clock takes.
+        """
+        cdef Py_ssize_t i, j
+        cdef int32_t step, failed = 0
+        cdef qc_status status = QC_OK
+        cdef const Port *port = self.plan.ports
+        if len(inputs) != self.plan.input_count or seconds.shape[1] != self.plan.count + 2:
+            raise KernelError(f"expected {self.plan.input_count} inputs, and times of {self.plan.count} steps and 2")
+        for j in range(self.plan.input_count):
+            self.arrays[j] = <char *>PyArray_DATA(<ndarray?>inputs[j])
+        with nogil:
+            for i in range(seconds.shape[0]):
+                for j in range(self.plan.input_count):
+                    if port[j].offset >= 0:
+                        memcpy(self.arena_data + port[j].offset, self.arrays[j] + i * port[j].nbytes, port[j].nbytes)
+                seconds[i, 0] = now()
+                for step in range(self.plan.count):
+                    status = run_steps(self.plan.steps + step, 1, self.table_data, self.scratch_data, &failed)
+                    seconds[i, step + 1] = now()
+                    if status != QC_OK:
+                        break
+                seconds[i, self.plan.count + 1] = now()
+                if status != QC_OK:
+                    break
+        if status != QC_OK:
+            self.failed = step
+            raise KernelError(f"{self.plan.names[step]}: {STATUS_MEANING.get(<int>status, f'status {<int>status}')}")
 
     def run_single(self, x):
         """Run one sample of a plan with one input and one output; None where `x` does not fit as it is.

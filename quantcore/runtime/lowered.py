@@ -23,12 +23,16 @@ RUNNABLE_DTYPES = {
 
 @dataclass(slots=True)
 class Step:
-    """A kernel call and the tensors it takes: inputs (-1 where omitted), then so many outputs."""
+    """A kernel call and the tensors it takes: inputs (-1 where omitted), then so many outputs.
+
+    `name` is for messages, `macs` the multiply-accumulates, for whoever measures.
+    """
 
     name: str
     call: KernelCall
     tensors: tuple[int, ...]
     outputs: int = 1
+    macs: int = 0
 
 
 @dataclass(slots=True)

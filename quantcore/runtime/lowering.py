@@ -134,7 +134,8 @@ def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lo
     else:
         written = tuple(y.index for y in node.outputs)
         tensors = (*kernel_inputs(op, call, len(written)), *written)
-        lowered.steps.append(Step(f"operator {index} ({op.op})", call, tensors, len(written)))
+        macs = 0 if definition.macs is None else int(definition.macs(node))
+        lowered.steps.append(Step(f"operator {index} ({op.op})", call, tensors, len(written), macs))
 
 
 def only_starts_state(subgraph: Subgraph, op: Operator, values: Mapping[int, np.ndarray]) -> bool:

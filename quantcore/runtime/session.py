@@ -83,6 +83,25 @@ class Session:
         instance.run()
         return executable, instance
 
+    def time_steps(self, x: Any, turns: int) -> tuple[Executable, np.ndarray]:
+        """Run samples, `turns` times each, in the memory that `run` uses, and time every step.
+
+        Returns
+        -------
+        executable : Executable
+        seconds : ndarray of float64, shape (turns * samples, steps)
+        """
+        arrays = self._arrays(x)
+        count = self._sample_count(arrays)
+        self._take_values(arrays)
+        (instance,) = self._get_instances(1)
+        clock = np.empty((turns, count, instance.plan.count + 2))
+        for times in clock:
+            instance.time_steps(arrays, times)
+        differences = np.diff(clock.reshape(turns * count, -1), axis=1)
+        reading = np.median(differences[:, -1]) if differences.size else 0.0
+        return self._executable, np.maximum(differences[:, :-1] - reading, 0.0)
+
     def _arrays(self, x: Any) -> list[np.ndarray]:
         self._recompile()
         return self.arguments.ordered(x, self._executable.input_dtypes)
