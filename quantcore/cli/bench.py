@@ -39,7 +39,7 @@ def command(
     numerics: str,
     as_json: bool,
 ) -> None:
-    """Time models, here and in TensorFlow Lite, and their operators here.
+    """Time models, beside TensorFlow Lite, and their operators.
 
     Each of MODELS is timed with each of TensorFlow Lite's resolvers beside quantcore. A time is that of
     one sample: inputs in, outputs out. With --batch, a call takes several samples (in TensorFlow Lite
