@@ -8,10 +8,10 @@ from quantcore.cli._command import COUNT, numerics_option, verb
 from quantcore.cli._output import print_json, progress
 
 EXAMPLES = """
-quantcore bench model.tflite                     # beside TensorFlow Lite, then operator by operator
+quantcore bench model.tflite                     # beside TensorFlow Lite; by operator
 quantcore bench *.tflite --threads 2 --batch 64  # several models: one row each
 quantcore bench model.tflite --alone             # without TensorFlow Lite
-quantcore bench model.tflite --alone --json | jq '.models[0].operators.kinds[0]'
+quantcore bench model.tflite --alone --json | jq '.models[0].operators.kinds'
 """
 
 
