@@ -10,8 +10,9 @@ OUT ?= demo-output
 CORES = $(shell nproc)
 
 VECTOR_FOLDER_x86_64 := csrc/x86
+VECTOR_FOLDER_aarch64 := csrc/arm
+VECTOR_FOLDER_arm64 := csrc/arm
 VECTOR_FOLDER := $(VECTOR_FOLDER_$(shell uname -m))
-C_FILES = $(wildcard csrc/*.c csrc/reference/*.c $(VECTOR_FOLDER:=/*.c))
 # -Wmissing-prototypes finds a vector version without its row in versions.def.
 # -O2: without it, gcc defines vector intrinsics as macros, whose casts warn in our name.
 C_LINT_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Wmissing-prototypes -Werror -fsyntax-only -Icsrc/include -Icsrc
@@ -67,10 +68,11 @@ test: ext
 lint: lint-c lint-python
 
 lint-c:
-	@for compiler in gcc clang; do \
+	@for compiler in gcc clang aarch64-linux-gnu-gcc; do \
+	  case $$compiler in aarch64-*) folder=csrc/arm ;; *) folder=$(VECTOR_FOLDER) ;; esac; \
 	  if command -v $$compiler >/dev/null; then \
 	    echo "$$compiler $(C_LINT_FLAGS)"; \
-	    echo $(C_FILES) | xargs -n 1 -P $(CORES) $$compiler $(C_LINT_FLAGS) || exit 1; \
+	    ls csrc/*.c csrc/reference/*.c $${folder:+$$folder/*.c} | xargs -n 1 -P $(CORES) $$compiler $(C_LINT_FLAGS) || exit 1; \
 	  else \
 	    echo "$$compiler is not installed: its warnings were not checked" >&2; \
 	  fi; \

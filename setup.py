@@ -22,11 +22,15 @@ INCLUDE_DIRS = ["csrc/include", numpy.get_include()]
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 
 
+VECTOR_FOLDERS = {"x86_64": "csrc/x86", "amd64": "csrc/x86", "aarch64": "csrc/arm", "arm64": "csrc/arm"}
+
+
 def c_sources() -> list[str]:
     """Return the C files of this platform: the reference kernels, the executor, the vector versions."""
     folders = ["csrc", "csrc/reference"]
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        folders.append("csrc/x86")
+    vector_folder = VECTOR_FOLDERS.get(platform.machine().lower())
+    if vector_folder:
+        folders.append(vector_folder)
     return sorted(str(path) for folder in folders for path in Path(folder).glob("*.c"))
 
 

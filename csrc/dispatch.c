@@ -4,6 +4,12 @@
 #include "kernels.h"
 #include "quantcore/plan.h"
 
+#if defined(__AARCH64EL__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__AARCH64EL__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
 /* An adapter converts the untyped pointer table to the kernel's typed prototype. */
 #define QC_KERNEL_1(name, P, A, O)                                                                     \
     QC_ADAPTER(name, 2, kernel((const P *)p, (const A *)t[0], (O *)t[1], scratch))
@@ -33,8 +39,22 @@ typedef struct {
     qc_invoke invoke;
 } row;
 
+#if defined(__x86_64__)
+static const char *const isa_names[] = {"scalar", "avx2", "avx512", "vnni", "amx"};
 enum { ISA_ref = QC_ISA_SCALAR, ISA_avx2 = QC_ISA_AVX2, ISA_avx512 = QC_ISA_AVX512, ISA_vnni = QC_ISA_VNNI,
        ISA_amx = QC_ISA_AMX };
+#elif defined(__AARCH64EL__)
+static const char *const isa_names[] = {"scalar", "neon", "dotprod"};
+enum { ISA_ref = QC_ISA_SCALAR, ISA_neon = QC_ISA_NEON, ISA_dotprod = QC_ISA_DOTPROD };
+#else
+static const char *const isa_names[] = {"scalar"};
+enum { ISA_ref = QC_ISA_SCALAR };
+#endif
+
+const char *qc_isa_name(int isa) {
+    const int count = sizeof isa_names / sizeof isa_names[0];
+    return isa >= 0 && isa < count ? isa_names[isa] : NULL;
+}
 
 #define QC_KERNEL_1(name, ...) QC_VERSION(name, ref)
 #define QC_KERNEL_2(name, ...) QC_VERSION(name, ref)
@@ -73,6 +93,16 @@ qc_isa qc_isa_detect(void) {
         return QC_ISA_AVX2;
     if (!__builtin_cpu_supports("avx512vnni")) return QC_ISA_AVX512;
     return QC_ISA_VNNI;
+#elif defined(__AARCH64EL__) && defined(__linux__)
+    const unsigned long dot_product = 1ul << 20; /* HWCAP_ASIMDDP */
+    return getauxval(AT_HWCAP) & dot_product ? QC_ISA_DOTPROD : QC_ISA_NEON;
+#elif defined(__AARCH64EL__) && defined(__APPLE__)
+    int dot_product = 0;
+    size_t size = sizeof dot_product;
+    sysctlbyname("hw.optional.arm.FEAT_DotProd", &dot_product, &size, NULL, 0);
+    return dot_product ? QC_ISA_DOTPROD : QC_ISA_NEON;
+#elif defined(__AARCH64EL__)
+    return QC_ISA_NEON;
 #else
     return QC_ISA_SCALAR;
 #endif

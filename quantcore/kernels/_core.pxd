@@ -32,6 +32,7 @@ cdef extern from "quantcore/plan.h" nogil:
         qc_invoke invoke
         const void *params
         int32_t first_tensor
+    const char *qc_isa_name(int isa)
     qc_isa qc_isa_detect()
     qc_invoke qc_kernel_find(const char *name, qc_isa isa, int *arity, qc_isa *chosen)
     const char *qc_kernel_row(int index, qc_isa *isa)

@@ -11,7 +11,17 @@ from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 from numpy cimport PyArray_DATA, ndarray
 
-ISA_NAMES = ("scalar", "avx2", "avx512", "vnni", "amx")
+def _isa_names():
+    cdef const char *name = qc_isa_name(0)
+    names = []
+    while name is not NULL:
+        names.append(name.decode())
+        name = qc_isa_name(len(names))
+    return tuple(names)
+
+
+# of this architecture, each including those before it
+ISA_NAMES = _isa_names()
 
 ROUNDINGS = {
     "double_rounding": QC_DOUBLE_ROUNDING,

@@ -14,13 +14,22 @@
  * memory of at least the size that the kernel's *_scratch_size function states, or NULL for 0. */
 typedef qc_status (*qc_invoke)(const void *params, void *const *tensors, void *scratch);
 
+/* Instruction sets of the architecture that this is compiled for; each includes those before it. */
 typedef enum {
     QC_ISA_SCALAR = 0,
+#if defined(__x86_64__)
     QC_ISA_AVX2 = 1,
     QC_ISA_AVX512 = 2,
     QC_ISA_VNNI = 3, /* AVX-512 VNNI */
     QC_ISA_AMX = 4,  /* AMX int8 */
+#elif defined(__AARCH64EL__)
+    QC_ISA_NEON = 1,
+    QC_ISA_DOTPROD = 2, /* NEON with SDOT and UDOT */
+#endif
 } qc_isa;
+
+/* The name of an instruction set, as in the rows of kernels; NULL past the last. */
+const char *qc_isa_name(int isa);
 
 /* The best instruction set that this CPU and its operating system support. */
 qc_isa qc_isa_detect(void);
