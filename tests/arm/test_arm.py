@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
-FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # those of setup.py but -O3
+FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # setup.py, less -O3
 
 
 def missing_tool() -> str:
@@ -22,9 +22,10 @@ def missing_tool() -> str:
     for tool, package in ((COMPILER, "gcc-aarch64-linux-gnu"), (EMULATOR, "qemu-user")):
         if shutil.which(tool) is None:
             return f"{tool} is not installed (Debian, Ubuntu: apt-get install {package})"
-    source = "#include <sys/auxv.h>"
-    found = subprocess.run([COMPILER, "-fsyntax-only", "-xc", "-"], input=source, capture_output=True, text=True)
-    return "" if found.returncode == 0 else "no C library for ARM (Debian, Ubuntu: apt-get install libc6-dev-arm64-cross)"
+    check = [COMPILER, "-fsyntax-only", "-xc", "-"]
+    if subprocess.run(check, input="#include <sys/auxv.h>", capture_output=True, text=True).returncode != 0:
+        return "there is no C library for ARM (Debian, Ubuntu: apt-get install libc6-dev-arm64-cross)"
+    return ""
 
 
 def compile_harness(folder: Path) -> Path:
@@ -66,4 +67,5 @@ def test_versions_equal_definitions(tmp_path: Path) -> None:
         compared = {(name, isa) for name, isa, _, _ in rows}
         assert compared == {(name, isa) for isa in sets for name in versions(isa)}, cpu
         for name, isa, times, changing in rows:
-            assert int(times) >= 30 and float(changing) > 0.2, f"{name}, {isa}: {times} times, {changing} of it varied"
+            assert int(times) >= 30, f"{name}, {isa}"
+            assert float(changing) > 0.2, f"{name}, {isa}: most of what was compared is the same value"
