@@ -1,9 +1,10 @@
-/* The executor: a loop over steps. */
+/* The executor: a loop over steps. threads.c has the one that shares them. */
 #include "quantcore/plan.h"
 
-qc_status qc_plan_run(const qc_step *steps, int32_t count, void *const *pointers, void *scratch, int32_t *failed) {
-    for (int32_t i = 0; i < count; ++i) {
-        const qc_status status = steps[i].invoke(steps[i].params, pointers + steps[i].first_tensor, scratch);
+qc_status qc_plan_run(const qc_plan *plan, void *const *pointers, void *scratch, int32_t *failed) {
+    for (int32_t i = 0; i < plan->count; ++i) {
+        const qc_step *step = &plan->steps[i];
+        const qc_status status = step->invoke(step->params, pointers + step->first_tensor, scratch);
         if (status != QC_OK) {
             *failed = i;
             return status;

@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 
 cdef extern from "quantcore/status.h" nogil:
     ctypedef enum qc_status:
@@ -28,15 +28,31 @@ cdef extern from "quantcore/plan.h" nogil:
     ctypedef qc_status (*qc_invoke)(const void *params, void *const *tensors, void *scratch) noexcept nogil
     ctypedef enum qc_isa:
         QC_ISA_SCALAR
+    enum:
+        QC_MAX_PARTS
     ctypedef struct qc_step:
         qc_invoke invoke
         const void *params
         int32_t first_tensor
+        int32_t first_part
+        int32_t parts
+    ctypedef struct qc_plan:
+        const qc_step *steps
+        int32_t count
+        const qc_step *parts
     const char *qc_isa_name(int isa)
     qc_isa qc_isa_detect()
     qc_invoke qc_kernel_find(const char *name, qc_isa isa, int *arity, qc_isa *chosen)
     const char *qc_kernel_row(int index, qc_isa *isa)
-    qc_status qc_plan_run(const qc_step *steps, int32_t count, void *const *pointers, void *scratch, int32_t *failed)
+
+cdef extern from "quantcore/threads.h" nogil:
+    ctypedef struct qc_team:
+        pass
+    size_t qc_team_size()
+    void qc_team_init(qc_team *team)
+    int32_t qc_team_grow(qc_team *team, int32_t threads)
+    qc_status qc_team_run(qc_team *team, int32_t threads, const qc_plan *plan, void *const *pointers, char *scratch,
+                          int64_t scratch_stride, int32_t *failed)
 
 
 cdef class Requant:
@@ -46,14 +62,29 @@ cdef class Requant:
     cdef readonly object real_multiplier
 
 
+# Makes of a copy of a call's params those of a part: `count` units of what the call computes, from unit `first` on.
+# `position` holds `first` for each tensor; where a tensor is to be read or written from another unit on, it is changed.
+ctypedef void (*part_rule)(void *params, int64_t first, int64_t count, int64_t *position) noexcept
+
+cdef enum:
+    MAX_DIVIDED_TENSORS = 4
+
+
 cdef class KernelCall:
     cdef qc_invoke invoke
     cdef void *params
+    cdef size_t params_bytes
     cdef readonly str name
     cdef readonly str isa
     cdef readonly int arity
     cdef readonly Py_ssize_t scratch_bytes
     cdef readonly object keepalive
+    cdef part_rule rule             # NULL for a call that is not divided
+    cdef int64_t units
+    cdef int64_t grain
+    cdef int64_t[MAX_DIVIDED_TENSORS] unit_bytes
+    cdef readonly double nanoseconds
+    cdef KernelCall divide(self, part_rule rule, int64_t units, unit_bytes, double nanoseconds, int64_t grain=*)
 
 
 # Where the data of an array is; NULL for None.
@@ -64,4 +95,11 @@ cdef inline void *address(object array):
 # Copies `size` bytes of `params`. `keepalive` holds the Python objects that `params` points into.
 cdef KernelCall make_call(str name, const void *params, size_t size, Py_ssize_t scratch_bytes=*, object keepalive=*)
 
-cdef qc_status run_steps(const qc_step *steps, int32_t count, void *const *pointers, void *scratch, int32_t *failed) noexcept nogil
+# The rule for params that begin with their count of units, in int64.
+cdef void leading_count(void *params, int64_t first, int64_t count, int64_t *position) noexcept
+
+cdef size_t team_size() noexcept nogil
+cdef void team_init(qc_team *team) noexcept nogil
+cdef int32_t team_grow(qc_team *team, int32_t threads) noexcept nogil
+cdef qc_status team_run(qc_team *team, int32_t threads, const qc_plan *plan, void *const *pointers, char *scratch,
+                        int64_t scratch_stride, int32_t *failed) noexcept nogil

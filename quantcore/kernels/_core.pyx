@@ -7,7 +7,7 @@ import numpy as np
 from quantcore.errors import KernelError
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
 from numpy cimport PyArray_DATA, ndarray
 
@@ -43,6 +43,9 @@ STATUS_MEANING = {
     2: "a data value is out of range (an index or a shape read at run time)",
 }
 
+
+# A part that takes less is over before another thread has noticed it.
+PART_NANOSECONDS = 1500
 
 cdef int ACTIVE_ISA = QC_ISA_SCALAR
 isa = "scalar"
@@ -183,6 +186,53 @@ cdef class KernelCall:
     def __repr__(self):
         return f"<KernelCall {self.name} [{self.isa}]>"
 
+    cdef KernelCall divide(self, part_rule rule, int64_t units, unit_bytes, double nanoseconds, int64_t grain=1):
+        """Say how the call may be computed in parts, and return it.
+
+        Parameters
+        ----------
+        rule : part_rule
+        units : int
+            What the output consists of: rows, images, elements.
+        unit_bytes : tuple of int
+            For each tensor, what lies between one unit and the next; 0 for one that all parts read from its start.
+        nanoseconds : float
+            What the fastest version takes on one thread, roughly: short calls are not worth a second thread.
+        grain : int
+            A part begins at a multiple of so many units.
+        """
+        if len(unit_bytes) != self.arity or self.arity > MAX_DIVIDED_TENSORS or units < 0 or grain < 1:
+            raise KernelError(f"{self.name}: {units} units of {unit_bytes} bytes, in grains of {grain}")
+        self.rule = rule
+        self.units = units
+        self.grain = grain
+        self.nanoseconds = nanoseconds
+        for i, size in enumerate(unit_bytes):
+            self.unit_bytes[i] = size
+        return self
+
+    def parts(self, int most):
+        """Return up to `most` calls that together do what this one does, side by side if need be.
+
+        Each with the distance in bytes, for each tensor, of its data from that of this call. One call or none
+        means that it is not worth dividing.
+        """
+        if self.rule is NULL:
+            return []
+        cdef int64_t grains = -(-self.units // self.grain), first, stop
+        cdef int64_t count = min(most, grains, <int64_t>(self.nanoseconds / PART_NANOSECONDS), <int64_t>QC_MAX_PARTS)
+        cdef int64_t[MAX_DIVIDED_TENSORS] position
+        found = []
+        for part in range(count):
+            first = grains * part // count * self.grain
+            stop = min(grains * (part + 1) // count * self.grain, self.units)
+            for i in range(self.arity):
+                position[i] = first
+            call = copy_call(self)
+            self.rule(call.params, first, stop - first, position)
+            found.append((call, [position[i] * self.unit_bytes[i] for i in range(self.arity)]))
+        return found
+
     def __call__(self, inputs, outputs):
         cdef list tensors = [*inputs, *outputs]
         cdef Py_ssize_t count = len(tensors)
@@ -229,10 +279,7 @@ cdef KernelCall make_call(str name, const void *params, size_t size, Py_ssize_t 
     call.invoke = qc_kernel_find(encoded, <qc_isa>ACTIVE_ISA, &arity, &chosen)
     if call.invoke is NULL:
         raise KernelError(f"no kernel named {name!r}; after adding its row to csrc/kernels.def, run `make ext`")
-    call.params = PyMem_Malloc(size)
-    if call.params is NULL:
-        raise MemoryError
-    memcpy(call.params, params, size)
+    set_params(call, params, size)
     call.name = name
     call.isa = ISA_NAMES[<int>chosen]
     call.arity = arity
@@ -241,6 +288,43 @@ cdef KernelCall make_call(str name, const void *params, size_t size, Py_ssize_t 
     return call
 
 
-cdef qc_status run_steps(const qc_step *steps, int32_t count, void *const *pointers, void *scratch,
-                         int32_t *failed) noexcept nogil:
-    return qc_plan_run(steps, count, pointers, scratch, failed)
+cdef set_params(KernelCall call, const void *params, size_t size):
+    call.params = PyMem_Malloc(size)
+    if call.params is NULL:
+        raise MemoryError
+    call.params_bytes = size
+    memcpy(call.params, params, size)
+
+
+cdef KernelCall copy_call(KernelCall call):
+    """Return the same call with params of its own, not to be divided again."""
+    cdef KernelCall copy = KernelCall.__new__(KernelCall)
+    set_params(copy, call.params, call.params_bytes)
+    copy.invoke = call.invoke
+    copy.name = call.name
+    copy.isa = call.isa
+    copy.arity = call.arity
+    copy.scratch_bytes = call.scratch_bytes
+    copy.keepalive = call.keepalive
+    return copy
+
+
+cdef void leading_count(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    (<int64_t *>params)[0] = count
+
+
+cdef size_t team_size() noexcept nogil:
+    return qc_team_size()
+
+
+cdef void team_init(qc_team *team) noexcept nogil:
+    qc_team_init(team)
+
+
+cdef int32_t team_grow(qc_team *team, int32_t threads) noexcept nogil:
+    return qc_team_grow(team, threads)
+
+
+cdef qc_status team_run(qc_team *team, int32_t threads, const qc_plan *plan, void *const *pointers, char *scratch,
+                        int64_t scratch_stride, int32_t *failed) noexcept nogil:
+    return qc_team_run(team, threads, plan, pointers, scratch, scratch_stride, failed)

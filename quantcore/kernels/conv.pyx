@@ -2,12 +2,15 @@
 
 import numpy as np
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core import DTYPE_SUFFIX
 from quantcore.kernels.pack_filter import pack_filter
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call
+
+OUTPUTS_PER_NANOSECOND = 8  # that a core requantizes and stores
+ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int16_wide": 2}
 
 HYBRID_FORMS = {"reference": QC_HYBRID_REFERENCE, "optimized": QC_HYBRID_OPTIMIZED}
 
@@ -21,10 +24,58 @@ cdef qc_conv_shape c_shape(object shape):
     return s
 
 
+cdef void part_of_images(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    (<qc_conv_shape *>params).batches = <int32_t>count
+
+
+cdef void part_of_pixels(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    """Where windows are single pixels, rows and images do not matter."""
+    cdef qc_conv_shape *s = <qc_conv_shape *>params
+    s.batches = s.input_height = s.output_height = 1
+    s.input_width = s.output_width = <int32_t>count
+
+
+cdef void part_of_rows(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    """Output rows of one image, with the input rows that their windows reach."""
+    cdef qc_conv_shape *s = <qc_conv_shape *>params
+    cdef int64_t top = first * s.stride_height - s.pad_top
+    cdef int64_t bottom = (top + (count - 1) * s.stride_height + <int64_t>(s.filter_height - 1) * s.dilation_height + 1)
+    cdef int64_t start = max(0, top)
+    s.input_height = <int32_t>(max(start + 1, min(bottom, s.input_height)) - start)
+    s.pad_top = <int32_t>(start - top)
+    s.output_height = <int32_t>count
+    position[0] = start
+
+
+cdef KernelCall divide_conv(KernelCall call, const qc_conv_shape *s, int64_t input_item, int64_t output_item,
+                            double depth, double rate, bint images_alone=False):
+    cdef int64_t pixels = <int64_t>s.batches * s.output_height * s.output_width
+    cdef int64_t input_pixel = s.input_channels * input_item, output_pixel = s.output_channels * output_item
+    cdef int64_t input_row = s.input_width * input_pixel, output_row = s.output_width * output_pixel
+    cdef double nanoseconds = pixels * s.output_channels * (depth / rate + 1 / OUTPUTS_PER_NANOSECOND)
+    pointwise = (
+        s.filter_height == 1 and s.filter_width == 1 and s.stride_height == 1 and s.stride_width == 1
+        and s.pad_top == 0 and s.pad_left == 0
+        and s.input_height == s.output_height and s.input_width == s.output_width
+    )
+    if images_alone or (s.batches != 1 and not pointwise):
+        image_bytes = (s.input_height * input_row, 0, 0, s.output_height * output_row)
+        return call.divide(part_of_images, s.batches, image_bytes, nanoseconds)
+    if pointwise:
+        return call.divide(part_of_pixels, pixels, (input_pixel, 0, 0, output_pixel), nanoseconds)
+    if <int64_t>(s.output_height - 1) * s.stride_height - s.pad_top >= s.input_height:
+        return call  # windows below the input
+    return call.divide(part_of_rows, s.output_height, (input_row, 0, 0, output_row), nanoseconds)
+
+
 cdef object pack(str dtype, filter, shape, int32_t groups):
     """Lay out the filter; None where it is not known or not needed."""
-    depth = shape.filter_height * shape.filter_width * (shape.input_channels // groups)
-    return pack_filter(dtype, filter, groups, shape.output_channels // groups, depth)
+    return pack_filter(dtype, filter, groups, shape.output_channels // groups, window_depth(shape, groups))
+
+
+cdef object window_depth(shape, int32_t groups):
+    """Return how many products make an output."""
+    return shape.filter_height * shape.filter_width * (shape.input_channels // groups)
 
 
 def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_offset, int32_t filter_offset,
@@ -43,9 +94,12 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     p.requant = requant.c
     p.packed = address(packed)
     if four_bits:
-        return make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)
-    scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
-    return make_call(f"conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+        call = make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)
+    else:
+        scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
+        call = make_call(f"conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+    item = ITEM_BYTES[dtype]
+    return divide_conv(call, &p.shape, item, item, window_depth(shape, groups), 60)
 
 
 def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,
@@ -59,7 +113,8 @@ def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,
     p.activation_max = activation_max
     p.packed = address(packed)
     scratch = qc_conv_f32_scratch_size(&p.shape, groups, packed is not None)
-    return make_call("conv_f32_fused" if fused else "conv_f32", &p, sizeof(p), scratch, packed)
+    call = make_call("conv_f32_fused" if fused else "conv_f32", &p, sizeof(p), scratch, packed)
+    return divide_conv(call, &p.shape, 4, 4, window_depth(shape, groups), 20)
 
 
 def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, filter_scale,
@@ -82,4 +137,5 @@ def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, 
     p.activation_max = activation_max
     p.packed = address(packed)
     scratch = qc_conv_hybrid_scratch_size(&p.shape, groups, packed is not None)
-    return make_call("conv_hybrid_fma" if fma else "conv_hybrid", &p, sizeof(p), scratch, (scales, packed))
+    call = make_call("conv_hybrid_fma" if fma else "conv_hybrid", &p, sizeof(p), scratch, (scales, packed))
+    return divide_conv(call, &p.shape, 4, 4, window_depth(shape, groups), 60, images_alone=True)

@@ -5,11 +5,11 @@ import numpy as np
 from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core import DTYPE_SUFFIX
-from quantcore.kernels.conv import HYBRID_FORMS
+from quantcore.kernels.conv import HYBRID_FORMS, ITEM_BYTES
 from quantcore.kernels.pack_filter import pack_depthwise_filter
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
-from quantcore.kernels.conv cimport c_shape, qc_conv_shape, qc_hybrid_form
+from quantcore.kernels.conv cimport c_shape, divide_conv, qc_conv_shape, qc_hybrid_form
 
 cdef extern from "quantcore/depthwise_conv.h" nogil:
     ctypedef struct qc_depthwise_params:
@@ -37,8 +37,12 @@ cdef extern from "quantcore/depthwise_conv.h" nogil:
 
 cdef object pack(str dtype, filter, shape):
     """Lay out the filter; None where it is not known or not needed."""
-    taps = shape.filter_height * shape.filter_width
-    return pack_depthwise_filter(dtype, filter, shape.output_channels, taps)
+    return pack_depthwise_filter(dtype, filter, shape.output_channels, taps(shape))
+
+
+cdef object taps(shape):
+    """Return how many products make an output."""
+    return shape.filter_height * shape.filter_width
 
 
 def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, int32_t filter_offset,
@@ -56,9 +60,12 @@ def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, 
     p.requant = requant.c
     p.packed = address(packed)
     if four_bits:
-        return make_call("depthwise_conv_s8_s4", &p, sizeof(p), qc_depthwise_s4_scratch_size(&p.shape), requant)
-    scratch = qc_depthwise_scratch_size(&p.shape, packed is not None)
-    return make_call(f"depthwise_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+        call = make_call("depthwise_conv_s8_s4", &p, sizeof(p), qc_depthwise_s4_scratch_size(&p.shape), requant)
+    else:
+        scratch = qc_depthwise_scratch_size(&p.shape, packed is not None)
+        call = make_call(f"depthwise_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+    item = ITEM_BYTES[dtype]
+    return divide_conv(call, &p.shape, item, item, taps(shape), 12)
 
 
 def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max,
@@ -69,7 +76,8 @@ def depthwise_conv_f32_call(shape, *, float activation_min, float activation_max
     p.activation_min = activation_min
     p.activation_max = activation_max
     name = "depthwise_conv_f32_fused" if fused else "depthwise_conv_f32"
-    return make_call(name, &p, sizeof(p), qc_depthwise_f32_scratch_size(&p.shape))
+    call = make_call(name, &p, sizeof(p), qc_depthwise_f32_scratch_size(&p.shape))
+    return divide_conv(call, &p.shape, 4, 4, taps(shape), 6)
 
 
 def depthwise_conv_hybrid_call(shape, *, filter=None, filter_scale, float activation_min,
@@ -88,4 +96,5 @@ def depthwise_conv_hybrid_call(shape, *, filter=None, filter_scale, float activa
     p.activation_max = activation_max
     p.packed = address(packed)
     scratch = qc_depthwise_hybrid_scratch_size(&p.shape, packed is not None)
-    return make_call("depthwise_conv_hybrid", &p, sizeof(p), scratch, (scales, packed))
+    call = make_call("depthwise_conv_hybrid", &p, sizeof(p), scratch, (scales, packed))
+    return divide_conv(call, &p.shape, 4, 4, taps(shape), 12, images_alone=True)

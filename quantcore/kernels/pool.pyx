@@ -41,6 +41,38 @@ cdef qc_window make_window(input_shape, output_size, filter_size, stride, paddin
     w.pad_top, w.pad_left = padding
     return w
 
+
+cdef void part_of_images(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    (<qc_window *>params).batches = <int32_t>count
+
+
+cdef void part_of_rows(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    """Output rows of one image, with the input rows that their windows reach."""
+    cdef qc_window *w = <qc_window *>params
+    cdef int64_t top = first * w.stride_height - w.pad_top
+    cdef int64_t bottom = top + (count - 1) * w.stride_height + w.filter_height
+    cdef int64_t start = max(0, top)
+    w.input_height = <int32_t>(max(start + 1, min(bottom, w.input_height)) - start)
+    w.pad_top = <int32_t>(start - top)
+    w.output_height = <int32_t>count
+    position[0] = start
+
+
+cdef KernelCall divide_pool(KernelCall call, const qc_window *w, int64_t item):
+    """Divide a call whose params begin with the window, by rows or images; `item`: bytes of an element."""
+    cdef int64_t input_row = w.input_width * <int64_t>w.channels * item
+    cdef int64_t output_row = w.output_width * <int64_t>w.channels * item
+    cdef double taken = <double>w.batches * w.output_height * output_row * w.filter_height * w.filter_width
+    if w.batches != 1:
+        sizes = (w.input_height * input_row, w.output_height * output_row)
+        return call.divide(part_of_images, w.batches, sizes, taken / BYTES_PER_NANOSECOND)
+    if <int64_t>(w.output_height - 1) * w.stride_height - w.pad_top >= w.input_height:
+        return call  # windows below the input
+    return call.divide(part_of_rows, w.output_height, (input_row, output_row), taken / BYTES_PER_NANOSECOND)
+
+
+BYTES_PER_NANOSECOND = 16  # of windows
+ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float32": 4}
 MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
 
 
@@ -56,8 +88,8 @@ def pool_call(kind, dtype, *, input_shape, output_size, filter_size, stride, pad
         pf.window = window
         pf.activation_min = activation_min
         pf.activation_max = activation_max
-        return make_call(name, &pf, sizeof(pf), scratch)
+        return divide_pool(make_call(name, &pf, sizeof(pf), scratch), &window, 4)
     p.window = window
     p.activation_min = activation_min
     p.activation_max = activation_max
-    return make_call(name, &p, sizeof(p), scratch)
+    return divide_pool(make_call(name, &p, sizeof(p), scratch), &window, ITEM_BYTES[dtype])

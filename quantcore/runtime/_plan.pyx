@@ -1,4 +1,6 @@
-"""The plan as C arrays, and its execution without the GIL."""
+"""The plan as C arrays, and its execution without the GIL, on one thread or several."""
+
+import os
 
 import numpy as np
 
@@ -6,7 +8,8 @@ from quantcore.errors import KernelError
 from quantcore.kernels._core import STATUS_MEANING, aligned_bytes
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 from numpy cimport (
     NPY_ARRAY_CARRAY_RO, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_NDIM,
@@ -14,12 +17,64 @@ from numpy cimport (
 )
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from quantcore.kernels._core cimport KernelCall, QC_OK, qc_status, qc_step, run_steps
+from quantcore.kernels._core cimport (
+    KernelCall, QC_MAX_PARTS, QC_OK, qc_plan, qc_status, qc_step, qc_team, team_grow, team_init, team_run, team_size,
+)
 
 import_array()
 
 cdef enum:
     MAX_RANK = 16
+    ALIGNMENT = 64
+
+MAX_THREADS = QC_MAX_PARTS
+WORTH_WAKING_NANOSECONDS = 20000  # that a second thread must save a run: about as long it takes to wake up
+
+
+# The threads of this process, which all plans share; NULL before they are needed. They look at this memory as long
+# as the process lives, so it is never freed.
+cdef qc_team *team = NULL
+cdef int32_t team_threads = 1
+
+
+cdef int32_t thread_limit = MAX_THREADS  # of a run
+
+
+def get_thread_limit():
+    """Return how many threads share a run at most."""
+    return thread_limit
+
+
+def set_thread_limit(int32_t threads):
+    """Let at most so many threads share a run, from now on."""
+    global thread_limit
+    thread_limit = max(1, min(threads, MAX_THREADS))
+
+
+cdef int32_t gather_team(int32_t threads) except -1:
+    """Return how many of `threads` may run; see that there are so many, as far as the system gives them."""
+    global team, team_threads
+    threads = min(threads, thread_limit)
+    if threads <= team_threads:
+        return threads
+    if team is NULL:
+        memory = malloc(team_size() + ALIGNMENT)
+        if memory is NULL:
+            raise MemoryError
+        team = <qc_team *>((<uintptr_t>memory + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
+        team_init(team)
+    team_grow(team, threads)
+    team_threads = threads
+    return threads
+
+
+def _forget_team():
+    """Leave the threads to the parent process: a fork does not copy them."""
+    global team, team_threads
+    team, team_threads = NULL, 1
+
+
+os.register_at_fork(after_in_child=_forget_team)
 
 
 cdef struct Port:
@@ -34,6 +89,21 @@ cdef inline double now() noexcept nogil:
     return <double>time.tv_sec + 1e-9 * <double>time.tv_nsec
 
 
+def divide(calls, int32_t threads):
+    """Return the parts of each call, as `KernelCall.parts` gives them: none where they are not worth it."""
+    parts = [call.parts(threads) if threads > 1 else [] for call in calls]
+    parts = [several if len(several) > 1 else [] for several in parts]
+    saved = sum(call.nanoseconds * (1 - 1 / len(own)) for call, own in zip(calls, parts, strict=True) if own)
+    return parts if saved >= WORTH_WAKING_NANOSECONDS else [[] for _ in calls]
+
+
+def address_of(place):
+    """Return an address and whether it is an offset in the arena; 0 and False for an omitted input."""
+    if place is None:
+        return 0, False
+    return (place, True) if isinstance(place, int) else (place.ctypes.data, False)
+
+
 cdef class Plan:
     """Kernel calls in execution order, with the place of each of their tensors.
 
@@ -45,52 +115,71 @@ cdef class Plan:
     arena_bytes : int
     names : list of str
         What to call each step in error messages.
+    threads : int
+        Into how many parts steps are divided at most. Results do not depend on it.
     inputs, outputs : list of ((int, int) or None)
         Offset in the arena and bytes per run of each graph input and output; None for one that has a
         known value instead.
     """
 
-    cdef qc_step *steps
+    cdef qc_plan c
+    cdef qc_step *steps    # then the parts of those that are divided
     cdef Port *ports
     cdef readonly int32_t count
+    cdef readonly int32_t threads
     cdef readonly Py_ssize_t input_count
     cdef readonly Py_ssize_t output_count
     cdef readonly Py_ssize_t arena_bytes
     cdef readonly Py_ssize_t scratch_bytes
     cdef readonly list names
     cdef list calls
+    cdef list parts
     cdef object base       # uintp: constant pointers, or offsets into the arena
     cdef object in_arena   # bool: which entries are offsets
 
-    def __init__(self, calls, Py_ssize_t arena_bytes, names, inputs, outputs):
-        cdef KernelCall call
-        cdef int32_t i
-        self.calls = calls
+    def __init__(self, calls, Py_ssize_t arena_bytes, names, inputs, outputs, int32_t threads=1):
+        cdef int32_t i, first
         self.names = names
         self.count = <int32_t>len(calls)
         self.arena_bytes = arena_bytes
         self.input_count = len(inputs)
         self.output_count = len(outputs)
-        self.steps = <qc_step *>PyMem_Malloc(max(self.count, 1) * sizeof(qc_step))
+        for name, (call, places) in zip(names, calls):
+            if call.arity >= 0 and call.arity != len(places):
+                raise KernelError(f"{name}: {call.name} takes {call.arity} tensors, got {len(places)}")
+        divided = divide([call for call, _ in calls], threads)
+        self.calls = calls
+        self.parts = [part for parts in divided for part, _ in parts]
+        self.threads = threads if self.parts else 1
+        self.steps = <qc_step *>PyMem_Malloc((len(calls) + len(self.parts) + 1) * sizeof(qc_step))
         self.ports = <Port *>PyMem_Malloc((self.input_count + self.output_count + 1) * sizeof(Port))
         if self.steps is NULL or self.ports is NULL:
             raise MemoryError
+        self.c = qc_plan(self.steps, self.count, self.steps + self.count)
         for i, port in enumerate((*inputs, *outputs)):
             self.ports[i].offset, self.ports[i].nbytes = port or (-1, 0)
+        whole = [[address_of(place) for place in places] for _, places in calls]
         entries = []
-        for i in range(self.count):
-            call, places = calls[i]
-            if call.arity >= 0 and call.arity != len(places):
-                raise KernelError(f"{names[i]}: {call.name} takes {call.arity} tensors, got {len(places)}")
-            self.steps[i].invoke = call.invoke
-            self.steps[i].params = call.params
-            self.steps[i].first_tensor = <int32_t>len(entries)
-            entries.extend(places)
-            self.scratch_bytes = max(self.scratch_bytes, call.scratch_bytes)
-        self.in_arena = np.array([isinstance(place, int) for place in entries], dtype=bool)
-        self.base = np.array(
-            [0 if p is None else p if isinstance(p, int) else p.ctypes.data for p in entries], dtype=np.uintp
-        )
+        for i, (call, _) in enumerate(calls):
+            self._set_step(i, call, entries, whole[i])
+        first = 0
+        for i, parts in enumerate(divided):
+            self.steps[i].first_part, self.steps[i].parts = first, <int32_t>len(parts)
+            for part, distances in parts:
+                self._set_step(self.count + first, part, entries, [
+                    (address + distance if address or is_offset else 0, is_offset)
+                    for (address, is_offset), distance in zip(whole[i], distances, strict=True)
+                ])
+                first += 1
+        self.base = np.array([address for address, _ in entries], dtype=np.uintp)
+        self.in_arena = np.array([is_offset for _, is_offset in entries], dtype=bool)
+
+    cdef _set_step(self, Py_ssize_t i, KernelCall call, list entries, list addresses):
+        self.steps[i].invoke = call.invoke
+        self.steps[i].params = call.params
+        self.steps[i].first_tensor = <int32_t>len(entries)
+        entries.extend(addresses)
+        self.scratch_bytes = max(self.scratch_bytes, (call.scratch_bytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
 
     def __dealloc__(self):
         PyMem_Free(self.steps)
@@ -110,7 +199,7 @@ cdef class Instance:
     cdef object scratch
     cdef object table
     cdef char *arena_data
-    cdef void *scratch_data
+    cdef char *scratch_data
     cdef void *const *table_data
     cdef object single_dtype
     cdef int single_type
@@ -122,10 +211,10 @@ cdef class Instance:
         self.plan = plan
         self.arena = aligned_bytes(plan.arena_bytes)
         self.arena[:] = 0
-        self.scratch = aligned_bytes(plan.scratch_bytes)
+        self.scratch = aligned_bytes(plan.scratch_bytes * plan.threads)
         self.table = plan.pointers(self.arena)
         self.arena_data = <char *>PyArray_DATA(<ndarray?>self.arena)
-        self.scratch_data = PyArray_DATA(<ndarray?>self.scratch)
+        self.scratch_data = <char *>PyArray_DATA(<ndarray?>self.scratch)
         self.table_data = <void *const *>PyArray_DATA(<ndarray?>self.table)
         self.arrays = <char **>PyMem_Malloc((plan.input_count + plan.output_count + 1) * sizeof(char *))
         if self.arrays is NULL:
@@ -136,9 +225,9 @@ cdef class Instance:
 
     def run(self):
         """Run all steps once, on what the arena holds."""
-        self._run(0, 0, 1)
+        self._run(0, 0, 1, self.plan.threads)
 
-    def run_batch(self, inputs, outputs, Py_ssize_t start, Py_ssize_t count):
+    def run_batch(self, inputs, outputs, Py_ssize_t start, Py_ssize_t count, bint alone=False):
         """Run samples ``start`` to ``start + count``: before each copy its inputs in, after it its outputs out.
 
         Parameters
@@ -146,6 +235,8 @@ cdef class Instance:
         inputs, outputs : sequence of ndarray
             C-contiguous, one per graph input or output, samples in a row.
         start, count : int
+        alone : bool
+            Keep to this thread.
         """
         cdef Py_ssize_t i, n_in = self.plan.input_count, n_out = self.plan.output_count
         if len(inputs) != n_in or len(outputs) != n_out:
@@ -154,7 +245,7 @@ cdef class Instance:
             self.arrays[i] = <char *>PyArray_DATA(<ndarray?>inputs[i])
         for i in range(n_out):
             self.arrays[n_in + i] = <char *>PyArray_DATA(<ndarray?>outputs[i])
-        self._run(n_in + n_out, start, count)
+        self._run(n_in + n_out, start, count, 1 if alone else self.plan.threads)
 
     def time_steps(self, inputs, double[:, ::1] seconds):
         """Run one sample after the other, and say when each step was done.
@@ -168,7 +259,8 @@ cdef class Instance:
             the last difference is what reading the clock takes.
         """
         cdef Py_ssize_t i, j
-        cdef int32_t step, failed = 0
+        cdef int32_t step, failed = 0, threads = gather_team(self.plan.threads)
+        cdef qc_plan one
         cdef qc_status status = QC_OK
         cdef const Port *port = self.plan.ports
         if len(inputs) != self.plan.input_count or seconds.shape[1] != self.plan.count + 2:
@@ -182,7 +274,8 @@ cdef class Instance:
                         memcpy(self.arena_data + port[j].offset, self.arrays[j] + i * port[j].nbytes, port[j].nbytes)
                 seconds[i, 0] = now()
                 for step in range(self.plan.count):
-                    status = run_steps(self.plan.steps + step, 1, self.table_data, self.scratch_data, &failed)
+                    one = qc_plan(self.plan.steps + step, 1, self.plan.c.parts)
+                    status = team_run(team, threads, &one, self.table_data, self.scratch_data, self.plan.scratch_bytes, &failed)
                     seconds[i, step + 1] = now()
                     if status != QC_OK:
                         break
@@ -212,7 +305,7 @@ cdef class Instance:
         output = PyArray_EMPTY(self.single_rank[1], self.single_dims[1], self.single_type, 0)
         self.arrays[0] = <char *>PyArray_DATA(array)
         self.arrays[1] = <char *>PyArray_DATA(<ndarray>output)
-        self._run(2, 0, 1)
+        self._run(2, 0, 1, self.plan.threads)
         return output
 
     def set_single(self, input_shape, input_dtype, output_shape, output_dtype):
@@ -228,18 +321,21 @@ cdef class Instance:
                 self.single_dims[i][j] = size
         return True
 
-    cdef _run(self, Py_ssize_t ports, Py_ssize_t start, Py_ssize_t count):
+    cdef _run(self, Py_ssize_t ports, Py_ssize_t start, Py_ssize_t count, int32_t threads):
         """Run `count` times; `ports` is 0 to leave the arena as it is."""
         cdef Py_ssize_t i, j, n_in = min(ports, self.plan.input_count)
         cdef int32_t failed = 0
         cdef qc_status status = QC_OK
         cdef const Port *port = self.plan.ports
+        threads = gather_team(threads)
         with nogil:
             for i in range(start, start + count):
                 for j in range(n_in):
                     if port[j].offset >= 0:
                         memcpy(self.arena_data + port[j].offset, self.arrays[j] + i * port[j].nbytes, port[j].nbytes)
-                status = run_steps(self.plan.steps, self.plan.count, self.table_data, self.scratch_data, &failed)
+                status = team_run(
+                    team, threads, &self.plan.c, self.table_data, self.scratch_data, self.plan.scratch_bytes, &failed
+                )
                 if status != QC_OK:
                     break
                 for j in range(n_in, ports):

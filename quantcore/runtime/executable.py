@@ -39,6 +39,8 @@ class Executable:
         From a graph input to the value that the plan is to be made for.
     preserve_all : bool
         Give every tensor memory of its own, so that all can be read after a run.
+    threads : int
+        How many threads may share a run.
     extend : callable, optional
         Is given the lowered subgraph before memory is laid out, and may add tensors and steps of its own.
 
@@ -58,6 +60,7 @@ class Executable:
         input_values: dict[int, np.ndarray],
         value_of: Callable[[int], np.ndarray],
         preserve_all: bool,
+        threads: int = 1,
         extend: Callable[[Lowered], None] | None = None,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
@@ -80,7 +83,7 @@ class Executable:
         }
         self.variables = tuple(t for t, tensor in enumerate(self.lowered.tensors) if tensor.is_variable)
         self.offsets, arena_bytes = place(self._lifetimes())
-        self.plan = self._plan(arena_bytes)
+        self.plan = self._plan(arena_bytes, threads)
         self.input_shapes = [self.lowered.shapes[t] for t in self.subgraph.inputs]
         self.input_dtypes = [self.dtypes[t] for t in self.subgraph.inputs]
 
@@ -101,7 +104,7 @@ class Executable:
         spans.update((t, (0, last)) for t in throughout if t not in self.lowered.values)
         return {t: Lifetime(self.nbytes(t), first, final) for t, (first, final) in spans.items()}
 
-    def _plan(self, arena_bytes: int) -> Plan:
+    def _plan(self, arena_bytes: int, threads: int) -> Plan:
         constants = {t: contiguous(value) for t, value in self.lowered.values.items()}
 
         def place_of(t: int) -> np.ndarray | int | None:
@@ -113,7 +116,8 @@ class Executable:
             [(self.offsets[t], self.nbytes(t)) if t in self.offsets else None for t in tensors]
             for tensors in (self.subgraph.inputs, self.subgraph.outputs)
         )
-        return Plan(calls, arena_bytes, [step.name for step in self.lowered.steps], inputs, outputs)
+        names = [step.name for step in self.lowered.steps]
+        return Plan(calls, arena_bytes, names, inputs, outputs, threads)
 
     def new_instance(self) -> Instance:
         """Return fresh memory for one thread, with the state tensors at their initial value."""
@@ -162,7 +166,7 @@ class Executable:
     def run(
         self, inputs: Sequence[np.ndarray], count: int, instances: Sequence[Instance]
     ) -> list[np.ndarray]:
-        """Run `count` independent samples, spread over `instances`, one thread each.
+        """Run `count` independent samples, spread over `instances`, one thread each; they share runs on one.
 
         Parameters
         ----------
@@ -192,7 +196,7 @@ class Executable:
                     start = parts.get_nowait()
                 except queue.Empty:
                     return
-                instance.run_batch(inputs, outputs, start, min(part, count - start))
+                instance.run_batch(inputs, outputs, start, min(part, count - start), alone=True)
 
         with ThreadPoolExecutor(len(instances)) as pool:
             list(pool.map(work, instances))

@@ -14,6 +14,7 @@ from quantcore.graph import Model
 from quantcore.numerics import Profile, get_profile
 from quantcore.runtime.session import Session
 from quantcore.runtime.signature_runner import SignatureRunner
+from quantcore.runtime.threads import resolve_threads
 
 __all__ = ["Interpreter"]
 
@@ -28,7 +29,8 @@ class Interpreter:
     numerics : str
         Numerics profile, see `quantcore.numerics`.
     num_threads : int, optional
-        Threads that share the samples of a batch in `run`. Results do not depend on it.
+        Threads that share the samples of a batch in `run`, or the work of a single run; None and -1 for one
+        per core. `threadpoolctl.threadpool_limits` limits it. Results do not depend on it.
     subgraph_index : int
         Which subgraph to run; 0 is the main one.
     experimental_preserve_all_tensors : bool
@@ -67,14 +69,11 @@ class Interpreter:
         given = [source for source in (model, model_path, model_content) if source is not None]
         if len(given) != 1:
             raise KernelError(f"got {len(given)} models; expected one of model, model_path, model_content")
-        if num_threads is not None and num_threads < 1:
-            raise KernelError(f"num_threads is {num_threads}; expected at least 1")
+        threads = resolve_threads(num_threads)
         read = given[0] if isinstance(given[0], Model) else read_model(given[0])
-        self._session = Session(
-            read, subgraph_index, get_profile(numerics), experimental_preserve_all_tensors
-        )
+        profile = get_profile(numerics)
+        self._session = Session(read, subgraph_index, profile, experimental_preserve_all_tensors, threads)
         self._lock = self._session.lock
-        self._num_threads = num_threads or 1
 
     @property
     def model(self) -> Model:
@@ -114,7 +113,7 @@ class Interpreter:
         with self._lock:
             if session.run_single is not None and (single := session.run_single(x)) is not None:
                 return single
-            outputs = session.run(x, self._num_threads)
+            outputs = session.run(x)
         if isinstance(x, np.ndarray):
             return outputs[0] if len(outputs) == 1 else outputs
         if isinstance(x, Mapping):
@@ -249,5 +248,5 @@ class Interpreter:
         signature = signatures[signature_key]
         session = self._session
         if signature.subgraph_index != session.subgraph_index:
-            session = Session(self.model, signature.subgraph_index, session.profile, preserve_all=False)
+            session = Session(self.model, signature.subgraph_index, session.profile, False, session.threads)
         return SignatureRunner(session, signature)

@@ -11,7 +11,7 @@ import numpy as np
 from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import Profile
-from quantcore.runtime._plan import Instance
+from quantcore.runtime._plan import Instance, get_thread_limit
 from quantcore.runtime.arguments import Arguments
 from quantcore.runtime.details import tensor_details
 from quantcore.runtime.executable import Executable
@@ -30,6 +30,8 @@ class Session:
     profile : Profile
     preserve_all : bool
         Keep every tensor readable after a run.
+    threads : int
+        How many threads share the samples of `run`, or a run where there are fewer samples.
 
     Attributes
     ----------
@@ -42,12 +44,14 @@ class Session:
         The short way to run one sample, where there is one: `Instance.run_single`.
     """
 
-    def __init__(self, model: Model, subgraph_index: int, profile: Profile, preserve_all: bool) -> None:
+    def __init__(
+        self, model: Model, subgraph_index: int, profile: Profile, preserve_all: bool, threads: int = 1
+    ) -> None:
         if not 0 <= subgraph_index < len(model.subgraphs):
             raise KernelError(f"subgraph_index is {subgraph_index}; the model has {len(model.subgraphs)}")
         self.model, self.subgraph_index, self.profile = model, subgraph_index, profile
         self.subgraph = model.subgraphs[subgraph_index]
-        self.preserve_all = preserve_all
+        self.preserve_all, self.threads = preserve_all, threads
         self.lock = threading.RLock()
         self.arguments = Arguments(model, subgraph_index)
         self.input_shapes = {t: self.subgraph.tensors[t].shape for t in self.subgraph.inputs}
@@ -60,13 +64,14 @@ class Session:
 
     # Arrays in, arrays out ---------------------------------------------------------------------
 
-    def run(self, x: Any, num_threads: int) -> list[np.ndarray]:
+    def run(self, x: Any) -> list[np.ndarray]:
         """Run any number of samples; see `Interpreter.run`."""
         arrays = self._arrays(x)
         count = self._sample_count(arrays)
         self._take_values(arrays)
-        in_order = count < 2 or self._executable.variables
-        instances = self._get_instances(1 if in_order else min(num_threads, count))
+        threads = min(self.threads, get_thread_limit())
+        shared = count >= threads and not self._executable.variables
+        instances = self._get_instances(threads if shared else 1)
         return self._executable.run(arrays, count, instances)
 
     def run_keeping_all(self, x: Any) -> tuple[Executable, Instance]:
@@ -201,6 +206,7 @@ class Session:
             input_values=self._input_values,
             value_of=self._provisional_value,
             preserve_all=preserve_all,
+            threads=self.threads,
         )
 
     def _provisional_value(self, t: int) -> np.ndarray:

@@ -46,9 +46,22 @@ typedef struct {
     qc_invoke invoke;
     const void *params;
     int32_t first_tensor; /* index of the first of its pointers in the pointer table */
+    int32_t first_part;   /* the same work in parts that may run side by side: so many steps from here on in the */
+    int32_t parts;        /* table of parts, at most QC_MAX_PARTS; 0 where it is not divided */
 } qc_step;
 
-/* Run `count` steps in order. Stops at the first that fails; its index goes to *failed. */
-qc_status qc_plan_run(const qc_step *steps, int32_t count, void *const *pointers, void *scratch, int32_t *failed);
+enum { QC_MAX_PARTS = 32 };
+
+/* steps: `count`, in the order in which they run. parts: what their first_part counts in; no part of a step reads
+ * what another part of it writes. */
+typedef struct {
+    const qc_step *steps;
+    int32_t count;
+    const qc_step *parts;
+} qc_plan;
+
+/* Run all steps of a plan in order, none of them in parts. Stops at the first that fails; its index goes to
+ * *failed. */
+qc_status qc_plan_run(const qc_plan *plan, void *const *pointers, void *scratch, int32_t *failed);
 
 #endif
