@@ -25,12 +25,15 @@ void release_all(void);
 /* A requantization to a type with these bounds; max_shift: of the shifts. */
 qc_requant random_requant(int32_t channels, int per_channel, int32_t low, int32_t high, int32_t accumulator_bits);
 
-/* Run each version that this machine has, and end the program if its bits are not the definition's. The output comes
+/* Run each version that this machine has, and end the program if its status or its bits are not the definition's. The output comes
  * behind the inputs; in_out: what it holds before, or NULL. */
 void compare(const char *name, const void *params, int inputs, const void *const *input, int64_t output_size,
              const void *in_out, int64_t scratch_size);
 
 /* What the families do. */
+void compare_affine(void);
+void compare_elementwise(void);
+void compare_pools(void);
 void compare_products(void);
 
 #endif

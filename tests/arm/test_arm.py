@@ -32,7 +32,7 @@ def compile_harness(folder: Path) -> Path:
     """Compile csrc and the harness for ARM. Definitions, which take the time, are hardly optimized."""
 
     def compile_one(source: Path) -> Path:
-        made = folder / (source.parent.name + "_" + source.stem + ".o")
+        made = folder / ("_".join(source.relative_to(ROOT).parts) + ".o")
         level = "-O1" if source.parent.name == "reference" else "-O2"
         folders = [f"-I{ROOT}/csrc/include", f"-I{ROOT}/csrc"]
         subprocess.run([COMPILER, *FLAGS, level, *folders, "-c", source, "-o", made], check=True)
