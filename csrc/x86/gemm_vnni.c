@@ -157,9 +157,30 @@ __attribute__((target(QC_AVX512_TARGET))) static void depthwise(const uint8_t *c
     }
 }
 
+/* qc_gemm_isa.requantize of a prepared requantization. */
+__attribute__((target(QC_AVX512_TARGET))) static void requantize_prepared(const qc_requant *r, const int32_t *acc,
+                                                                          int32_t first, int32_t count,
+                                                                          uint8_t *output) {
+    const qc_requant_block *block = qc_prepared_block(r, first);
+    switch (r->form) {
+        case QC_FORM_FLOOR: qc_requantize_prepared_avx512(QC_FORM_FLOOR, r, block, acc, count, output); break;
+        case QC_FORM_FLOOR_AWAY:
+            qc_requantize_prepared_avx512(QC_FORM_FLOOR_AWAY, r, block, acc, count, output);
+            break;
+        case QC_FORM_FLOAT32:
+            qc_requantize_prepared_avx512(QC_FORM_FLOAT32, r, block, acc, count, output);
+            break;
+        default: qc_requantize_prepared_avx512(QC_FORM_FLOAT64, r, block, acc, count, output); break;
+    }
+}
+
 __attribute__((target(QC_AVX512_TARGET))) static void requantize(const qc_requant *r, const int32_t *acc,
                                                                  int32_t first, int32_t count,
                                                                  uint8_t *output) {
+    if (r->form != QC_UNPREPARED) {
+        requantize_prepared(r, acc, first, count, output);
+        return;
+    }
     if (!qc_has_vector_rules(r)) {
         for (int32_t i = 0; i < count; ++i) output[i] = (uint8_t)qc_requantize(r, acc[i], first + i);
         return;

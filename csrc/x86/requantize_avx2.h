@@ -3,6 +3,7 @@
 #define QUANTCORE_X86_REQUANTIZE_AVX2_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "quantcore/requantize.h"
 
@@ -108,6 +109,113 @@ QC_AVX2 __m256i qc_requantize_avx2(const qc_requant *r, __m256i acc, int32_t cha
         }
     }
     return qc_offset_and_clamp_avx2(r, y);
+}
+
+/* The prepared forms. -------------------------------------------------------------------------------- */
+
+QC_AVX2 __m256i qc_load_avx2(const void *from) {
+    return _mm256_loadu_si256((const __m256i *)from);
+}
+
+/* The floor forms on 8 accumulators, those of half `half` (0 or 1) of a block. FORM is a constant. */
+QC_AVX2 __attribute__((always_inline)) __m256i qc_floor_avx2(const qc_requant_form FORM,
+                                                             const qc_requant_block *block, int half,
+                                                             __m256i acc) {
+    const int64_t *nudge = block->nudge + 8 * half;
+    const __m256i multiplier = qc_load_avx2(block->multiplier + 8 * half);
+    const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(acc, multiplier), qc_load_avx2(nudge));
+    const __m256i odd = _mm256_add_epi64(
+        _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(multiplier, 32)),
+        qc_load_avx2(nudge + 4));
+    __m256i w = _mm256_blend_epi32(_mm256_srli_epi64(even, 30), _mm256_slli_epi64(odd, 2), 0xAA);
+    if (FORM == QC_FORM_FLOOR_AWAY)
+        w = _mm256_add_epi32(
+            w, _mm256_andnot_si256(_mm256_srai_epi32(acc, 31), qc_load_avx2(block->away + 8 * half)));
+    return _mm256_srav_epi32(w, qc_load_avx2(block->right + 8 * half));
+}
+
+/* 8 accumulators, those of half `half` (0 or 1) of a block, by a prepared form, which is a constant; without offset and
+ * clamp. Results beyond int16 may be saturated. */
+QC_AVX2 __attribute__((always_inline)) __m256i qc_prepared_avx2(const qc_requant_form FORM,
+                                                                const qc_requant_block *block, int half,
+                                                                __m256i acc) {
+    if (FORM == QC_FORM_FLOAT32) {
+        const __m256 product =
+            _mm256_mul_ps(_mm256_cvtepi32_ps(acc), _mm256_loadu_ps(block->real + 8 * half));
+        return _mm256_cvtps_epi32(_mm256_min_ps(product, _mm256_set1_ps((float)QC_FLOAT32_LIMIT)));
+    }
+    if (FORM == QC_FORM_FLOAT64) {
+        const double *real = block->factor + 8 * half;
+        return _mm256_set_m128i(
+            qc_multiply_float64_avx2(_mm256_extracti128_si256(acc, 1), _mm256_loadu_pd(real + 4)),
+            qc_multiply_float64_avx2(_mm256_castsi256_si128(acc), _mm256_loadu_pd(real)));
+    }
+    return qc_floor_avx2(FORM, block, half, acc);
+}
+
+/* Offset and bounds of the outputs of 8 bits, for 32 of them; is_signed as in qc_bytes_avx512. */
+typedef struct {
+    __m256i offset; /* int16 */
+    __m256i low, high;
+    __m256i order; /* of the dwords that packing leaves */
+    int is_signed;
+} qc_bytes_avx2;
+
+QC_AVX2 qc_bytes_avx2 qc_make_bytes_avx2(const qc_requant *r) {
+    const qc_bytes_avx2 bytes = {
+        .offset = _mm256_set1_epi16((short)r->output_offset),
+        .low = _mm256_set1_epi8((char)r->activation_min),
+        .high = _mm256_set1_epi8((char)r->activation_max),
+        .order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7),
+        .is_signed = r->activation_min < 0,
+    };
+    return bytes;
+}
+
+/* Four vectors of 8 scaled accumulators as 32 outputs in order. */
+QC_AVX2 __attribute__((always_inline)) __m256i qc_to_bytes_avx2(const qc_bytes_avx2 *b, __m256i y0, __m256i y1,
+                                                                __m256i y2, __m256i y3) {
+    const __m256i words01 = _mm256_adds_epi16(_mm256_packs_epi32(y0, y1), b->offset);
+    const __m256i words23 = _mm256_adds_epi16(_mm256_packs_epi32(y2, y3), b->offset);
+    __m256i bytes;
+    if (b->is_signed) {
+        bytes = _mm256_packs_epi16(words01, words23);
+        bytes = _mm256_min_epi8(_mm256_max_epi8(bytes, b->low), b->high);
+    } else {
+        bytes = _mm256_packus_epi16(words01, words23);
+        bytes = _mm256_min_epu8(_mm256_max_epu8(bytes, b->low), b->high);
+    }
+    return _mm256_permutevar8x32_epi32(bytes, b->order);
+}
+
+/* Store the first `count` of 32 bytes. */
+QC_AVX2 void qc_store_bytes_avx2(uint8_t *output, __m256i bytes, int64_t count) {
+    if (count >= 32) {
+        _mm256_storeu_si256((__m256i *)(void *)output, bytes);
+        return;
+    }
+    uint8_t all[32];
+    _mm256_storeu_si256((__m256i *)(void *)all, bytes);
+    memcpy(output, all, (size_t)count);
+}
+
+/* `count` accumulators of channels from the first of `block` on to outputs; FORM is a constant. acc is readable to a
+ * multiple of 8. */
+QC_AVX2 __attribute__((always_inline)) void qc_requantize_prepared_avx2(const qc_requant_form FORM,
+                                                                        const qc_requant *r,
+                                                                        const qc_requant_block *block,
+                                                                        const int32_t *acc, int64_t count,
+                                                                        uint8_t *output) {
+    const qc_bytes_avx2 bytes = qc_make_bytes_avx2(r);
+    for (int64_t i = 0; i < count; i += 32, block += 2) {
+        __m256i y[4];
+        for (int j = 0; j < 4; ++j) {
+            y[j] = _mm256_setzero_si256();
+            if (i + j * 8 < count)
+                y[j] = qc_prepared_avx2(FORM, block + j / 2, j % 2, qc_load_avx2(acc + i + j * 8));
+        }
+        qc_store_bytes_avx2(output + i, qc_to_bytes_avx2(&bytes, y[0], y[1], y[2], y[3]), count - i);
+    }
 }
 
 #endif

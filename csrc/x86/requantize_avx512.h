@@ -117,4 +117,110 @@ QC_AVX512 __m512i qc_requantize_avx512(const qc_requant *r, __m512i acc, int32_t
     return qc_offset_and_clamp_avx512(r, y);
 }
 
+/* The prepared forms. -------------------------------------------------------------------------------- */
+
+/* QC_FORM_FLOAT64 on 8 accumulators: half away from zero. The sum is rounded toward zero, so that it does not reach a
+ * whole number that the exact one does not. */
+QC_AVX512 __m256i qc_round_away_avx512(__m256i x, const double *real) {
+    const __m512d product = _mm512_mul_pd(_mm512_cvtepi32_pd(x), _mm512_loadu_pd(real));
+    const __m512d sign = _mm512_and_pd(product, _mm512_set1_pd(-0.0));
+    const __m512d half = _mm512_or_pd(sign, _mm512_set1_pd(0.5));
+    return _mm512_cvttpd_epi32(_mm512_add_round_pd(product, half, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+}
+
+/* The floor forms on 16 accumulators x, given as x ^ 2^31. FORM is a constant. */
+QC_AVX512 __attribute__((always_inline)) __m512i qc_floor_avx512(const qc_requant_form FORM,
+                                                                 const qc_requant_block *block,
+                                                                 __m512i flipped) {
+    const __m512i exponent = _mm512_set1_epi32(0x43300000); /* of 2^52 */
+    const int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+    const __m512d low = _mm512_castsi512_pd(_mm512_unpacklo_epi32(flipped, exponent));
+    const __m512d high = _mm512_castsi512_pd(_mm512_unpackhi_epi32(flipped, exponent));
+    const __m512d w_low = _mm512_fmadd_round_pd(low, _mm512_loadu_pd(block->factor),
+                                                _mm512_loadu_pd(block->addend), down);
+    const __m512d w_high = _mm512_fmadd_round_pd(high, _mm512_loadu_pd(block->factor + 8),
+                                                 _mm512_loadu_pd(block->addend + 8), down);
+    __m512i w = _mm512_castps_si512(
+        _mm512_shuffle_ps(_mm512_castpd_ps(w_low), _mm512_castpd_ps(w_high), 0x88));
+    if (FORM == QC_FORM_FLOOR_AWAY)
+        w = _mm512_mask_add_epi32(w, _mm512_movepi32_mask(flipped), w, _mm512_loadu_si512(block->away));
+    return _mm512_srav_epi32(w, _mm512_loadu_si512(block->right));
+}
+
+/* 16 accumulators of the channels of a block by a prepared form, which is a constant; without offset and clamp.
+ * Results beyond int16 may be saturated. */
+QC_AVX512 __attribute__((always_inline)) __m512i qc_prepared_avx512(const qc_requant_form FORM,
+                                                                    const qc_requant_block *block,
+                                                                    __m512i acc) {
+    if (FORM == QC_FORM_FLOAT32) {
+        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(block->real));
+        return _mm512_cvtps_epi32(_mm512_min_ps(product, _mm512_set1_ps((float)QC_FLOAT32_LIMIT)));
+    }
+    if (FORM == QC_FORM_FLOAT64) {
+        const __m256i low = qc_round_away_avx512(_mm512_castsi512_si256(acc), block->factor);
+        const __m256i high = qc_round_away_avx512(_mm512_extracti64x4_epi64(acc, 1), block->factor + 8);
+        return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    }
+    return qc_floor_avx512(FORM, block, _mm512_xor_si512(acc, _mm512_set1_epi32(INT32_MIN)));
+}
+
+/* Offset and bounds of the outputs of 8 bits, for 64 of them. Those from 0 to 255 are unsigned; the others, and those
+ * from 0 to 127, may be either. */
+typedef struct {
+    __m512i offset; /* int16 */
+    __m512i low, high;
+    __m512i order; /* of the dwords that packing leaves */
+    int is_signed;
+} qc_bytes_avx512;
+
+QC_AVX512 qc_bytes_avx512 qc_make_bytes_avx512(const qc_requant *r) {
+    const qc_bytes_avx512 bytes = {
+        .offset = _mm512_set1_epi16((short)r->output_offset),
+        .low = _mm512_set1_epi8((char)r->activation_min),
+        .high = _mm512_set1_epi8((char)r->activation_max),
+        .order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+        .is_signed = r->activation_min < 0,
+    };
+    return bytes;
+}
+
+/* Four vectors of 16 scaled accumulators as 64 outputs in order. */
+QC_AVX512 __attribute__((always_inline)) __m512i qc_to_bytes_avx512(const qc_bytes_avx512 *b, __m512i y0,
+                                                                    __m512i y1, __m512i y2, __m512i y3) {
+    const __m512i words01 = _mm512_adds_epi16(_mm512_packs_epi32(y0, y1), b->offset);
+    const __m512i words23 = _mm512_adds_epi16(_mm512_packs_epi32(y2, y3), b->offset);
+    __m512i bytes;
+    if (b->is_signed) {
+        bytes = _mm512_packs_epi16(words01, words23);
+        bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, b->low), b->high);
+    } else {
+        bytes = _mm512_packus_epi16(words01, words23);
+        bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, b->low), b->high);
+    }
+    return _mm512_permutexvar_epi32(b->order, bytes);
+}
+
+/* The mask of the first `count` of 64 bytes. */
+QC_AVX512 __mmask64 qc_first_bytes(int64_t count) {
+    return count >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << count) - 1;
+}
+
+/* `count` accumulators of channels from the first of `block` on to outputs; FORM is a constant. acc is readable to a
+ * multiple of 16. */
+QC_AVX512 __attribute__((always_inline)) void qc_requantize_prepared_avx512(
+    const qc_requant_form FORM, const qc_requant *r, const qc_requant_block *block, const int32_t *acc,
+    int64_t count, uint8_t *output) {
+    const qc_bytes_avx512 bytes = qc_make_bytes_avx512(r);
+    for (int64_t i = 0; i < count; i += 64, block += 4) {
+        __m512i y[4];
+        for (int j = 0; j < 4; ++j) {
+            y[j] = _mm512_setzero_si512();
+            if (i + j * 16 < count)
+                y[j] = qc_prepared_avx512(FORM, block + j, _mm512_loadu_si512(acc + i + j * 16));
+        }
+        _mm512_mask_storeu_epi8(output + i, qc_first_bytes(count - i),
+                                qc_to_bytes_avx512(&bytes, y[0], y[1], y[2], y[3]));
+    }
+}
+
 #endif

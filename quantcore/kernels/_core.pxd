@@ -12,6 +12,10 @@ cdef extern from "quantcore/requantize.h" nogil:
         QC_FLOAT32
         QC_FLOAT64
         QC_INT16_MULTIPLIER
+    ctypedef enum qc_requant_form:
+        QC_UNPREPARED
+    ctypedef struct qc_requant_block:
+        pass
     ctypedef struct qc_requant:
         qc_rounding rounding
         qc_rounding tail
@@ -23,6 +27,11 @@ cdef extern from "quantcore/requantize.h" nogil:
         int32_t output_offset
         int32_t activation_min
         int32_t activation_max
+        qc_requant_form form
+        int32_t units
+        const qc_requant_block *blocks
+    qc_requant_form qc_prepare_requant(const qc_requant *r, int32_t units, int32_t groups, int64_t bound,
+                                       qc_requant_block *blocks)
 
 cdef extern from "quantcore/plan.h" nogil:
     ctypedef qc_status (*qc_invoke)(const void *params, void *const *tensors, void *scratch) noexcept nogil
@@ -60,6 +69,8 @@ cdef class Requant:
     cdef readonly object multiplier
     cdef readonly object shift
     cdef readonly object real_multiplier
+    cdef readonly object blocks
+    cdef qc_requant prepared(self, int32_t units, int32_t groups, object bound) except *
 
 
 # Makes of a copy of a call's params those of a part: `count` units of what the call computes, from unit `first` on.

@@ -157,6 +157,25 @@ cdef class Requant:
         self.c.output_offset = output_offset
         self.c.activation_min = activation_min
         self.c.activation_max = activation_max
+        self.c.form = QC_UNPREPARED
+        self.c.blocks = NULL
+
+    cdef qc_requant prepared(self, int32_t units, int32_t groups, object bound) except *:
+        """Return the parameters, prepared for the vector versions where their arithmetic fits.
+
+        `units` are the output channels of each of `groups`; `bound`, an int or None, says what the accumulators do not
+        exceed in magnitude (`sum_bound`).
+        """
+        if ACTIVE_ISA == QC_ISA_SCALAR or units < 1:
+            return self.c
+        blocks = aligned_bytes(groups * ((units + 15) // 16) * sizeof(qc_requant_block))
+        known = -1 if bound is None else min(bound, 2**62)
+        self.c.form = qc_prepare_requant(&self.c, units, groups, known, <qc_requant_block *>address(blocks))
+        if self.c.form != QC_UNPREPARED:
+            self.blocks = blocks
+            self.c.units = units
+            self.c.blocks = <const qc_requant_block *>address(blocks)
+        return self.c
 
     @property
     def channels(self):

@@ -43,10 +43,11 @@ cdef extern from "quantcore/fully_connected.h" nogil:
 
 
 def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t depth, int32_t units,
-                         int32_t input_offset, int32_t filter_offset, Requant requant,
+                         int32_t input_offset, int32_t filter_offset, Requant requant, sum_bound=None,
                          bint four_bits=False) -> KernelCall:
     """Quantized FULLY_CONNECTED; `dtype` is int8, uint8, int16 or int16_wide (int64 sums and bias), `filter` a
-    constant one. `four_bits`: the filter is packed, two elements in a byte. See ``qc_fully_connected_params``.
+    constant one. `sum_bound`: what the accumulators do not exceed, or None. `four_bits`: the filter is packed, two
+    elements in a byte. See ``qc_fully_connected_params``.
     """
     cdef qc_fully_connected_params p
     bytes_alike = dtype in ("int8", "uint8") and not four_bits  # only these have vector versions
@@ -56,7 +57,7 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
     p.units = units
     p.input_offset = input_offset
     p.filter_offset = filter_offset
-    p.requant = requant.c
+    p.requant = requant.prepared(units, 1, sum_bound)
     p.packed = address(packed)
     name = f"fully_connected_{DTYPE_SUFFIX[dtype]}"
     scratch = qc_fully_connected_scratch_size(units, depth, packed is not None) if bytes_alike else 0

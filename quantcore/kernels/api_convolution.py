@@ -26,6 +26,7 @@ from quantcore.kernels.conv import conv_call
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.depthwise_conv import depthwise_conv_call
 from quantcore.kernels.padding import place_window, transposed_padding
+from quantcore.kernels.sum_bound import sum_bound
 
 __all__ = ["conv2d", "depthwise_conv2d", "transpose_conv"]
 
@@ -108,12 +109,16 @@ def conv2d(
     shape = _conv_shape(x.shape, w.shape[1:3], units, stride, padding, dilation)
     wide = rounding == "int16_multiplier"
     biases, form, rounding = sum_form(x.dtype, bias, units, rounding, wide_without_bias=wide)
+    offsets = {
+        "input_offset": check_offset("input_offset", input_offset, x.dtype),
+        "filter_offset": check_offset("filter_offset", filter_offset, w.dtype),
+    }
     call = conv_call(
         form,
         shape,
         groups=groups,
-        input_offset=check_offset("input_offset", input_offset, x.dtype),
-        filter_offset=check_offset("filter_offset", filter_offset, w.dtype),
+        **offsets,
+        sum_bound=sum_bound(form, w, biases, axis=0, **offsets),
         requant=sum_requant(
             x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,
@@ -180,11 +185,15 @@ def depthwise_conv2d(
     shape = _conv_shape(x.shape, w.shape[1:3], channels, stride, padding, dilation)
     wide = rounding == "int16_multiplier"
     biases, form, rounding = sum_form(x.dtype, bias, channels, rounding, wide_without_bias=wide)
+    offsets = {
+        "input_offset": check_offset("input_offset", input_offset, x.dtype),
+        "filter_offset": check_offset("filter_offset", filter_offset, w.dtype),
+    }
     call = depthwise_conv_call(
         form,
         shape,
-        input_offset=check_offset("input_offset", input_offset, x.dtype),
-        filter_offset=check_offset("filter_offset", filter_offset, w.dtype),
+        **offsets,
+        sum_bound=sum_bound(form, w, biases, axis=3, **offsets),
         requant=sum_requant(
             x.dtype, channels, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,

@@ -19,6 +19,7 @@ from quantcore.kernels.arguments import (
     sum_requant,
 )
 from quantcore.kernels.matmul_shape import matmul_shape
+from quantcore.kernels.sum_bound import sum_bound
 
 __all__ = ["batch_matmul", "fully_connected"]
 
@@ -82,13 +83,17 @@ def fully_connected(
     four_bits = w.ndim == 1
     units = w.size * 2 // depth if four_bits else w.shape[0]
     biases, form, rounding = sum_form(x.dtype, bias, units, rounding, wide_without_bias=True)
+    offsets = {
+        "input_offset": check_offset("input_offset", input_offset, x.dtype),
+        "filter_offset": check_offset("filter_offset", filter_offset, w_dtype),
+    }
     call = fully_connected_call(
         form,
         batches=x.size // depth,
         depth=depth,
         units=units,
-        input_offset=check_offset("input_offset", input_offset, x.dtype),
-        filter_offset=check_offset("filter_offset", filter_offset, w_dtype),
+        **offsets,
+        sum_bound=None if four_bits else sum_bound(form, w, biases, axis=0, **offsets),
         requant=sum_requant(
             x.dtype, units, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,

@@ -79,8 +79,10 @@ cdef object window_depth(shape, int32_t groups):
 
 
 def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_offset, int32_t filter_offset,
-              Requant requant, bint four_bits=False) -> KernelCall:
+              Requant requant, sum_bound=None, bint four_bits=False) -> KernelCall:
     """Quantized CONV_2D. See ``qc_conv_params``.
+
+    `sum_bound`: what the accumulators do not exceed, or None.
 
     `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one. `four_bits`:
     it is packed, two elements in a byte; `dtype` is int8.
@@ -91,7 +93,7 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     p.groups = groups
     p.input_offset = input_offset
     p.filter_offset = filter_offset
-    p.requant = requant.c
+    p.requant = requant.prepared(shape.output_channels // groups, groups, sum_bound)
     p.packed = address(packed)
     if four_bits:
         call = make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)

@@ -46,8 +46,10 @@ cdef object taps(shape):
 
 
 def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, int32_t filter_offset,
-                        Requant requant, bint four_bits=False) -> KernelCall:
+                        Requant requant, sum_bound=None, bint four_bits=False) -> KernelCall:
     """Quantized DEPTHWISE_CONV_2D. See ``qc_depthwise_params``.
+
+    `sum_bound`: what the accumulators do not exceed, or None.
 
     `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one. `four_bits`:
     it is packed, two elements in a byte; `dtype` is int8.
@@ -57,7 +59,7 @@ def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, 
     p.shape = c_shape(shape)
     p.input_offset = input_offset
     p.filter_offset = filter_offset
-    p.requant = requant.c
+    p.requant = requant.prepared(shape.output_channels, 1, sum_bound)
     p.packed = address(packed)
     if four_bits:
         call = make_call("depthwise_conv_s8_s4", &p, sizeof(p), qc_depthwise_s4_scratch_size(&p.shape), requant)

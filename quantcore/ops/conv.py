@@ -13,6 +13,7 @@ from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.convolution import (
     CONVOLUTION_FORMS,
+    accumulator_bound,
     check_bias,
     check_bias_option,
     check_bias_scale,
@@ -210,5 +211,6 @@ def lower_conv_2d(node: Node) -> KernelCall:
         groups=groups,
         input_offset=-x.zero_point,
         filter_offset=-w.zero_point,
+        sum_bound=accumulator_bound(x, w, bias, axis=0, filter_offset=-w.zero_point),
         requant=make_requant(node, multiplier, y, fused_activation(node)),
     )

@@ -14,6 +14,7 @@ from quantcore.ops.node import Node, Operand
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.convolution import (
     CONVOLUTION_FORMS,
+    accumulator_bound,
     check_bias,
     check_bias_option,
     check_bias_scale,
@@ -148,13 +149,15 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
         check_bias_option(node, bias)
     multiplier = output_multipliers(node)["output"]
     check_requantization_scale(node, multiplier)
+    # An int8 filter's zero point, which should be 0, is ignored by TFLite.
+    filter_offset = -w.zero_point if form == "uint8" else 0
     return kernels.depthwise_conv_call(
         form,
         shape,
         filter=w.value,
         four_bits=w.dtype == "int4",
         input_offset=-x.zero_point,
-        # An int8 filter's zero point, which should be 0, is ignored by TFLite.
-        filter_offset=-w.zero_point if form == "uint8" else 0,
+        filter_offset=filter_offset,
+        sum_bound=accumulator_bound(x, w, bias, axis=3, filter_offset=filter_offset),
         requant=make_requant(node, multiplier, y, fused_activation(node), length=channels),
     )

@@ -13,6 +13,7 @@ from quantcore.ops.node import Node, Operand
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.convolution import (
     FORMS,
+    accumulator_bound,
     bias_type,
     check_bias,
     check_bias_scale,
@@ -312,14 +313,16 @@ def lower_quantized(node: Node, form: str, size: dict[str, int], bias: Operand |
         check_requantization_scale(node, multipliers)
         if not one_scale:
             check_symmetric_filter(node, w)  # XNNPACK takes other zero points, and then fails
+    # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite; by XNNPACK those of
+    # int8 filters always.
+    filter_offset = -w.zero_point if one_scale and node.rule.form != "symmetric_filter" else 0
     return kernels.fully_connected_call(
         form,
         filter=w.value,
         **size,
         four_bits=w.dtype == "int4",
         input_offset=-x.zero_point,
-        # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite; by
-        # XNNPACK those of int8 filters always.
-        filter_offset=-w.zero_point if one_scale and node.rule.form != "symmetric_filter" else 0,
+        filter_offset=filter_offset,
+        sum_bound=accumulator_bound(x, w, bias, axis=0, filter_offset=filter_offset),
         requant=make_requant(node, multipliers, y, fused_activation(node), rounding=rounding),
     )

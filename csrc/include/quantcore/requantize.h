@@ -19,12 +19,60 @@ typedef enum {
     QC_INT16_MULTIPLIER = 5, /* multiplier, shift: qc_multiply_int16_multiplier */
 } qc_rounding;
 
+/* How the vector versions compute a prepared requantization, to the same bits.
+ *
+ * The three rules with multiplier m and shift are one floor division. With e = -shift >= 0 and an accumulator x,
+ *
+ *   y = floor((x * m + K + c) / 2^(31 + e)),    K = 2^30 + (e >= 1 ? 2^(30 + e) : 0)
+ *
+ * where c = -2^31 where x < 0, the rule is double rounding and e >= 1, else 0: qc_srdhm rounds half up, floors nest,
+ * and ties away from zero are ties upward, less one unit of the first rounding below 0. Single rounding has K =
+ * 2^(30 + e) and c = 0; for shift = 1, y = floor((x * m + 2^29) / 2^30). The low 32 bits of
+ *
+ *   w = floor((x * m + K) / 2^30)
+ *
+ * then hold all of it, and y = (w + c / 2^30) >> (e + 1). c does not matter where activation_min >= output_offset: x <
+ * 0 gives the lower bound anyway. */
+typedef enum {
+    QC_UNPREPARED = 0,
+    QC_FORM_FLOOR = 1,       /* c = 0 */
+    QC_FORM_FLOOR_AWAY = 2,  /* c as above */
+    QC_FORM_FLOAT32 = 3,     /* QC_FLOAT32 */
+    QC_FORM_FLOAT64 = 4,     /* QC_FLOAT64 */
+} qc_requant_form;
+
+/* Accumulators of the floor forms are below this in magnitude, so that w fits into 32 bits. */
+enum { QC_PREPARED_LIMIT = 1 << 29 };
+
+/* Constants for 16 channels. Channels that do not exist have multipliers of 0.
+ *
+ * factor, addend: in the order of channels 0 1 4 5 8 9 12 13 2 3 6 7 10 11 14 15 (unpacked dwords). The double with the
+ *   mantissa bits x ^ 2^31 and the exponent of 2^52 is d = 2^52 + 2^31 + x; w is the low dword of
+ *   fma(d, factor, addend) rounded down, where factor = m / 2^30 and addend = 1.5 * 2^52 + K / 2^30 - away
+ *   - factor * (2^52 + 2^31): all are exact.
+ *   In QC_FORM_FLOAT64, factor is the real multiplier, in the order of the channels.
+ * multiplier, nudge: m, and K - away * 2^30 in the order of channels 0 2 4 6 1 3 5 7, and so on from 8.
+ * right: e + 1. away: 2 where c may be -2^31, else 0; it is taken off by addend and nudge, and is to be added where
+ *   x >= 0.
+ * real: the multiplier of QC_FORM_FLOAT32. */
+typedef struct {
+    double factor[16];
+    double addend[16];
+    int32_t right[16];
+    int32_t away[16];
+    int32_t multiplier[16];
+    float real[16];
+    int64_t nudge[16];
+} qc_requant_block;
+
 /* multiplier: [channels] or [1], each 0 or in [2^30, 2^31).
  * shift: same length, in [-31, 31]; positive shifts left.
  * real_multiplier: same length, used by the two float rules only (otherwise may be NULL).
  * body: number of leading channels that `rounding` applies to; the rest use `tail`. Backends with vector
  *   code round the channels after the last full vector by another rule. INT32_MAX: `rounding` for all.
- * output_offset: zero point of the output. activation_min/max: bounds in the output type. */
+ * output_offset: zero point of the output. activation_min/max: bounds in the output type.
+ * form, units, blocks: the same prepared for the vector versions by qc_prepare_requant; QC_UNPREPARED and
+ *   NULL where it is not. */
 typedef struct {
     qc_rounding rounding;
     qc_rounding tail;
@@ -36,7 +84,22 @@ typedef struct {
     int32_t output_offset;
     int32_t activation_min;
     int32_t activation_max;
+    qc_requant_form form;
+    int32_t units; /* channels of a group: block g * ceil(units / 16) + u / 16 has channel g * units + u */
+    const qc_requant_block *blocks;
 } qc_requant;
+
+/* Fill blocks, [groups * ceil(units / 16)] of 64-byte aligned memory, for accumulators of at most `bound` in magnitude
+ * (-1: not known), and return the form; QC_UNPREPARED where there is none that has the bits of the rule. Outputs of 8
+ * bits. */
+qc_requant_form qc_prepare_requant(const qc_requant *r, int32_t units, int32_t groups, int64_t bound,
+                                   qc_requant_block *blocks);
+
+/* The block of the 16 channels from `channel` on, which is a multiple of 16 from the first of its group. */
+static inline const qc_requant_block *qc_prepared_block(const qc_requant *r, int32_t channel) {
+    const int32_t group = channel / r->units;
+    return r->blocks + (int64_t)group * ((r->units + 15) / 16) + (channel - group * r->units) / 16;
+}
 
 /* Bound of products by QC_FLOAT32 in a requantization, beyond every output type: XNNPACK saturates, so that the
  * sum with the offset must not wrap. */

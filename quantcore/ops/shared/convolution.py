@@ -12,6 +12,7 @@ import numpy as np
 
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import Window
+from quantcore.kernels.sum_bound import sum_bound
 from quantcore.ops.node import Node, Operand
 from quantcore.ops.shared.operands import check_operands, check_scales, check_zero_points
 from quantcore.ops.shared.requant import FLOAT_BOUNDS, fused_activation, product_multiplier
@@ -21,6 +22,7 @@ from quantcore.ops.shared.xnnpack import VALUES, delegable, delegable_bias, dele
 __all__ = [
     "CONVOLUTION_FORMS",
     "FORMS",
+    "accumulator_bound",
     "bias_type",
     "check_bias",
     "check_bias_option",
@@ -216,6 +218,26 @@ def output_multipliers(node: Node, x: int = 0) -> dict[str, np.ndarray]:
     if given.dtype not in _QUANTIZED:
         return {}
     return {"output": product_multiplier(node, given.scale, node.input(1).scales, node.output.scale)}
+
+
+def accumulator_bound(
+    x: Operand, w: Operand, bias: Operand | None, *, axis: int, filter_offset: int
+) -> int | None:
+    """Return what the accumulators do not exceed, or None where that is not known before running.
+
+    Parameters
+    ----------
+    axis : int
+        That of the filter with the output channels.
+    filter_offset : int
+        What is added to the elements of the filter.
+    """
+    if w.dtype == "int4" or (bias is not None and bias.value is None):
+        return None
+    known = None if bias is None else bias.value
+    return sum_bound(
+        x.dtype, w.value, known, axis=axis, input_offset=-x.zero_point, filter_offset=filter_offset
+    )
 
 
 def conv_shape(node: Node, output_channels: int) -> ConvShape:
