@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["sum_bound"]
 
-# Where a bound that is easy to find is below it, the exact one is not needed: QC_PREPARED_LIMIT of requantize.h.
+# Where a bound that is easy to find is below QC_PREPARED_LIMIT of requantize.h, the exact one is not needed.
 ENOUGH = 1 << 29
 
 

@@ -313,8 +313,8 @@ def lower_quantized(node: Node, form: str, size: dict[str, int], bias: Operand |
         check_requantization_scale(node, multipliers)
         if not one_scale:
             check_symmetric_filter(node, w)  # XNNPACK takes other zero points, and then fails
-    # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite; by XNNPACK those of
-    # int8 filters always.
+    # With a scale per channel, zero points of the filter, which should be 0, are ignored by TFLite;
+    # by XNNPACK those of int8 filters always.
     filter_offset = -w.zero_point if one_scale and node.rule.form != "symmetric_filter" else 0
     return kernels.fully_connected_call(
         form,

@@ -71,7 +71,7 @@ def sums(rng: np.random.Generator, multiplier: np.ndarray, shift: np.ndarray) ->
 
 @pytest.mark.parametrize("rounding", ["double_rounding", "ruy", "single_rounding"])
 def test_rules_of_fixed_point_at_ties(rounding: str) -> None:
-    """Every shift that is prepared and the next ones, with and without an activation that makes ties below 0 vanish."""
+    """Every shift that is prepared and the next ones; some activations make ties below 0 vanish."""
     rng = np.random.default_rng(0)
     for number, least in enumerate((-128, 3, 0, -5)):
         for shift in range(-31, 4):
