@@ -38,7 +38,7 @@ def sum_bound(
     largest = max(abs(int(info.min) + input_offset), abs(int(info.max) + input_offset))
     term = max(abs(int(filter.min()) + filter_offset), abs(int(filter.max()) + filter_offset))
     biases = np.abs(np.asarray(0 if bias is None else bias, np.int64).reshape(-1))
-    simple = filter.size // filter.shape[axis] * term * largest + int(biases.max())
+    simple: int = filter.size // filter.shape[axis] * term * largest + int(biases.max())
     if simple < ENOUGH:
         return simple
     axes = tuple(a for a in range(filter.ndim) if a != axis % filter.ndim)
