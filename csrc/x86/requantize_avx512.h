@@ -133,13 +133,13 @@ QC_AVX512 __attribute__((always_inline)) __m512i qc_floor_avx512(const qc_requan
                                                                  const qc_requant_block *block,
                                                                  __m512i flipped) {
     const __m512i exponent = _mm512_set1_epi32(0x43300000); /* of 2^52 */
-    const int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+    enum { DOWN = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
     const __m512d low = _mm512_castsi512_pd(_mm512_unpacklo_epi32(flipped, exponent));
     const __m512d high = _mm512_castsi512_pd(_mm512_unpackhi_epi32(flipped, exponent));
     const __m512d w_low = _mm512_fmadd_round_pd(low, _mm512_loadu_pd(block->factor),
-                                                _mm512_loadu_pd(block->addend), down);
+                                                _mm512_loadu_pd(block->addend), DOWN);
     const __m512d w_high = _mm512_fmadd_round_pd(high, _mm512_loadu_pd(block->factor + 8),
-                                                 _mm512_loadu_pd(block->addend + 8), down);
+                                                 _mm512_loadu_pd(block->addend + 8), DOWN);
     __m512i w = _mm512_castps_si512(
         _mm512_shuffle_ps(_mm512_castpd_ps(w_low), _mm512_castpd_ps(w_high), 0x88));
     if (FORM == QC_FORM_FLOOR_AWAY)
