@@ -18,7 +18,7 @@ VECTOR_FOLDER := $(VECTOR_FOLDER_$(shell uname -m))
 C_LINT_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Wmissing-prototypes -Werror -fsyntax-only -Icsrc/include -Icsrc
 
 .DEFAULT_GOAL := help
-.PHONY: help ext demo test lint lint-c lint-python bench dist clean distclean
+.PHONY: help ext demo test lint lint-c lint-python bench bench-quantizer dist clean distclean
 
 help:
 	@echo 'make demo       train two networks, convert them in six ways, prove our kernels equal to TensorFlow Lite'
@@ -27,7 +27,9 @@ help:
 	@echo "                make test PYTEST_ARGS=\"-m 'not slow'\"         without those that take seconds"
 	@echo '                make test PYTEST_ARGS="-n 0 --pdb"            in one process, for a debugger'
 	@echo 'make lint       compile the C code with all warnings as errors; ruff; mypy'
-	@echo 'make bench      measure against TensorFlow Lite and NumPy'
+	@echo 'make bench      measure models, products and passes over memory beside TensorFlow Lite and others; minutes.'
+	@echo '                make bench JSON=FILE writes the figures; make bench BENCH_MODELS="mlperf_*" BENCH_THREADS=1'
+	@echo '                measures some models; make bench-quantizer: the quantizer, beside the converter'
 	@echo 'make ext        build the C and Cython parts in place'
 	@echo 'make dist       build the source distribution and the wheel into dist/'
 	@echo 'make clean      remove what was built; make distclean removes .venv as well'
@@ -82,8 +84,17 @@ lint-python: $(INSTALLED)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+# The first script starts the file anew, the others add to it.
 bench: ext
-	@for script in benchmarks/bench_*.py; do echo; $(BIN)/python $$script || exit 1; done
+	@$(BIN)/python benchmarks/bench_machine.py $(if $(JSON),--json $(JSON))
+	@$(BIN)/python benchmarks/bench_models.py $(foreach m,$(BENCH_MODELS),--models '$(m)') \
+	  $(foreach n,$(BENCH_THREADS),--threads $(n)) $(if $(BENCH_TURNS),--turns $(BENCH_TURNS)) \
+	  $(if $(JSON),--json $(JSON) --merge)
+	@$(BIN)/python benchmarks/bench_gemm.py $(if $(JSON),--json $(JSON) --merge)
+	@$(BIN)/python benchmarks/bench_bandwidth.py $(if $(JSON),--json $(JSON) --merge)
+
+bench-quantizer: ext
+	@for script in inspect quantize improvements; do echo; $(BIN)/python benchmarks/bench_$$script.py || exit 1; done
 
 dist: $(INSTALLED)
 	@$(BIN)/python -m build

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["FOLDER", "folder_models", "keras_network"]
+from quantcore.graph import Model
+
+__all__ = ["FOLDER", "folder_models", "is_float", "keras_network"]
 
 FOLDER = "QUANTCORE_MODELS"
 MAKE = """
@@ -23,6 +25,14 @@ def folder_models() -> list[Path]:
     """Return the ``.tflite`` files of the folder that the variable names; none without it."""
     folder = os.environ.get(FOLDER)
     return sorted(Path(folder).glob("*.tflite")) if folder else []
+
+
+def is_float(model: Model) -> bool:
+    """Whether the model has float activations; its weights may be int8 already."""
+    main = model.subgraphs[0]
+    return not any(t.is_quantized and not t.is_constant for t in main.tensors) and all(
+        main.tensors[t].dtype == "float32" for t in main.inputs
+    )
 
 
 def keras_network(name: str, size: int, folder: Path, classes: int = 1000) -> Path:

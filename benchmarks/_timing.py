@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["medians"]
+__all__ = ["medians", "timer_of"]
 
 
 def medians(contenders: Sequence[Callable[[], Any]], turns: int) -> list[float]:
@@ -20,3 +20,15 @@ def medians(contenders: Sequence[Callable[[], Any]], turns: int) -> list[float]:
             if turn:
                 taken.append(time.perf_counter() - start)
     return [statistics.median(taken) for taken in times]
+
+
+def timer_of(function: Callable[[], Any]) -> Callable[[int], float]:
+    """Return the timer of a function."""
+
+    def seconds(calls: int) -> float:
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        return (time.perf_counter() - start) / calls
+
+    return seconds

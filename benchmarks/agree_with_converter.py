@@ -27,7 +27,7 @@ from typing import Any
 
 import click
 import numpy as np
-from _models import folder_models, keras_network
+from _models import folder_models, is_float, keras_network
 from rich.console import Console
 from rich.table import Table
 
@@ -107,14 +107,6 @@ class Row:
     worst_scale: float = 0.0
     differences: list[str] = field(default_factory=list)
     note: str = ""
-
-
-def is_float(model: Model) -> bool:
-    """Whether the model has float activations; its weights may be int8 already."""
-    main = model.subgraphs[0]
-    return not any(t.is_quantized and not t.is_constant for t in main.tensors) and all(
-        main.tensors[t].dtype == "float32" for t in main.inputs
-    )
 
 
 def subjects(

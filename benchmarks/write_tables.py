@@ -1,0 +1,161 @@
+"""The tables of docs/performance.md, from the JSON files that the benchmarks write.
+
+    make bench JSON=figures.json
+    python benchmarks/write_tables.py figures.json                          # prints them
+    python benchmarks/write_tables.py figures.json --into docs/performance.md   # puts them in their places
+
+A place is a line ``<!-- figures: NAME -->``; what follows it, up to ``<!-- end of figures -->``, is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from bench_bandwidth import BOUNDS, PEERS
+from bench_gemm import OURS as OWN_PRODUCTS
+from bench_gemm import PEAK
+from bench_models import RESOLVERS, duration, slower
+
+from quantcore.benchmark.speed import OURS
+
+PLACE = re.compile(r"(<!-- figures: (?P<name>[\w ]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+MOST_KINDS = 3
+Report = dict[str, Any]
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """Return a table, the first `left` columns aligned to the left."""
+    rule = ["---" if i < left else "---:" for i in range(len(columns))]
+    lines = [columns, rule, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def machine(report: Report) -> str:
+    """Return what the figures were measured on."""
+    found = report["machine"]
+    peers = [f"{name} {version}" for name, version in found["versions"].items() if version]
+    return (
+        f"{found['cpu']}; {found['cores']} cores; instruction set `{found['isa']}`; {found['date']}. "
+        f"quantcore {found['quantcore']}, Python {found['python']}, {', '.join(peers)}.\n"
+    )
+
+
+def peaks(report: Report) -> str:
+    """Return what the machine can do at most."""
+    found = report["peaks"]
+    arithmetic = [(p["name"], p["kind"], f"{p['per_second'] / 1e9:,.0f}") for p in found["arithmetic"]]
+    levels = list(dict.fromkeys(p["isa"] for p in found["memory"]))
+    rates = {(p["isa"], p["kind"]): f"{p['per_second'] / 1e9:.1f}" for p in found["memory"]}
+    memory = [(level, rates[level, "read"], rates[level, "copy"]) for level in levels]
+    return (
+        markdown(("instructions, one core", "values", "GMAC/s"), arithmetic, 2)
+        + "\n"
+        + markdown(("data in", "read GB/s", "copy GB/s"), memory)
+    )
+
+
+def model_rows(report: Report, threads: int) -> str:
+    """Return times and ratios of whole models."""
+    section = report["models"]
+    columns = ["model", "MMAC", OURS, *(w for name in RESOLVERS.values() for w in (name, "ratio"))]
+    rows = []
+    for row in sorted(section["rows"], key=lambda row: str(row["model"])):
+        if row["threads"] != threads:
+            continue
+        cells = [row["model"], f"{row['macs'] / 1e6:,.1f}", duration(row["seconds"][OURS])]
+        for resolver in RESOLVERS:
+            ratio = row["ratios"].get(resolver)
+            text = "" if ratio is None else f"{ratio:.2f}x"
+            marked = f"**{text}** slower" if resolver == "AUTO" and slower(row) else text
+            cells += ["refused", ""] if ratio is None else [duration(row["seconds"][resolver]), marked]
+        rows.append(cells)
+    for mean in section["geometric_means"]:
+        if mean["threads"] == threads:
+            ratios = [f"{mean['ratios'][r]:.2f}x" if r in mean["ratios"] else "" for r in RESOLVERS]
+            name = f"geometric mean, {mean['group']} ({mean['models']})"
+            rows.append([name, "", "", *(cell for ratio in ratios for cell in ("", ratio))])
+    return markdown(columns, rows)
+
+
+def kinds(report: Report) -> str:
+    """Return where the time of quantized models goes: the kinds of operators that take most of it."""
+    rows = []
+    for row in sorted(report["models"]["rows"], key=lambda row: str(row["model"])):
+        for kind in row["kinds"][:MOST_KINDS] if not row["float"] else ():
+            macs = f"{kind['macs_per_second'] / 1e9:.1f}" if kind["macs"] else ""
+            rate = f"{kind['bytes_per_second'] / 1e9:.1f}"
+            names = (row["model"], f"{kind['index']} {kind['op']}", f"`{kind['kernel']}` {kind['isa']}")
+            rows.append((*names, f"{kind['seconds'] * 1e6:,.1f}", f"{kind['share']:.0%}", macs, rate))
+    return markdown(("model", "steps", "kernel", "us", "share", "GMAC/s", "GB/s"), rows, 3)
+
+
+def products(report: Report, kind: str) -> str:
+    """Return the products of matrices, in GMAC/s."""
+    rows = [row for row in report["products"]["rows"] if row["kind"] == kind]
+    found = dict.fromkeys(name for row in rows for name in row["macs_per_second"] if name != PEAK)
+    names = [*OWN_PRODUCTS[kind], *(name for name in found if name not in OWN_PRODUCTS[kind])]
+    lines = []
+    for row in rows:
+        rates = row["macs_per_second"]
+        cells = [f"{rates[name] / 1e9:,.1f}" if name in rates else "" for name in (*names, PEAK)]
+        share = row["share_of_peak"]
+        shape = f"{row['rows']} x {row['depth']} x {row['columns']}"
+        lines.append((shape, *cells, "" if share is None else f"{share:.0%}"))
+    return markdown(("rows x depth x columns", *names, "peak", "our share of it"), lines)
+
+
+def bandwidth(report: Report) -> str:
+    """Return the passes over arrays, in GB/s of bytes read."""
+    lines = []
+    for row in report["bandwidth"]["rows"]:
+        rates, ratios = row["bytes_per_second"], row["ratios"]
+        cells = [f"{rates[n] / 1e9:.2f}" if n in rates else "" for n in (OURS, *PEERS, *BOUNDS)]
+        shares = [f"{ratios[name]:.0%}" if name in ratios else "" for name in BOUNDS]
+        lines.append((row["operation"], f"{row['elements']:,}", *cells, *shares, f"{ratios['NumPy']:.1f}x"))
+    names = (OURS, *PEERS, *BOUNDS, *(f"of {name}" for name in BOUNDS), "NumPy x")
+    return markdown(("operation", "values", *names), lines)
+
+
+TABLES: dict[str, Callable[[Report], str]] = {
+    "machine": machine,
+    "peaks": peaks,
+    "models one thread": lambda report: model_rows(report, 1),
+    "models two threads": lambda report: model_rows(report, 2),
+    "kinds": kinds,
+    "int8 products": lambda report: products(report, "int8"),
+    "float32 products": lambda report: products(report, "float32"),
+    "bandwidth": bandwidth,
+}
+
+
+def filled(page: str, report: Report) -> str:
+    """Return a page with its tables written anew.
+
+    Raises
+    ------
+    KeyError
+        A place of an unknown name, or figures that the report has not.
+    """
+    return PLACE.sub(lambda found: f"{found[1]}\n{TABLES[found['name']](report)}\n{found[3]}", page)
+
+
+@click.command(help=str(__doc__))
+@click.argument("report_path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--into", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A page.")
+def main(report_path: Path, into: Path | None) -> None:
+    """Print the tables, or write them into a page."""
+    report = json.loads(report_path.read_text(encoding="utf-8"))
+    if into is not None:
+        into.write_text(filled(into.read_text(encoding="utf-8"), report), encoding="utf-8")
+        return
+    for name, table in TABLES.items():
+        print(f"{name}\n\n{table(report)}")
+
+
+if __name__ == "__main__":
+    main()
