@@ -7,7 +7,7 @@
 One inference of one sample: inputs in, outputs out. The contenders take turns in one run, each of TensorFlow
 Lite's in a process of its own; the medians count. A ratio is their time by ours: above 1, we are faster.
 The models are those of the folder that QUANTCORE_MODELS names, and those that `make demo` has left, as far as
-quantcore runs them. The JSON file also has the time by kind of operator, which `quantcore bench MODEL` prints.
+quantcore runs them. The JSON file also has the time by kind of operator, as `quantcore bench MODEL`.
 """
 
 from __future__ import annotations
