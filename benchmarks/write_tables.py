@@ -121,27 +121,33 @@ def bandwidth(report: Report) -> str:
     return markdown(("operation", "values", *names), lines)
 
 
-TABLES: dict[str, Callable[[Report], str]] = {
-    "machine": machine,
-    "peaks": peaks,
-    "models one thread": lambda report: model_rows(report, 1),
-    "models two threads": lambda report: model_rows(report, 2),
-    "kinds": kinds,
-    "int8 products": lambda report: products(report, "int8"),
-    "float32 products": lambda report: products(report, "float32"),
-    "bandwidth": bandwidth,
+# By the name of its place, each table with the section of the report that it is made of.
+TABLES: dict[str, tuple[str, Callable[[Report], str]]] = {
+    "machine": ("machine", machine),
+    "peaks": ("peaks", peaks),
+    "models one thread": ("models", lambda report: model_rows(report, 1)),
+    "models two threads": ("models", lambda report: model_rows(report, 2)),
+    "kinds": ("models", kinds),
+    "int8 products": ("products", lambda report: products(report, "int8")),
+    "float32 products": ("products", lambda report: products(report, "float32")),
+    "bandwidth": ("bandwidth", bandwidth),
 }
 
 
 def filled(page: str, report: Report) -> str:
-    """Return a page with its tables written anew.
+    """Return a page with its tables written anew; those of sections that the report has not stay.
 
     Raises
     ------
     KeyError
-        A place of an unknown name, or figures that the report has not.
+        A place of an unknown name.
     """
-    return PLACE.sub(lambda found: f"{found[1]}\n{TABLES[found['name']](report)}\n{found[3]}", page)
+
+    def table(found: re.Match[str]) -> str:
+        section, make = TABLES[found["name"]]
+        return f"{found[1]}\n{make(report)}\n{found[3]}" if section in report else found[0]
+
+    return PLACE.sub(table, page)
 
 
 @click.command(help=str(__doc__))
@@ -153,8 +159,9 @@ def main(report_path: Path, into: Path | None) -> None:
     if into is not None:
         into.write_text(filled(into.read_text(encoding="utf-8"), report), encoding="utf-8")
         return
-    for name, table in TABLES.items():
-        print(f"{name}\n\n{table(report)}")
+    for name, (section, table) in TABLES.items():
+        if section in report:
+            print(f"{name}\n\n{table(report)}")
 
 
 if __name__ == "__main__":
