@@ -56,11 +56,15 @@ def runs(path: Path, numerics: str) -> bool:
     return True
 
 
-def measure(path: Path, threads: int, timers: list[TimedTFLite], turns: int, numerics: str) -> dict[str, Any]:
+def measure(
+    path: Path, threads: int, timers: list[TimedTFLite], *, turns: int, numerics: str, invoke_only: bool
+) -> dict[str, Any]:
     """Return one row."""
     model = read_model(path)
-    speed = compare_speed(str(path), timers, turns=turns, threads=threads, numerics=numerics)
-    kinds = time_operators(model, numerics=numerics).kinds() if threads == 1 else []
+    speed = compare_speed(
+        str(path), timers, turns=turns, threads=threads, numerics=numerics, invoke_only=invoke_only
+    )
+    kinds = [] if invoke_only or threads > 1 else time_operators(model, numerics=numerics).kinds()
     return {
         "model": path.stem,
         "threads": threads,
@@ -109,9 +113,8 @@ def duration(seconds: float) -> str:
 
 def print_models(section: dict[str, Any]) -> None:
     """Print one table: a row per model and number of threads, then the geometric means."""
-    what = (
-        f"one inference, profile {section['numerics']}, medians of {section['turns']} turns, times and ratios"
-    )
+    alone = ", invoke alone" if section["invoke_only"] else ""
+    what = f"one inference{alone}, profile {section['numerics']}, medians of {section['turns']}, and ratios"
     columns = [">" + word for name in RESOLVERS.values() for word in (name, "ratio")]
     result = table("model", ">MMAC", ">threads", f">{OURS}", *columns, "", title=heading(what))
     before = ""
@@ -143,6 +146,7 @@ def print_models(section: dict[str, Any]) -> None:
 @click.option("--models", "patterns", multiple=True, help="Names of models at hand, with * and ?.")
 @click.option("--threads", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
 @click.option("--turns", type=click.IntRange(1), default=11, show_default=True)
+@click.option("--invoke-only", is_flag=True, help="Leave out the copies of inputs and outputs.")
 @click.option("--numerics", type=click.Choice(list(PROFILES)), default="reference", show_default=True)
 @json_options
 def main(
@@ -150,6 +154,7 @@ def main(
     patterns: tuple[str, ...],
     threads: tuple[int, ...],
     turns: int,
+    invoke_only: bool,
     numerics: str,
     json_path: Path | None,
     merge: bool,
@@ -170,14 +175,22 @@ def main(
         for number, path in enumerate(paths):
             for count in threads:
                 progress_line(f"model {number + 1} of {len(paths)}: {path.stem}, threads: {count}")
-                rows.append(measure(path, count, timers, turns, numerics))
-    section = {"numerics": numerics, "turns": turns, "rows": rows, "geometric_means": geometric_means(rows)}
+                row = measure(path, count, timers, turns=turns, numerics=numerics, invoke_only=invoke_only)
+                rows.append(row)
+    section = {
+        "numerics": numerics,
+        "turns": turns,
+        "invoke_only": invoke_only,
+        "rows": rows,
+        "geometric_means": geometric_means(rows),
+    }
     print_models(section)
     says_missing(missing)
-    merged = save_section(json_path, "models", section, merge=merge, keys=KEYS)
+    name = "invoke" if invoke_only else "models"
+    merged = save_section(json_path, name, section, merge=merge, keys=KEYS)
     if merged is not None:
         save_section(
-            json_path, "models", {**merged, "geometric_means": geometric_means(merged["rows"])}, merge=True
+            json_path, name, {**merged, "geometric_means": geometric_means(merged["rows"])}, merge=True
         )
 
 

@@ -59,9 +59,8 @@ def peaks(report: Report) -> str:
     )
 
 
-def model_rows(report: Report, threads: int) -> str:
+def model_rows(section: dict[str, Any], threads: int) -> str:
     """Return times and ratios of whole models."""
-    section = report["models"]
     columns = ["model", "MMAC", OURS, *(w for name in RESOLVERS.values() for w in (name, "ratio"))]
     rows = []
     for row in sorted(section["rows"], key=lambda row: str(row["model"])):
@@ -125,8 +124,9 @@ def bandwidth(report: Report) -> str:
 TABLES: dict[str, tuple[str, Callable[[Report], str]]] = {
     "machine": ("machine", machine),
     "peaks": ("peaks", peaks),
-    "models one thread": ("models", lambda report: model_rows(report, 1)),
-    "models two threads": ("models", lambda report: model_rows(report, 2)),
+    "models one thread": ("models", lambda report: model_rows(report["models"], 1)),
+    "models two threads": ("models", lambda report: model_rows(report["models"], 2)),
+    "invoke": ("invoke", lambda report: model_rows(report["invoke"], 1)),
     "kinds": ("models", kinds),
     "int8 products": ("products", lambda report: products(report, "int8")),
     "float32 products": ("products", lambda report: products(report, "float32")),

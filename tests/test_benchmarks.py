@@ -50,7 +50,13 @@ def test_models(load: Any, capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
     assert means[0]["counted"] == {"AUTO": 2, "BUILTIN_REF": 1}
     assert [mean["group"] for mean in models.geometric_means(rows[:1])] == ["all models"]
-    section = {"numerics": "reference", "turns": 3, "rows": rows, "geometric_means": means}
+    section = {
+        "numerics": "reference",
+        "turns": 3,
+        "invoke_only": False,
+        "rows": rows,
+        "geometric_means": means,
+    }
     models.print_models(section)
     out = capsys.readouterr().out
     assert "profile reference" in out

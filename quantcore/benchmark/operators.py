@@ -76,6 +76,7 @@ class OperatorTimes:
     Attributes
     ----------
     model : str
+    threads : int
     runs : int
         Inferences that were timed.
     steps : list of OperatorTime
@@ -83,6 +84,7 @@ class OperatorTimes:
     """
 
     model: str
+    threads: int
     runs: int
     steps: list[OperatorTime]
 
@@ -112,6 +114,7 @@ class OperatorTimes:
     def to_json(self) -> dict[str, Any]:
         """Return a dict for `json.dumps`."""
         return {
+            "threads": self.threads,
             "runs": self.runs,
             "seconds": self.seconds,
             "operators": [step.to_json() for step in self.steps],
@@ -135,9 +138,14 @@ def summed(group: list[OperatorTime]) -> OperatorTime:
 
 
 def time_operators(
-    model: Model, *, numerics: str = "reference", samples: int = 1, turns: int | None = None
+    model: Model,
+    *,
+    numerics: str = "reference",
+    samples: int = 1,
+    threads: int = 1,
+    turns: int | None = None,
 ) -> OperatorTimes:
-    """Time every step of a model's plan, on one thread, in the memory and order of a run.
+    """Time every step of a model's plan, in the memory and order of a run.
 
     The clock is read between steps, and what that takes is subtracted.
 
@@ -147,6 +155,8 @@ def time_operators(
     numerics : str
     samples : int
         Random samples, which take turns.
+    threads : int
+        Threads that share a step, where it is large enough.
     turns : int, optional
         Runs of each sample; by default as many as half a second has room for, three at least.
 
@@ -159,14 +169,16 @@ def time_operators(
     QuantcoreError
         A model that cannot be run.
     """
-    session = Session(model, 0, get_profile(numerics), preserve_all=False)
+    session = Session(model, 0, get_profile(numerics), preserve_all=False, threads=threads)
     inputs = random_batch(model, 0, samples, 0)
     executable, seconds = session.time_steps(inputs, 2)  # the first run is a warm-up
     if turns is None:
         once = float(seconds[-1].sum()) * samples
         turns = min(MAX_TURNS, max(3, round(PROFILED_SECONDS / max(once, 1e-9))))
     executable, seconds = session.time_steps(inputs, turns)
-    return OperatorTimes(model.source, len(seconds), list(step_rows(executable, np.median(seconds, axis=0))))
+    return OperatorTimes(
+        model.source, threads, len(seconds), list(step_rows(executable, np.median(seconds, axis=0)))
+    )
 
 
 def step_rows(executable: Executable, seconds: np.ndarray) -> Iterable[OperatorTime]:

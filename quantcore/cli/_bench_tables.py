@@ -39,7 +39,8 @@ def print_speeds(speeds: list[Speed]) -> None:
 def print_operators(times: OperatorTimes) -> None:
     """Print a row per step of the plan, then a row per kind of step."""
     name = Path(times.model).name
-    title = f"{name}: time by operator, one thread, median of {times.runs:,} runs"
+    threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
+    title = f"{name}: time by operator, {threads}, median of {times.runs:,} runs"
     steps = table(">#", "operator", "kernel", "isa", *RATES, title=title)
     for step in times.steps:
         steps.add_row(step.index, step.op, step.kernel, step.isa, *rates(step))

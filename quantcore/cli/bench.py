@@ -47,7 +47,7 @@ def command(
     run; the median over the turns counts. A ratio above 1 means that quantcore is faster. Without
     --alone, needs the extra 'oracle' (TensorFlow).
 
-    Operator by operator, always on one thread: the kernel and the instruction set of the version that
+    Operator by operator: the kernel and the instruction set of the version that
     was chosen (QUANTCORE_ISA sets the highest), time and share, multiply-accumulates (MAC) per second,
     and the bytes of all tensors that are read and written. Many MAC at few GMAC/s: a kernel could be
     better. Few MAC per byte: memory sets the pace. No MAC: time that quantization or movement takes.
@@ -80,7 +80,10 @@ def command(
             for path in models
         ]
     shown = models if operators or (operators is None and len(models) == 1) else ()
-    times = {path: time_operators(read_model(path), numerics=numerics, samples=batch) for path in shown}
+    times = {
+        path: time_operators(read_model(path), numerics=numerics, samples=batch, threads=threads)
+        for path in shown
+    }
     if as_json:
         found = [speed.to_json() for speed in speeds]
         for model in found:

@@ -94,9 +94,9 @@ def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [
         OperatorTime(str(i), "CONV_2D", "conv_s8", "avx2", 1e-6, 0.5, 3000, 500) for i in range(2)
     ]  # fmt: skip
-    print_operators(OperatorTimes("a/x.tflite", 7, steps))
+    print_operators(OperatorTimes("a/x.tflite", 1, 7, steps))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "x.tflite: time by operator, one thread, median of 7 runs"
+    assert lines[1] == "x.tflite: time by operator, 1 thread, median of 7 runs"
     assert " ".join(lines[4].split()) == "0 CONV_2D conv_s8 avx2 1.0 50.0% 3,000 3.0 500 0.5"
     assert lines[6].split() == ["all", "2.0", "100.0%", "6,000", "3.0", "1,000", "0.5"]
     assert lines[-1].split()[:4] == ["CONV_2D", "conv_s8", "avx2", "2"]
