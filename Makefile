@@ -90,6 +90,8 @@ bench: ext
 	@$(BIN)/python benchmarks/bench_models.py $(foreach m,$(BENCH_MODELS),--models '$(m)') \
 	  $(foreach n,$(BENCH_THREADS),--threads $(n)) $(if $(BENCH_TURNS),--turns $(BENCH_TURNS)) \
 	  $(if $(JSON),--json $(JSON) --merge)
+	@$(BIN)/python benchmarks/bench_models.py --invoke-only --most-mmac 3 --threads 1 \
+	  $(foreach m,$(BENCH_MODELS),--models '$(m)') $(if $(JSON),--json $(JSON) --merge)
 	@$(BIN)/python benchmarks/bench_gemm.py $(if $(JSON),--json $(JSON) --merge)
 	@$(BIN)/python benchmarks/bench_bandwidth.py $(if $(JSON),--json $(JSON) --merge)
 

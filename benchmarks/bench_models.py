@@ -144,6 +144,7 @@ def print_models(section: dict[str, Any]) -> None:
 @click.command(help=str(__doc__))
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--models", "patterns", multiple=True, help="Names of models at hand, with * and ?.")
+@click.option("--most-mmac", type=float, help="Only models of so many million multiply-accumulates at most.")
 @click.option("--threads", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
 @click.option("--turns", type=click.IntRange(1), default=11, show_default=True)
 @click.option("--invoke-only", is_flag=True, help="Leave out the copies of inputs and outputs.")
@@ -152,6 +153,7 @@ def print_models(section: dict[str, Any]) -> None:
 def main(
     files: tuple[Path, ...],
     patterns: tuple[str, ...],
+    most_mmac: float | None,
     threads: tuple[int, ...],
     turns: int,
     invoke_only: bool,
@@ -161,6 +163,8 @@ def main(
 ) -> None:
     """Measure and print."""
     paths = [path for path in (list(files) or at_hand(patterns)) if runs(path, numerics)]
+    if most_mmac is not None:
+        paths = [path for path in paths if inspect_model(read_model(path)).macs <= most_mmac * 1e6]
     if not paths:
         raise click.ClickException(
             "no models: name files, set QUANTCORE_MODELS to a folder, or run `make demo`"

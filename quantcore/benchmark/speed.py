@@ -255,7 +255,12 @@ def take_turns(
     One whose turns would take long has fewer of them, spread over the run. One that fails has no times, but a
     reason in `failed`.
     """
-    plans = {name: turn_plan(seconds, turns) for name, seconds in contenders.items()}
+    plans = {}
+    for name, seconds in contenders.items():
+        try:
+            plans[name] = turn_plan(seconds, turns)
+        except (OracleRefused, OracleCrashed) as error:
+            failed[name] = str(error)
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(turns):
         for name, (calls, own_turns) in plans.items():

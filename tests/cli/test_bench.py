@@ -137,10 +137,13 @@ def test_turns(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OracleCrashed("it died", "SIGSEGV")
         return 1e-3
 
+    def dead(count: int) -> float:
+        raise OracleCrashed("it never lived", "SIGABRT")
+
     failed: dict[str, str] = {}
     passed: list[int] = []
-    contenders = {"fast": lambda count: 1e-3, "slow": slow, "crashing": crashing}
+    contenders = {"fast": lambda count: 1e-3, "slow": slow, "crashing": crashing, "dead": dead}
     times = take_turns(contenders, 9, failed, passed.append)
-    assert failed == {"crashing": "it died"}
+    assert failed == {"crashing": "it died", "dead": "it never lived"}
     assert {name: len(taken) for name, taken in times.items()} == {"fast": 9, "slow": FEWEST_TURNS}
     assert sum(passed) == 9
