@@ -27,7 +27,7 @@ typedef struct {
     int32_t oy, ox, channel, count;
 } block;
 
-static inline int16x8x2_t widen(int is_signed, uint8x16_t bytes, int16_t offset) {
+static inline __attribute__((always_inline)) int16x8x2_t widen(int is_signed, uint8x16_t bytes, int16_t offset) {
     int16x8x2_t wide;
     if (is_signed) {
         const int8x16_t x = vreinterpretq_s8_u8(bytes);
@@ -41,30 +41,28 @@ static inline int16x8x2_t widen(int is_signed, uint8x16_t bytes, int16_t offset)
     return wide;
 }
 
-/* Bytes [0, count) of an array, and zeros. */
-static inline uint8x16_t load_some(const uint8_t *bytes, int32_t count) {
-    if (count == CHANNELS) return vld1q_u8(bytes);
+/* The weights of a block at one place of the window. */
+static uint8x16_t copy_weights(const block *b, const uint8_t *weights) {
     uint8_t copy[CHANNELS] = {0};
-    memcpy(copy, bytes, (size_t)count);
+    memcpy(copy, weights, (size_t)b->count);
     return vld1q_u8(copy);
 }
 
 /* The inputs of the channels of a block at one pixel of the image. */
-static inline uint8x16_t load_pixel(const depthwise *d, const block *b, const uint8_t *pixel) {
-    if (d->multiplier == 1) return load_some(pixel + b->channel, b->count);
+static uint8x16_t copy_pixel(const depthwise *d, const block *b, const uint8_t *pixel) {
     uint8_t copy[CHANNELS] = {0};
     for (int32_t i = 0; i < b->count; ++i) copy[i] = pixel[(b->channel + i) / d->multiplier];
     return vld1q_u8(copy);
 }
 
-static inline int32x4_t load_bias(const depthwise *d, const block *b, int32_t quarter) {
+static int32x4_t load_bias(const depthwise *d, const block *b, int32_t quarter) {
     int32_t four[4] = {0};
     for (int32_t i = 0; d->bias != NULL && i < 4 && 4 * quarter + i < b->count; ++i)
         four[i] = d->bias[b->channel + 4 * quarter + i];
     return vld1q_s32(four);
 }
 
-static inline void add_products(int32x4_t acc[4], int16x8x2_t x, int16x8x2_t w) {
+static inline __attribute__((always_inline)) void add_products(int32x4_t acc[4], int16x8x2_t x, int16x8x2_t w) {
     for (int half = 0; half < 2; ++half) {
         const int16x8_t a = x.val[half], b = w.val[half];
         acc[2 * half] = vmlal_s16(acc[2 * half], vget_low_s16(a), vget_low_s16(b));
@@ -72,16 +70,27 @@ static inline void add_products(int32x4_t acc[4], int16x8x2_t x, int16x8x2_t w) 
     }
 }
 
+/* Outputs of `count` pixels. */
+static void store_block(const depthwise *d, const block *b, int count, int32x4_t acc[][4], uint8_t *output) {
+    for (int n = 0; n < count; ++n) {
+        int32_t sums[CHANNELS];
+        for (int k = 0; k < 4; ++k) vst1q_s32(sums + 4 * k, acc[n][k]);
+        qc_requantize_some_neon(d->requant, sums, b->channel, b->count,
+                                output + (int64_t)n * d->shape->output_channels + b->channel);
+    }
+}
+
 /* COUNT pixels, a constant so that the sums stay in registers; if more than one, all columns of their windows are
- * inside the image. */
-static inline __attribute__((always_inline)) void run_block(const int COUNT, const int is_signed, const depthwise *d,
-                                                            const block *b, uint8_t *output) {
+ * inside the image. is_whole: a constant too, whether 16 channels can be read as they lie. */
+static inline __attribute__((always_inline)) void run_block(const int COUNT, const int is_signed, const int is_whole,
+                                                            const depthwise *d, const block *b, uint8_t *output) {
     const qc_conv_shape *s = d->shape;
     int32x4_t acc[PIXELS][4];
     for (int k = 0; k < 4; ++k) {
         const int32x4_t bias = load_bias(d, b, k);
         for (int n = 0; n < COUNT; ++n) acc[n][k] = bias;
     }
+    const int64_t step = (int64_t)s->stride_width * s->input_channels;
     for (int32_t fy = 0; fy < s->filter_height; ++fy) {
         const int64_t iy = qc_input_row(s, b->oy, fy);
         if (iy < 0 || iy >= s->input_height) continue;
@@ -90,37 +99,38 @@ static inline __attribute__((always_inline)) void run_block(const int COUNT, con
             if (ix < 0 || ix >= s->input_width) continue;
             const int64_t tap = (int64_t)fy * s->filter_width + fx;
             const uint8_t *weights = d->filter + tap * s->output_channels + b->channel;
-            const int16x8x2_t w = widen(is_signed, load_some(weights, b->count), d->filter_offset);
             const uint8_t *pixel = b->image + (iy * s->input_width + ix) * s->input_channels;
+            const uint8x16_t bytes = is_whole ? vld1q_u8(weights) : copy_weights(b, weights);
+            const int16x8x2_t w = widen(is_signed, bytes, d->filter_offset);
+#pragma GCC unroll 4
             for (int n = 0; n < COUNT; ++n) {
-                const uint8x16_t x = load_pixel(d, b, pixel + (int64_t)n * s->stride_width * s->input_channels);
+                const uint8x16_t x =
+                    is_whole ? vld1q_u8(pixel + n * step + b->channel) : copy_pixel(d, b, pixel + n * step);
                 add_products(acc[n], widen(is_signed, x, d->input_offset), w);
             }
         }
     }
-    for (int n = 0; n < COUNT; ++n) {
-        int32_t sums[CHANNELS];
-        for (int k = 0; k < 4; ++k) vst1q_s32(sums + 4 * k, acc[n][k]);
-        qc_requantize_some_neon(d->requant, sums, b->channel, b->count,
-                                output + (int64_t)n * s->output_channels + b->channel);
-    }
+    store_block(d, b, COUNT, acc, output);
 }
 
 static inline __attribute__((always_inline)) void run_row(const int is_signed, const depthwise *d,
                                                           const uint8_t *image, int32_t oy, uint8_t *output) {
     const qc_conv_shape *s = d->shape;
     const int32_t channels = s->output_channels;
+    const int is_whole = channels >= CHANNELS && d->multiplier == 1;
     for (int32_t ox = 0; ox < s->output_width;) {
-        const int32_t pixels = qc_columns_inside(s, ox) >= PIXELS ? PIXELS : 1;
+        const int32_t pixels = is_whole && qc_columns_inside(s, ox) >= PIXELS ? PIXELS : 1;
         for (int32_t c = 0; c < channels; c += CHANNELS) {
             const int32_t overlap = channels >= CHANNELS && c + CHANNELS > channels;
             const int32_t channel = overlap ? channels - CHANNELS : c;
-            const int32_t count = channels < CHANNELS ? channels : CHANNELS;
-            const block b = {image, oy, ox, channel, count};
+            const block b = {image, oy, ox, channel, channels < CHANNELS ? channels : CHANNELS};
+            uint8_t *first = output + (int64_t)ox * channels;
             if (pixels == PIXELS)
-                run_block(PIXELS, is_signed, d, &b, output + (int64_t)ox * channels);
+                run_block(PIXELS, is_signed, 1, d, &b, first);
+            else if (is_whole)
+                run_block(1, is_signed, 1, d, &b, first);
             else
-                run_block(1, is_signed, d, &b, output + (int64_t)ox * channels);
+                run_block(1, is_signed, 0, d, &b, first);
         }
         ox += pixels;
     }

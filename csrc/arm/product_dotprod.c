@@ -3,8 +3,11 @@
 
 #ifdef QC_DOTPROD
 
-/* One quad: 4 units in each vector of the filter, by lane `lane` of the activations of each row. */
+/* One quad: 4 units in each vector of the filter, by lane `lane` of the activations of each row. What is no
+ * instruction says that the filter's address depends on a sum: the compiler would load all four quads first, which
+ * leaves no registers for the sums. */
 #define QUAD(lane)                                                                                  \
+    __asm__("" : "+r"(filter), "+w"(sums[0][3]));                                                   \
     for (int b = 0; b < 4; ++b) {                                                                   \
         const int8x16_t w = vld1q_s8(filter + (lane) * QC_LANES * QC_QUAD + b * 16);                \
         for (int r = 0; r < ROWS; ++r) sums[r][b] = vdotq_laneq_s32(sums[r][b], w, x[r], lane);     \
@@ -15,6 +18,7 @@ QC_DOTPROD static inline __attribute__((always_inline)) void product(const int R
                                                                      const int8_t *filter, int32_t *acc) {
     const int8x16_t flip = vdupq_n_s8((int8_t)t->flip);
     int32x4_t sums[QC_TILE_ROWS][4];
+#pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r)
         for (int b = 0; b < 4; ++b) sums[r][b] = vld1q_s32(acc + r * QC_LANES + b * 4);
     for (int64_t k = 0; k < t->runs; ++k) {
@@ -34,6 +38,7 @@ QC_DOTPROD static inline __attribute__((always_inline)) void product(const int R
             QUAD(0)
         }
     }
+#pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r)
         for (int b = 0; b < 4; ++b) vst1q_s32(acc + r * QC_LANES + b * 4, sums[r][b]);
 }

@@ -7,6 +7,7 @@ static inline __attribute__((always_inline)) void product(const int ROWS, const 
                                                           const int8_t *filter, int32_t *acc) {
     const int8x16_t flip = vdupq_n_s8((int8_t)t->flip);
     int32x4_t sums[2][8]; /* [row][units 2 k and 2 k + 1] */
+#pragma GCC unroll 2
     for (int r = 0; r < ROWS; ++r)
         for (int k = 0; k < 8; ++k) sums[r][k] = vdupq_n_s32(0);
     for (int64_t run = 0; run < t->runs; ++run) {
@@ -14,7 +15,10 @@ static inline __attribute__((always_inline)) void product(const int ROWS, const 
         for (int64_t q = 0; q < t->quads; ++q, filter += QC_LANES * QC_QUAD) {
             int8x16_t x[2];
             for (int r = 0; r < ROWS; ++r) x[r] = veorq_s8(qc_load_quad(places[r] + q * QC_QUAD), flip);
+#pragma GCC unroll 4
             for (int b = 0; b < 4; ++b) {
+                /* no instruction; but products are not to be made before there is a register for them */
+                __asm__("" : "+r"(filter), "+w"(sums[0][(2 * b + 7) % 8]));
                 const int8x16_t w = vld1q_s8(filter + b * 16);
                 for (int r = 0; r < ROWS; ++r) {
                     const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x[r]));
@@ -24,6 +28,7 @@ static inline __attribute__((always_inline)) void product(const int ROWS, const 
             }
         }
     }
+#pragma GCC unroll 2
     for (int r = 0; r < ROWS; ++r) {
         for (int b = 0; b < 4; ++b) {
             int32_t *four = acc + (first + r) * QC_LANES + b * 4;

@@ -132,8 +132,8 @@ static void compare_min_max(void) {
     compare("min_max_f32", &p, 1, inputs, 2 * p.channels * 4, range, 0);
 }
 
-void compare_affine(void) {
-    for (int i = 0; i < 800; ++i) {
+void compare_affine(int times) {
+    for (int i = 0; i < 4 * times; ++i) {
         compare_quantize(&types[i % 4]);
         release_all();
         for (int from = 0; from < 4; ++from) {

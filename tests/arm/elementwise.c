@@ -115,8 +115,8 @@ static void compare_mul(const element_type *t) {
     compare_op("mul", t, &p, inputs, count);
 }
 
-void compare_elementwise(void) {
-    for (int i = 0; i < 900; ++i) {
+void compare_elementwise(int times) {
+    for (int i = 0; i < 3 * times; ++i) {
         const element_type *t = &types[i % 3];
         compare_add(t);
         compare_mul(t);

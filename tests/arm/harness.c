@@ -1,4 +1,5 @@
-/* Compares every vector version that the machine has with its definition, over generated shapes and parameters.
+/* Compares every vector version that the machine has with its definition, over generated shapes and parameters: its
+ * argument says how often.
  * Prints a row per version: kernel, instruction set, number of comparisons, and the share of the outputs' bytes that
  * differ from their neighbours: data that is all saturated would prove nothing. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
@@ -187,11 +188,12 @@ void compare(const char *name, const void *params, int inputs, const void *const
     }
 }
 
-int main(void) {
-    compare_affine();
-    compare_elementwise();
-    compare_pools();
-    compare_products();
+int main(int arguments, char **argument) {
+    const int times = arguments > 1 ? atoi(argument[1]) : 100;
+    compare_affine(times);
+    compare_elementwise(times);
+    compare_pools(times);
+    compare_products(times);
     for (int i = 0; i < VERSIONS && counts[i].name != NULL; ++i)
         printf("%s %s %lld %.2f\n", counts[i].name, qc_isa_name(counts[i].isa), (long long)counts[i].times,
                (double)counts[i].changes / (double)counts[i].bytes);

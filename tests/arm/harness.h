@@ -30,10 +30,10 @@ qc_requant random_requant(int32_t channels, int per_channel, int32_t low, int32_
 void compare(const char *name, const void *params, int inputs, const void *const *input, int64_t output_size,
              const void *in_out, int64_t scratch_size);
 
-/* What the families do. */
-void compare_affine(void);
-void compare_elementwise(void);
-void compare_pools(void);
-void compare_products(void);
+/* Each family's kernels, every one about `times` times. */
+void compare_affine(int times);
+void compare_elementwise(int times);
+void compare_pools(int times);
+void compare_products(int times);
 
 #endif

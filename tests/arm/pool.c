@@ -27,6 +27,6 @@ static void compare_pool(int is_signed) {
     release_all();
 }
 
-void compare_pools(void) {
-    for (int i = 0; i < 300; ++i) compare_pool(i % 2);
+void compare_pools(int times) {
+    for (int i = 0; i < 2 * times; ++i) compare_pool(i % 2);
 }

@@ -129,8 +129,8 @@ static void compare_depthwise(int is_signed) {
             qc_depthwise_scratch_size(s, p.packed != NULL));
 }
 
-void compare_products(void) {
-    for (int i = 0; i < 500; ++i) {
+void compare_products(int times) {
+    for (int i = 0; i < 2 * times; ++i) {
         compare_conv(i % 2);
         release_all();
         compare_fully_connected(i % 2);
