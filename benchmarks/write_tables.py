@@ -120,9 +120,77 @@ def bandwidth(report: Report) -> str:
     return markdown(("operation", "values", *names), lines)
 
 
+def aims(report: Report) -> str:
+    """Return what was aimed at, and what was measured."""
+    rows = [*model_aims(report), *product_aims(report), *bandwidth_aims(report)]
+    lines = [(what, aim, found, "yes" if reached else "**no**") for what, aim, found, reached in rows]
+    return markdown(("", "aim", "measured", "reached"), lines, 2)
+
+
+Aim = tuple[str, str, str, bool]
+
+
+def model_aims(report: Report) -> Iterable[Aim]:
+    """Yield the aims for whole models, against XNNPACK."""
+    section = report["models"]
+    for mean in section["geometric_means"]:
+        if mean["group"] != "float" and "AUTO" in mean["ratios"]:
+            ratio, threads = mean["ratios"]["AUTO"], mean["threads"]
+            what = f"geometric mean, {mean['group']}, {threads} thread{'s'[: threads > 1]}"
+            yield what, "2x XNNPACK", f"{ratio:.2f}x", ratio >= 2
+    for threads in (1, 2):
+        rows = [row for row in section["rows"] if row["threads"] == threads and "AUTO" in row["ratios"]]
+        if not rows:
+            continue
+        count = sum(map(slower, rows))
+        what = f"models slower than XNNPACK, {threads} thread{'s'[: threads > 1]}"
+        yield what, "none", f"{count} of {len(rows)}", not count
+    for row in report.get("invoke", {"rows": ()})["rows"]:
+        if row["model"] in ("mlperf_ad_int8", "tflm_hello_world_int8") and "AUTO" in row["ratios"]:
+            ratio = row["ratios"]["AUTO"]
+            yield f"{row['model']}, invoke alone", "1x XNNPACK", f"{ratio:.2f}x", ratio >= 1
+
+
+def product_aims(report: Report) -> Iterable[Aim]:
+    """Yield the aims for products of matrices."""
+    for row in report.get("products", {"rows": ()})["rows"]:
+        if (row["kind"], row["rows"], row["depth"], row["columns"]) != ("int8", 1024, 1024, 1024):
+            continue
+        best = max(row["macs_per_second"].get(name, 0.0) for name in OWN_PRODUCTS["int8"])
+        if str(row["peak"]).startswith("AMX"):
+            aim, reached = "1,000 GMAC/s", best >= 1e12
+        else:
+            aim, reached = "60% of the peak", (row["share_of_peak"] or 0) >= 0.6
+        share = "" if row["share_of_peak"] is None else f", {row['share_of_peak']:.0%} of the peak"
+        yield (
+            "int8 product with requantization, 1024 x 1024 x 1024",
+            aim,
+            f"{best / 1e9:,.0f} GMAC/s{share}",
+            reached,
+        )
+
+
+def bandwidth_aims(report: Report) -> Iterable[Aim]:
+    """Yield the aims for passes over arrays, at the largest size."""
+    rows = report.get("bandwidth", {"rows": ()})["rows"]
+    largest = max((row["elements"] for row in rows), default=0)
+    wanted = {
+        "quantize": ("memcpy", "speed of memcpy", 1.0),
+        "min and max": ("read", "speed of reading", 0.9),
+        "histogram": ("NumPy", "5x NumPy", 5.0),
+    }
+    for row in rows:
+        if row["operation"] in wanted and row["elements"] == largest:
+            peer, aim, least = wanted[row["operation"]]
+            if peer in row["ratios"]:
+                ratio = row["ratios"][peer]
+                yield f"{row['operation']}, {largest:,} values", aim, f"{ratio:.2f}x {peer}", ratio >= least
+
+
 # By the name of its place, each table with the section of the report that it is made of.
 TABLES: dict[str, tuple[str, Callable[[Report], str]]] = {
     "machine": ("machine", machine),
+    "aims": ("models", aims),
     "peaks": ("peaks", peaks),
     "models one thread": ("models", lambda report: model_rows(report["models"], 1)),
     "models two threads": ("models", lambda report: model_rows(report["models"], 2)),

@@ -161,6 +161,29 @@ def test_figures_are_merged_and_written_into_a_page(load: Any, tmp_path: Path) -
     assert "| net | 2 CONV_2D | `conv_s8` vnni | 3.0 | 75% | 2.0 | 1.0 |" in tables.kinds(found)
 
 
+def test_aims(load: Any) -> None:
+    tables, models = load("write_tables"), load("bench_models")
+    rows = [MODEL_ROW, {**MODEL_ROW, "model": "mlperf_ad_int8", "ratios": {"AUTO": 16.0}}]
+    section = {"rows": rows, "geometric_means": models.geometric_means(rows)}
+    product = {"kind": "int8", "rows": 1024, "depth": 1024, "columns": 1024, "peak": "vpdpbusd",
+               "macs_per_second": {"CONV_2D": 2e11}, "share_of_peak": 0.5}  # fmt: skip
+    passes = [{"operation": "histogram", "elements": n, "ratios": {"NumPy": n / 2}} for n in (2, 12)]
+    report = {
+        "models": section,
+        "invoke": section,
+        "products": {"rows": [product]},
+        "bandwidth": {"rows": passes},
+    }
+    assert tables.aims(report).splitlines()[2:] == [
+        "| geometric mean, all models, 1 thread | 2x XNNPACK | 2.83x | yes |",
+        "| models slower than XNNPACK, 1 thread | none | 1 of 2 | **no** |",
+        "| mlperf_ad_int8, invoke alone | 1x XNNPACK | 16.00x | yes |",
+        "| int8 product with requantization, 1024 x 1024 x 1024 | 60% of the peak | 200 GMAC/s, 50% of the peak"
+        " | **no** |",
+        "| histogram, 12 values | 5x NumPy | 6.00x NumPy | yes |",
+    ]
+
+
 def test_every_place_of_the_page_has_a_table(load: Any) -> None:
     tables: ModuleType = load("write_tables")
     page = (FOLDER.parent / "docs" / "performance.md").read_text()
