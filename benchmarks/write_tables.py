@@ -18,7 +18,7 @@ from typing import Any
 import click
 from bench_bandwidth import BOUNDS, PEERS
 from bench_gemm import OURS as OWN_PRODUCTS
-from bench_gemm import PEAK
+from bench_gemm import PEAK, SHAPES
 from bench_models import RESOLVERS, duration, slower
 
 from quantcore.benchmark.speed import OURS
@@ -96,6 +96,7 @@ def kinds(report: Report) -> str:
 def products(report: Report, kind: str) -> str:
     """Return the products of matrices, in GMAC/s."""
     rows = [row for row in report["products"]["rows"] if row["kind"] == kind]
+    rows.sort(key=lambda row: SHAPES[kind].index((row["rows"], row["depth"], row["columns"])))
     found = dict.fromkeys(name for row in rows for name in row["macs_per_second"] if name != PEAK)
     names = [*OWN_PRODUCTS[kind], *(name for name in found if name not in OWN_PRODUCTS[kind])]
     lines = []
@@ -111,7 +112,7 @@ def products(report: Report, kind: str) -> str:
 def bandwidth(report: Report) -> str:
     """Return the passes over arrays, in GB/s of bytes read."""
     lines = []
-    for row in report["bandwidth"]["rows"]:
+    for row in sorted(report["bandwidth"]["rows"], key=lambda row: int(row["elements"])):
         rates, ratios = row["bytes_per_second"], row["ratios"]
         cells = [f"{rates[n] / 1e9:.2f}" if n in rates else "" for n in (OURS, *PEERS, *BOUNDS)]
         shares = [f"{ratios[name]:.0%}" if name in ratios else "" for name in BOUNDS]

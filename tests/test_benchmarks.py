@@ -178,8 +178,8 @@ def test_aims(load: Any) -> None:
         "| geometric mean, all models, 1 thread | 2x XNNPACK | 2.83x | yes |",
         "| models slower than XNNPACK, 1 thread | none | 1 of 2 | **no** |",
         "| mlperf_ad_int8, invoke alone | 1x XNNPACK | 16.00x | yes |",
-        "| int8 product with requantization, 1024 x 1024 x 1024 | 60% of the peak | 200 GMAC/s, 50% of the peak"
-        " | **no** |",
+        "| int8 product with requantization, 1024 x 1024 x 1024 | 60% of the peak "
+        "| 200 GMAC/s, 50% of the peak | **no** |",
         "| histogram, 12 values | 5x NumPy | 6.00x NumPy | yes |",
     ]
 
