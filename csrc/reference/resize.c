@@ -1,23 +1,16 @@
 /* RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR: the definitions. */
-#include "quantcore/resize.h"
-
 #include <math.h>
 #include <string.h>
 
-static inline int32_t at_most(int64_t x, int32_t high) {
-    return x > high ? high : (int32_t)x;
-}
+#include "quantcore/resize_rules.h"
 
-/* Input rows per output row. */
-static inline float scale_of(int32_t input, int32_t output, int32_t align_corners) {
-    return align_corners && output > 1 ? (float)(input - 1) / (float)(output - 1) : (float)input / (float)output;
-}
+typedef qc_resize_place place;
 
 static int32_t nearest(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
-    const float scale = scale_of(input, output, s->align_corners);
+    const float scale = qc_resize_scale(input, output, s->align_corners);
     const float position = ((float)i + (s->half_pixel_centers ? 0.5f : 0.0f)) * scale;
     const float rounded = s->align_corners ? roundf(position) : floorf(position);
-    return rounded >= (float)input ? input - 1 : at_most((int64_t)rounded, input - 1);
+    return rounded >= (float)input ? input - 1 : qc_at_most((int64_t)rounded, input - 1);
 }
 
 qc_status qc_resize_nearest_ref(const qc_resize_nearest_params *p, void *const *tensors, void *scratch) {
@@ -34,67 +27,6 @@ qc_status qc_resize_nearest_ref(const qc_resize_nearest_params *p, void *const *
         }
     }
     return QC_OK;
-}
-
-/* Between input rows (or columns) `low` and `high`, at `weight` from the first; `fixed` is the weight with 10
- * or 11 fraction bits. */
-typedef struct {
-    int32_t low, high;
-    float weight;
-    int64_t fixed;
-} place;
-
-static place place_fixed10(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
-    const int32_t corner = s->align_corners && output > 1;
-    const int64_t steps = output - corner;
-    const int64_t scale = (((int64_t)(input - corner) << 10) + steps / 2) / steps;
-    const int64_t position = i * scale + (s->half_pixel_centers ? scale / 2 - 512 : 0);
-    const int64_t low = position / 1024; /* toward zero: a position above -1 is at row 0 */
-    place at;
-    /* TFLite does not bound `low`, and reads past the image where the rounded scale adds up to a row */
-    at.low = at_most(low, input - 1);
-    at.high = at_most((position + 1023) / 1024, input - 1);
-    at.weight = 0.0f;
-    at.fixed = position - 1024 * (int64_t)at.low;
-    return at;
-}
-
-/* As TFLite's float kernels. */
-static place place_float(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
-    const float scale = scale_of(input, output, s->align_corners);
-    const float position = s->half_pixel_centers ? ((float)i + 0.5f) * scale - 0.5f : (float)i * scale;
-    const float low = floorf(position);
-    place at;
-    at.low = low < 0.0f ? 0 : at_most((int64_t)low, input - 1);
-    at.high = at_most((int64_t)ceilf(position), input - 1);
-    at.weight = position - (float)at.low;
-    at.fixed = 0;
-    return at;
-}
-
-/* As XNNPACK: the position is clamped to the input, and half_pixel_centers is one multiplication less. */
-static place place_clamped(int32_t i, int32_t input, int32_t output, const qc_resize_shape *s) {
-    const float scale = scale_of(input, output, s->align_corners);
-    float position = (float)i * scale;
-    if (s->half_pixel_centers) position += 0.5f * scale - 0.5f;
-    position = position < 0.0f ? 0.0f : position;
-    position = position > (float)(input - 1) ? (float)(input - 1) : position;
-    place at;
-    at.low = (int32_t)position;
-    at.high = at_most((int64_t)at.low + 1, input - 1);
-    at.weight = position - (float)at.low;
-    at.fixed = (int64_t)nearbyintf(at.weight * 2048.0f);
-    return at;
-}
-
-static place place_of(int32_t i, int32_t input, int32_t output, const qc_resize_bilinear_params *p) {
-    switch (p->form) {
-        case QC_BILINEAR_FIXED10: return place_fixed10(i, input, output, &p->shape);
-        case QC_BILINEAR_TERMS:
-        case QC_BILINEAR_WEIGHTS:
-        case QC_BILINEAR_MEAN: return place_float(i, input, output, &p->shape);
-        default: return place_clamped(i, input, output, &p->shape);
-    }
 }
 
 /* The four neighbours of one output: top left, top right, bottom left, bottom right. */
@@ -170,12 +102,13 @@ enum { COLUMNS = 64 };
         T *output = (T *)tensors[2];                                                                         \
         place columns[COLUMNS];                                                                              \
         for (int32_t first = 0; first < s->output_width; first += COLUMNS) {                                 \
-            const int32_t count = at_most((int64_t)s->output_width - first, COLUMNS);                        \
+            const int32_t count = qc_at_most((int64_t)s->output_width - first, COLUMNS);                     \
             for (int32_t j = 0; j < count; ++j)                                                              \
-                columns[j] = place_of(first + j, s->input_width, s->output_width, p);                        \
+                columns[j] = qc_resize_place_of(first + j, s->input_width, s->output_width, p);              \
             for (int64_t i = 0; i < (int64_t)s->batches * s->output_height; ++i) {                           \
                 const T *from = image + i / s->output_height * row * s->input_height;                        \
-                const place y = place_of((int32_t)(i % s->output_height), s->input_height, s->output_height, p); \
+                const int32_t at = (int32_t)(i % s->output_height);                                              \
+                const place y = qc_resize_place_of(at, s->input_height, s->output_height, p);                    \
                 T *to = output + (i * s->output_width + first) * s->channels;                                \
                 for (int32_t j = 0; j < count; ++j, to += s->channels)                                       \
                     bilinear_pixel_##suffix(p->form, &y, &columns[j], from + y.low * row,                    \

@@ -1,6 +1,6 @@
 """RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR over csrc/reference/resize.c."""
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core cimport KernelCall, make_call
 
@@ -29,6 +29,7 @@ cdef extern from "quantcore/resize.h" nogil:
     ctypedef struct qc_resize_bilinear_params:
         qc_resize_shape shape
         qc_bilinear_form form
+    int64_t qc_resize_bilinear_scratch(const qc_resize_shape *s)
 
 FORMS = {
     "fixed10": QC_BILINEAR_FIXED10, "terms": QC_BILINEAR_TERMS, "weights": QC_BILINEAR_WEIGHTS,
@@ -60,4 +61,5 @@ def resize_bilinear_call(dtype, form, *, input_shape, output_size, align_corners
     cdef qc_resize_bilinear_params p
     p.shape = make_shape(input_shape, output_size, align_corners, half_pixel_centers)
     p.form = <qc_bilinear_form><int>FORMS[form]
-    return make_call(f"resize_bilinear_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    scratch = qc_resize_bilinear_scratch(&p.shape) if dtype in ("int8", "uint8") else 0
+    return make_call(f"resize_bilinear_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch)

@@ -37,7 +37,7 @@ def with_ties(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> n
 @pytest.mark.parametrize("op", OPS)
 def test_axes(op: str, dtype: str) -> None:
     rng, page = np.random.default_rng(0), run_page("arg_max")[op.lower()]
-    for shape in ((37,), (3, 41), (2, 5, 3), (2, 1, 4, 3)):
+    for shape in ((37,), (3, 41), (2, 5, 3), (2, 1, 4, 3), (2, 9, 19)):
         for axis in range(-len(shape), len(shape)):
             for x in (random_values(rng, shape, dtype), with_ties(rng, shape, dtype)):
                 output = "int64" if axis < 0 else "int32"

@@ -41,6 +41,7 @@ SIZES = [
     ((5, 3), (10, 6)),
     ((2, 3), (16, 24)),
     ((1, 8), (1, 23)),
+    ((3, 9), (17, 65)),
 ]
 # align_corners, half_pixel_centers
 OPTIONS = [(False, False), (True, False), (False, True), (True, True)]
@@ -74,7 +75,7 @@ def test_sizes_and_options(op: str, dtype: str, profile: str) -> None:
         pytest.skip("TFLite Micro does not have it")
     rng = np.random.default_rng(0)
     for ((size, target), options), channels in zip(
-        itertools.product(SIZES, OPTIONS), itertools.cycle((1, 3, 8, 21, 2)), strict=False
+        itertools.product(SIZES, OPTIONS), itertools.cycle((1, 3, 8, 21, 2, 40)), strict=False
     ):
         if op == "RESIZE_BILINEAR" and all(options):
             continue

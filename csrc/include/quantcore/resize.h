@@ -5,8 +5,7 @@
  *   scale = in / out,  or (in - 1) / (out - 1) where align_corners is set and out > 1
  *   position = i * scale,  or (i + 0.5) * scale - 0.5 where half_pixel_centers is set
  *
- * and so for columns. The forms differ in the arithmetic of the position and of the interpolation.
- * scratch: none. */
+ * and so for columns. The forms differ in the arithmetic of the position and of the interpolation. */
 #ifndef QUANTCORE_RESIZE_H
 #define QUANTCORE_RESIZE_H
 
@@ -30,7 +29,7 @@ typedef struct {
     int32_t element_bytes;
 } qc_resize_nearest_params;
 
-/* tensors: input, size (not read), output. */
+/* tensors: input, size (not read), output. scratch: none. */
 qc_status qc_resize_nearest_ref(const qc_resize_nearest_params *, void *const *tensors, void *scratch);
 
 /* QC_BILINEAR_FIXED10: positions and weights are integers with 10 fraction bits; the sum is rounded half away
@@ -59,7 +58,23 @@ typedef struct {
     qc_bilinear_form form;
 } qc_resize_bilinear_params;
 
-/* tensors: input, size (not read), output. */
+/* Where an output column lies, in elements of an input row, for the vector versions. */
+typedef struct {
+    int32_t low, high;
+    float weight, rest; /* rest: 1 - weight */
+    int32_t fixed;
+} qc_resize_column;
+
+/* Vectors may reach so many elements past a row of scratch memory. */
+enum { QC_RESIZE_BEYOND = 16 };
+
+/* Bytes of scratch memory for 8 bits: the columns, and two rows of the input. */
+static inline int64_t qc_resize_bilinear_scratch(const qc_resize_shape *s) {
+    const int64_t row = (int64_t)s->input_width * s->channels + QC_RESIZE_BEYOND;
+    return s->output_width * (int64_t)sizeof(qc_resize_column) + 2 * row * (int64_t)sizeof(float);
+}
+
+/* tensors: input, size (not read), output. scratch: qc_resize_bilinear_scratch for s8 and u8, else none. */
 qc_status qc_resize_bilinear_s8_ref(const qc_resize_bilinear_params *, void *const *tensors, void *scratch);
 qc_status qc_resize_bilinear_u8_ref(const qc_resize_bilinear_params *, void *const *tensors, void *scratch);
 qc_status qc_resize_bilinear_s16_ref(const qc_resize_bilinear_params *, void *const *tensors, void *scratch);
