@@ -90,6 +90,7 @@ cdef class KernelCall:
     cdef readonly int arity
     cdef readonly Py_ssize_t scratch_bytes
     cdef readonly object keepalive
+    cdef readonly object views
     cdef part_rule rule             # NULL for a call that is not divided
     cdef int64_t units
     cdef int64_t grain

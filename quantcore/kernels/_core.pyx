@@ -194,6 +194,12 @@ cdef class KernelCall:
     Made by the ``*_call`` functions of the kernel modules. Calling it with lists of contiguous arrays
     (None for an omitted input) runs the kernel without the GIL; dtypes and sizes are the caller's duty,
     so it is not part of the public surface.
+
+    Attributes
+    ----------
+    views : tuple of (int, int, int)
+        Where the kernel only moves data, and tensors may share memory instead: position of a part, position of the
+        tensor in which it lies, and the offset there in bytes.
     """
 
     def __init__(self):
@@ -304,6 +310,7 @@ cdef KernelCall make_call(str name, const void *params, size_t size, Py_ssize_t 
     call.arity = arity
     call.scratch_bytes = scratch_bytes
     call.keepalive = keepalive
+    call.views = ()
     return call
 
 

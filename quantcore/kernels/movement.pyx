@@ -60,7 +60,9 @@ def copy_call(*, int64_t size_bytes, int32_t input=0, int32_t output=1) -> Kerne
     p.input = input
     p.output = output
     p.size_bytes = size_bytes
-    return make_call("copy", &p, sizeof(p))
+    cdef KernelCall call = make_call("copy", &p, sizeof(p))
+    call.views = ((output, input, 0),)
+    return call
 
 
 def merge_dimensions(shape, strides):
@@ -97,7 +99,10 @@ def strided_copy_call(*, int32_t element_bytes, shape, strides, int64_t first=0,
     for d in range(p.rank):
         p.shape[d] = shape[d]
         p.stride[d] = strides[d]
-    return make_call("strided_copy", &p, sizeof(p))
+    cdef KernelCall call = make_call("strided_copy", &p, sizeof(p))
+    if strides in ([], [1]):
+        call.views = ((output, input, first * element_bytes),)
+    return call
 
 
 cdef object fill_parts(qc_parts_params *p, int32_t whole, int32_t first_part, int64_t rows, part_bytes):
@@ -111,18 +116,29 @@ cdef object fill_parts(qc_parts_params *p, int32_t whole, int32_t first_part, in
     return part_bytes
 
 
+def offsets_of(part_bytes):
+    """Where each part begins, in bytes."""
+    return (np.cumsum(part_bytes) - part_bytes).tolist()
+
+
 def join_call(*, int64_t rows, part_bytes) -> KernelCall:
     """Parts of ``[rows][part_bytes[k]]`` side by side into one ``[rows][sum(part_bytes)]``."""
     cdef qc_parts_params p
     keepalive = fill_parts(&p, len(part_bytes), 0, rows, part_bytes)
-    return make_call("join", &p, sizeof(p), 0, keepalive)
+    cdef KernelCall call = make_call("join", &p, sizeof(p), 0, keepalive)
+    if rows == 1:
+        call.views = tuple((k, p.whole, at) for k, at in enumerate(offsets_of(keepalive)))
+    return call
 
 
 def split_call(*, int64_t rows, part_bytes, int32_t whole, int32_t first_part) -> KernelCall:
     """The reverse of `join_call`; `whole` and `first_part` are positions in the pointer table."""
     cdef qc_parts_params p
     keepalive = fill_parts(&p, whole, first_part, rows, part_bytes)
-    return make_call("split", &p, sizeof(p), 0, keepalive)
+    cdef KernelCall call = make_call("split", &p, sizeof(p), 0, keepalive)
+    if rows == 1:
+        call.views = tuple((first_part + k, whole, at) for k, at in enumerate(offsets_of(keepalive)))
+    return call
 
 
 def join_rescaled_u8_call(*, int64_t rows, part_bytes, ratio, bias, int32_t output_zero_point) -> KernelCall:

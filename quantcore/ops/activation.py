@@ -66,6 +66,7 @@ def relu_version(node: Node) -> int:
     },
     multipliers=relu_multipliers,
     quantization=OWN_SCALE,
+    in_place=(0,),
 )
 @operator(
     "RELU_N1_TO_1",
@@ -79,6 +80,7 @@ def relu_version(node: Node) -> int:
     },
     multipliers=relu_multipliers,
     quantization=OWN_SCALE_INT8,
+    in_place=(0,),
 )
 def lower_relu(node: Node) -> KernelCall:
     """Lower an unfused RELU: the bounds of the activation are those of the fused form."""
@@ -143,6 +145,7 @@ def leaky_relu_delegated(node: Node) -> bool:
     multipliers=leaky_relu_multipliers,
     xnnpack=leaky_relu_delegated,
     quantization=OWN_SCALE,
+    in_place=(0,),
 )
 def lower_leaky_relu(node: Node) -> KernelCall:
     """Lower LEAKY_RELU."""
@@ -203,6 +206,7 @@ def sixteen_bits(multiplier: int) -> int:
     multipliers=hard_swish_multipliers,
     xnnpack=float32_alone,
     quantization=OWN_SCALE_INT8,
+    in_place=(0,),
 )
 def lower_hard_swish(node: Node) -> KernelCall:
     """Lower HARD_SWISH."""

@@ -97,6 +97,7 @@ def add_version(node: Node) -> int:
     multipliers=add_multipliers,
     xnnpack=delegated,
     quantization=OWN_SCALE,
+    in_place=(0, 1),
 )
 def lower_add(node: Node) -> KernelCall:
     """Lower ADD and SUB."""

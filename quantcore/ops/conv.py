@@ -165,6 +165,7 @@ def conv_2d_version(node: Node) -> int:
     macs=filter_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,
+    takes_padding=True,
     variant=conv_variant,
     quantization=replace(
         OWN_SCALE, weights={1: 0}, four_bit_weights={1: 0}, bias=(2, 0, 1), dynamic_weights={1: 0}

@@ -116,6 +116,7 @@ def depthwise_conv_2d_version(node: Node) -> int:
     macs=depthwise_macs,
     multipliers=output_multipliers,
     xnnpack=delegated,
+    takes_padding=True,
     quantization=replace(
         OWN_SCALE, weights={1: 3}, four_bit_weights={1: 3}, bias=(2, 0, 1), dynamic_weights={1: 3}
     ),

@@ -80,6 +80,7 @@ def delegated(node: Node) -> bool:
         "tflm": {"float32, int16": Rule(), "int8": Rule(form="fixed31")},
     },
     xnnpack=delegated,
+    in_place=(0,),
     quantization={
         "LOGISTIC": replace(OWN_SCALE, fixed_output={"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}),
         "TANH": replace(OWN_SCALE, fixed_output={"int8": (1 / 128, 0), "int16": (1 / 32768, 0)}),

@@ -75,6 +75,7 @@ def mul_version(node: Node) -> int:
     multipliers=mul_multipliers,
     xnnpack=delegated,
     quantization=OWN_SCALE,
+    in_place=(0, 1),
 )
 def lower_mul(node: Node) -> KernelCall:
     """Lower MUL."""

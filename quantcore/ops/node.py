@@ -20,10 +20,12 @@ __all__ = [
     "CallSubgraph",
     "Definition",
     "Expand",
+    "ImagePadding",
     "Lower",
     "Node",
     "Operand",
     "UnknownValueError",
+    "ZeroPadding",
     "first_version",
 ]
 
@@ -42,6 +44,9 @@ class UnknownValueError(UnsupportedOperatorError):
     def __init__(self, message: str, op: str, index: int, tensor: int) -> None:
         self.tensor = tensor
         super().__init__(message, op, index)
+
+
+ImagePadding = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -121,6 +126,8 @@ class Node:
         None for an operator that the registry does not have.
     intermediates : list of Tensor
         Tensors without data whose scales describe values inside the operator.
+    padding : ImagePadding or None
+        Zeros that a convolution adds to its input, for a PAD before it: above and below, left and right.
     """
 
     op: Operator
@@ -130,6 +137,7 @@ class Node:
     profile: Profile
     definition: Definition | None
     intermediates: list[Tensor] = field(default_factory=list)
+    padding: ImagePadding | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -230,6 +238,7 @@ def first_version(node: Node) -> int:
 
 
 Lower = Callable[[Node], KernelCall]
+ZeroPadding = list[tuple[int, int]]
 CallSubgraph = Callable[[int, Sequence[Operand]], list[Operand]]
 Expand = Callable[[Node, CallSubgraph], list[Operand]]
 
@@ -279,6 +288,14 @@ class Definition:
         By operand: inputs whose values say shapes, axes or indices.
     quantization : QuantizationRule
         How the quantizer treats the operator; by default it stays float.
+    in_place : tuple of int
+        Inputs over which the output may be written where both have the same size: the kernel, in all of its
+        versions, reads an element before it writes the one in its place, and not again after that.
+    zero_padding : callable or None
+        ``zero_padding(node)`` returns what a lowered operator adds before and after each dimension where it
+        only adds zeros (in the parameters of its output), else None.
+    takes_padding : bool
+        Whether lowering heeds `Node.padding`.
     """
 
     name: str
@@ -298,3 +315,6 @@ class Definition:
     variant: Callable[[Node], str] | None = None
     integer_inputs: Mapping[int, ShapeInput | IndexInput] = field(default_factory=dict)
     quantization: QuantizationRule = field(default_factory=QuantizationRule)
+    in_place: tuple[int, ...] = ()
+    zero_padding: Callable[[Node], ZeroPadding | None] | None = None
+    takes_padding: bool = False

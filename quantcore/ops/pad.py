@@ -7,7 +7,7 @@ import numpy as np
 from quantcore.kernels import movement as kernels
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Rule
-from quantcore.ops.node import Node
+from quantcore.ops.node import Node, ZeroPadding
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.indices import element_bytes
 from quantcore.ops.shared.integer_input import ShapeInput, fitting_paddings
@@ -62,6 +62,13 @@ def pad_value(node: Node) -> np.ndarray:
     return zero_value(node)
 
 
+def zero_padding(node: Node) -> ZeroPadding | None:
+    """Return the paddings where the value is what stands for 0."""
+    if pad_value(node) != zero_value(node):
+        return None
+    return [(before, after) for before, after in read_paddings(node).tolist()]
+
+
 def pad_version(node: Node) -> int:
     """Return 5 for bool, 4 for more than 4 dimensions, 3 for int16, 2 for int8."""
     dtype = dtype_of(node, 0)
@@ -80,6 +87,7 @@ def pad_version(node: Node) -> int:
     rules={"optimized": {"any": Rule()}, "tflm": {"float32, int8, int16, int32": Rule()}},
     quantization=SAME_SCALE,
     integer_inputs={1: ShapeInput(fitting_paddings)},
+    zero_padding=zero_padding,
 )
 def lower_pad(node: Node) -> KernelCall:
     """Lower PAD and PADV2; the paddings, and the value of PADV2, must be known before running."""

@@ -148,6 +148,7 @@ def has_channel_scales(operand: Operand) -> bool:
     converts=True,
     multipliers=quantize_multipliers,
     xnnpack=quantize_delegated,
+    in_place=(0,),
 )
 def lower_quantize(node: Node) -> KernelCall:
     """Lower float32 to a quantized dtype, per tensor or per channel, or one quantized dtype to another."""

@@ -20,7 +20,7 @@ from quantcore.errors import UnsupportedOperatorError
 from quantcore.graph import Operator, Subgraph
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile, Rules, split_keys
-from quantcore.ops.node import Definition, Expand, Lower, Node, Operand, first_version
+from quantcore.ops.node import Definition, Expand, Lower, Node, Operand, ZeroPadding, first_version
 from quantcore.ops.shared.integer_input import IndexInput, ShapeInput
 from quantcore.ops.shared.quantization_rule import QuantizationRule
 
@@ -45,6 +45,9 @@ def operator(
     variant: Callable[[Node], str] | None = None,
     integer_inputs: Mapping[int, ShapeInput | IndexInput] | None = None,
     quantization: QuantizationRule | Mapping[str, QuantizationRule] | None = None,
+    in_place: tuple[int, ...] = (),
+    zero_padding: Callable[[Node], ZeroPadding | None] | None = None,
+    takes_padding: bool = False,
 ) -> Callable[[Lower], Lower]:
     """Register the decorated ``lower`` function for the operators called `names`; see `Definition`.
 
@@ -75,6 +78,9 @@ def operator(
                 variant=variant,
                 integer_inputs=integer_inputs or {},
                 quantization=of(name, quantization, QuantizationRule()),
+                in_place=in_place,
+                zero_padding=zero_padding,
+                takes_padding=takes_padding,
             )
         return lower
 

@@ -16,7 +16,8 @@ from quantcore.ops.node import UnknownValueError
 from quantcore.runtime._plan import Instance, Plan
 from quantcore.runtime.arena import Lifetime, place
 from quantcore.runtime.lowered import Lowered
-from quantcore.runtime.lowering import contiguous, lower, numpy_dtype, step_tensors
+from quantcore.runtime.lowering import contiguous, lower, numpy_dtype
+from quantcore.runtime.sharing import Sharing
 from quantcore.runtime.state import initial_state
 from quantcore.shape_arguments import governing_inputs
 
@@ -65,9 +66,12 @@ class Executable:
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all = preserve_all
+        self.shares = not preserve_all and extend is None
         while True:
             try:
-                self.lowered: Lowered = lower(model, subgraph_index, input_shapes, profile, input_values)
+                self.lowered: Lowered = lower(
+                    model, subgraph_index, input_shapes, profile, input_values, fuse=self.shares
+                )
                 break
             except UnknownValueError as error:
                 missing = governing_inputs(self.subgraph, error.tensor) - input_values.keys()
@@ -82,7 +86,7 @@ class Executable:
             if t not in self.lowered.values or t in (*self.subgraph.inputs, *self.subgraph.outputs)
         }
         self.variables = tuple(t for t, tensor in enumerate(self.lowered.tensors) if tensor.is_variable)
-        self.offsets, arena_bytes = place(self._lifetimes())
+        self.offsets, arena_bytes = self._lay_out()
         self.plan = self._plan(arena_bytes, threads)
         self.input_shapes = [self.lowered.shapes[t] for t in self.subgraph.inputs]
         self.input_dtypes = [self.dtypes[t] for t in self.subgraph.inputs]
@@ -91,18 +95,18 @@ class Executable:
         """Size in bytes of run-time tensor `t`."""
         return int(np.prod(self.lowered.shapes[t], dtype=np.int64)) * self.dtypes[t].itemsize
 
-    def _lifetimes(self) -> dict[int, Lifetime]:
-        """Return when each tensor must exist; inputs, outputs and state exist throughout."""
-        last = len(self.lowered.steps)
-        spans: dict[int, tuple[int, int]] = {}
-        for position, t in step_tensors(self.lowered):
-            first, _ = spans.get(t, (position, position))
-            spans[t] = (first, position)
-        throughout = (*self.subgraph.inputs, *self.subgraph.outputs, *self.variables)
+    def _lay_out(self) -> tuple[dict[int, int], int]:
+        """Return where each tensor lies in the arena, and the size of that, in bytes."""
+        ports = {*self.subgraph.inputs, *self.subgraph.outputs}
+        sharing = Sharing(self.lowered, ports, self.variables, self.nbytes)
+        if self.shares:
+            sharing.find()
+        spans = sharing.spans()
         if self.preserve_all:
-            throughout = (*throughout, *spans)
-        spans.update((t, (0, last)) for t in throughout if t not in self.lowered.values)
-        return {t: Lifetime(self.nbytes(t), first, final) for t, (first, final) in spans.items()}
+            spans = dict.fromkeys(spans, (0, len(self.lowered.steps)))
+        begins, arena_bytes = place({t: Lifetime(self.nbytes(t), *span) for t, span in spans.items()})
+        places = {t: sharing.place(t) for t in self.dtypes}
+        return {t: begins[owner] + at for t, (owner, at) in places.items() if owner in begins}, arena_bytes
 
     def _plan(self, arena_bytes: int, threads: int) -> Plan:
         constants = {t: contiguous(value) for t, value in self.lowered.values.items()}

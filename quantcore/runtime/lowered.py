@@ -9,6 +9,7 @@ import numpy as np
 from quantcore.errors import KernelError
 from quantcore.graph import Tensor
 from quantcore.kernels._core import KernelCall
+from quantcore.ops.node import ImagePadding
 
 __all__ = ["RUNNABLE_DTYPES", "Lowered", "Step", "check_shape"]
 
@@ -25,7 +26,8 @@ RUNNABLE_DTYPES = {
 class Step:
     """A kernel call and the tensors it takes: inputs (-1 where omitted), then so many outputs.
 
-    `name` is for messages, `macs` the multiply-accumulates, for whoever measures.
+    `name` is for messages, `macs` the multiply-accumulates, for whoever measures; `in_place` has the inputs
+    that the kernel may write over, see `Definition`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Step:
     tensors: tuple[int, ...]
     outputs: int = 1
     macs: int = 0
+    in_place: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,6 +55,9 @@ class Lowered:
         Subgraphs that operators call, in order, and the tensors they are given.
     called_operators : int
         How many operators these calls have written out.
+    padded : dict of int to (int, padding)
+        Images that are padded by the convolutions which read them: the image without padding, and what to add
+        above and below, left and right.
     """
 
     tensors: list[Tensor] = field(default_factory=list)
@@ -60,6 +66,7 @@ class Lowered:
     values: dict[int, np.ndarray] = field(default_factory=dict)
     calls: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     called_operators: int = 0
+    padded: dict[int, tuple[int, ImagePadding]] = field(default_factory=dict)
 
     def add_known(self, index: int, tensor: Tensor) -> None:
         """Enter what is known of tensor `index` before anything runs: constants, and the shape of state."""

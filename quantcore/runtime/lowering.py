@@ -7,7 +7,8 @@ dequantization of float16 weights cost nothing at run time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,9 +17,11 @@ from quantcore.errors import ModelFormatError, UnsupportedOperatorError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.kernels._core import KernelCall
 from quantcore.numerics import Profile
+from quantcore.ops.node import Node
 from quantcore.ops.registry import build_node, find_definition
 from quantcore.runtime.calls import Calls
 from quantcore.runtime.lowered import RUNNABLE_DTYPES, Lowered, Step, check_shape
+from quantcore.runtime.padding import fusible_pads, padding_of_image
 
 __all__ = ["lower", "numpy_dtype", "operator_lowering"]
 
@@ -45,6 +48,8 @@ def lower(
     input_shapes: Mapping[int, tuple[int, ...]],
     profile: Profile,
     input_values: Mapping[int, np.ndarray],
+    *,
+    fuse: bool = False,
 ) -> Lowered:
     """Lower a subgraph.
 
@@ -57,6 +62,8 @@ def lower(
     profile : Profile
     input_values : dict of int to ndarray
         Graph inputs whose value is known, since shapes follow from it.
+    fuse : bool
+        Whether operators may become a part of others, so that not all tensors are computed.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def lower(
         lowered.values.pop(t, None)
         if t in input_values:
             lowered.values[t] = input_values[t]
-    lower_next = operator_lowering(model, subgraph_index, profile, lowered)
+    lower_next = operator_lowering(model, subgraph_index, profile, lowered, fuse=fuse)
     for index in range(len(subgraph.operators)):
         lower_next(subgraph, index)
     for t in subgraph.outputs:
@@ -86,20 +93,34 @@ def lower(
 
 
 def operator_lowering(
-    model: Model, subgraph_index: int, profile: Profile, lowered: Lowered
+    model: Model, subgraph_index: int, profile: Profile, lowered: Lowered, *, fuse: bool = False
 ) -> Callable[[Subgraph, int], None]:
     """Return the function that lowers an operator, given its subgraph and index, into `lowered`."""
+    main = model.subgraphs[subgraph_index]
+    pads = fusible_pads(main) if fuse else ()
 
     def lower_next(subgraph: Subgraph, index: int) -> None:
-        lower_operator(subgraph, index, profile, lowered, calls)
+        may_fuse = subgraph is main and index in pads
+        lower_operator(subgraph, index, profile, lowered, calls, may_fuse=may_fuse)
 
     calls = Calls(model, lowered, lower_next)
     calls.active.append(subgraph_index)
     return lower_next
 
 
-def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lowered, calls: Calls) -> None:
-    """Lower one operator and record its step, or its value where that is already known."""
+def lower_operator(
+    subgraph: Subgraph,
+    index: int,
+    profile: Profile,
+    lowered: Lowered,
+    calls: Calls,
+    *,
+    may_fuse: bool = False,
+) -> None:
+    """Lower one operator and record its step, or its value where that is already known.
+
+    With `may_fuse`, a PAD can become a part of the convolutions that read its output.
+    """
     op = subgraph.operators[index]
     definition = find_definition(op, index)
     for t in op.inputs:
@@ -115,6 +136,7 @@ def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lo
         calls.finish(node, definition.expand(node, partial(calls.call, node)))
         return
     node.check_profile()
+    given = take_padding(node, lowered)
     try:
         call = definition.lower(node)
     except OverflowError as error:
@@ -128,14 +150,28 @@ def lower_operator(subgraph: Subgraph, index: int, profile: Profile, lowered: Lo
         lowered.values.update((y.index, np.asarray(y.value)) for y in node.outputs)
     elif all(x is None or x.value is not None for x in node.inputs):
         outputs = [np.zeros(y.shape, numpy_dtype(y.tensor, y.index)) for y in node.outputs]
-        inputs = kernel_inputs(op, call, len(outputs))
+        inputs = kernel_inputs(given, call, len(outputs))
         call([None if t < 0 else contiguous(lowered.values[t]) for t in inputs], outputs)
         lowered.values.update((y.index, value) for y, value in zip(node.outputs, outputs, strict=True))
+    elif may_fuse and (padding := padding_of_image(node)) is not None:
+        lowered.padded[node.output.index] = (node.input(0).index, padding)
     else:
         written = tuple(y.index for y in node.outputs)
-        tensors = (*kernel_inputs(op, call, len(written)), *written)
+        tensors = (*kernel_inputs(given, call, len(written)), *written)
         macs = 0 if definition.macs is None else int(definition.macs(node))
-        lowered.steps.append(Step(f"operator {index} ({op.op})", call, tensors, len(written), macs))
+        in_place = definition.in_place if len(written) == 1 else ()
+        name = f"operator {index} ({op.op})"
+        lowered.steps.append(Step(name, call, tensors, len(written), macs, in_place))
+
+
+def take_padding(node: Node, lowered: Lowered) -> tuple[int, ...]:
+    """Return the inputs of an operator; one whose first is padded elsewhere is to pad the image itself."""
+    x = node.optional_input(0)
+    if x is None or x.index not in lowered.padded:
+        return node.op.inputs
+    image, node.padding = lowered.padded[x.index]
+    node.inputs[0] = replace(x, index=image, shape=lowered.shapes[image])
+    return (image, *node.op.inputs[1:])
 
 
 def only_starts_state(subgraph: Subgraph, op: Operator, values: Mapping[int, np.ndarray]) -> bool:
@@ -148,19 +184,11 @@ def only_starts_state(subgraph: Subgraph, op: Operator, values: Mapping[int, np.
     return all(subgraph.tensors[t].is_variable for t in op.outputs) and not values[op.inputs[0]].any()
 
 
-def kernel_inputs(op: Operator, call: KernelCall, outputs: int) -> tuple[int, ...]:
+def kernel_inputs(inputs: tuple[int, ...], call: KernelCall, outputs: int) -> tuple[int, ...]:
     """Return the inputs in the kernel's order: optional ones that the file leaves out become -1."""
-    return (*op.inputs, *[-1] * (call.arity - len(op.inputs) - outputs))
+    return (*inputs, *[-1] * (call.arity - len(inputs) - outputs))
 
 
 def contiguous(value: np.ndarray) -> np.ndarray:
     """Return `value` as an aligned, C-contiguous array; a copy only where it is not one."""
     return np.require(value, requirements=["C", "A"])
-
-
-def step_tensors(lowered: Lowered) -> Iterator[tuple[int, int]]:
-    """Yield ``(step position, tensor)`` for every tensor of a step that is not a known value."""
-    for position, step in enumerate(lowered.steps):
-        for t in step.tensors:
-            if t >= 0 and t not in lowered.values:
-                yield position, t

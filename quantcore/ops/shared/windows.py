@@ -14,6 +14,8 @@ def window_geometry(
 ) -> Window:
     """Return where the window of `node` goes, by its ``padding``, ``stride_h`` and ``stride_w`` options.
 
+    What a PAD before it would have added (`Node.padding`) stands in for the first.
+
     Parameters
     ----------
     size, filter_size, dilation : (int, int)
@@ -24,9 +26,9 @@ def window_geometry(
     UnsupportedOperatorError
         As `conv_geometry` does.
     """
-    padding = node.options["padding"]
+    padding = node.padding or (node.options["padding"],) * 2
     stride = (node.options["stride_h"], node.options["stride_w"])
     try:
-        return place_window(size, filter_size, stride, dilation, (padding, padding))
+        return place_window(size, filter_size, stride, dilation, padding)
     except KernelError as error:
         raise node.refuse(str(error)) from None
