@@ -80,10 +80,165 @@ static qc_pack_filter_params filter_shape(const qc_conv_shape *s, int32_t groups
     return (qc_pack_filter_params){groups, s->output_channels / groups, depth};
 }
 
+/* A convolution on products with requantization, and its memory. */
+typedef struct {
+    const qc_product_isa *isa;
+    const qc_conv_params *p;
+    qc_product_input x;
+    qc_conv_bands bands;
+    const int64_t *offsets; /* of runs */
+    const int32_t *start;   /* [groups][units rounded up to 16] */
+    uint8_t *scratch;
+} by_runs;
+
+/* The product of a group. */
+static qc_product group_product(const by_runs *c, int32_t group) {
+    const qc_conv_params *p = c->p;
+    const int32_t units = p->shape.output_channels / p->groups;
+    const int64_t quads = (c->bands.run + QC_QUAD - 1) / QC_QUAD;
+    const int64_t padded = qc_round_up(units, QC_LANES);
+    const int8_t *packed = p->packed;
+    return (qc_product){
+        .filter = packed + group * qc_packed_group_size(units, c->bands.runs * quads * QC_QUAD),
+        .start = c->start + group * padded,
+        .offsets = c->offsets,
+        .runs = c->bands.runs,
+        .quads = quads,
+        .units = units,
+        .requant = &p->requant,
+        .blocks = p->requant.blocks + group * padded / QC_LANES,
+    };
+}
+
+/* Copy the rows under output rows [first, first + rows) with their padding. */
+static void copy_band(const by_runs *c, const uint8_t *image, int32_t first, int64_t rows, uint8_t *to) {
+    const qc_conv_shape *s = &c->p->shape;
+    const int64_t channels = s->input_channels, width = c->bands.width;
+    const int64_t left = qc_input_column(s, 0, 0);
+    const int64_t begin = left < 0 ? 0 : left, wanted = left + width;
+    const int64_t end = wanted > s->input_width ? s->input_width : wanted;
+    const uint8_t padding = (uint8_t)-c->x.shift;
+    const int64_t height = qc_band_height(s, rows);
+    for (int64_t i = 0; i < height; ++i, to += width * channels) {
+        const int64_t iy = qc_input_row(s, first, 0) + i;
+        if (iy < 0 || iy >= s->input_height || begin >= end) {
+            memset(to, padding, (size_t)(width * channels));
+            continue;
+        }
+        memset(to, padding, (size_t)((begin - left) * channels));
+        qc_product_copy(to + (begin - left) * channels, image + (iy * s->input_width + begin) * channels,
+                        (end - begin) * channels, c->x.flip);
+        memset(to + (end - left) * channels, padding, (size_t)((wanted - end) * channels));
+    }
+}
+
+/* `count` outputs of all groups, of windows that are `stride` bytes apart. */
+static void convolve_row(const by_runs *c, const uint8_t *windows, int64_t stride, int32_t count, int32_t *terms,
+                         uint8_t *output) {
+    const qc_conv_params *p = c->p;
+    for (int32_t group = 0; group < p->groups; ++group) {
+        const qc_product product = group_product(c, group);
+        const uint8_t *rows = windows + group * (p->shape.input_channels / p->groups);
+        const int32_t *added = qc_product_terms(&c->x, c->isa->is_signed, &product, c->bands.run, rows, stride,
+                                                count, terms);
+        c->isa->rows(&product, rows, stride, count, added, output + group * product.units,
+                     p->shape.output_channels);
+    }
+}
+
+static void convolve_image(const by_runs *c, const uint8_t *image, uint8_t *output) {
+    const qc_conv_shape *s = &c->p->shape;
+    const int64_t row_size = (int64_t)s->output_width * s->output_channels;
+    const int64_t stride = (int64_t)s->stride_width * s->input_channels;
+    const int64_t step = s->stride_height * c->bands.width * s->input_channels;
+    int32_t *terms = (int32_t *)(void *)c->scratch;
+    uint8_t *band = c->scratch + qc_round_up(s->output_width * (int64_t)sizeof *terms, 64);
+    for (int64_t first = 0; first < s->output_height; first += c->bands.rows) {
+        const int64_t left = s->output_height - first;
+        const int32_t rows = (int32_t)(left < c->bands.rows ? left : c->bands.rows);
+        copy_band(c, image, (int32_t)first, rows, band);
+        for (int32_t row = 0; row < rows; ++row)
+            convolve_row(c, band + row * step, stride, s->output_width, terms,
+                         output + (first + row) * row_size);
+    }
+}
+
+/* Whether the windows are the pixels of whole rows of the image, one after the other. */
+static int windows_are_pixels(const qc_conv_params *p) {
+    const qc_conv_shape *s = &p->shape;
+    return s->filter_height == 1 && s->filter_width == 1 && s->stride_height == 1 && s->stride_width == 1 &&
+           s->pad_left == 0 && s->output_width == s->input_width && s->pad_top <= 0 &&
+           (int64_t)s->output_height - s->pad_top <= s->input_height;
+}
+
+/* The same for several groups: so many pixels at a time that their copy fits the scratch memory. */
+static void convolve_pixels(const by_runs *c, const uint8_t *pixels, int64_t count, uint8_t *output) {
+    const qc_conv_params *p = c->p;
+    const int64_t channels = p->shape.input_channels;
+    const int64_t most = qc_product_rows(channels);
+    int32_t *terms = (int32_t *)(void *)c->scratch;
+    uint8_t *panel = c->scratch + qc_round_up(most * (int64_t)sizeof *terms, 64);
+    for (int64_t first = 0; first < count; first += most) {
+        const int32_t some = (int32_t)(count - first < most ? count - first : most);
+        qc_product_copy(panel, pixels + first * channels, some * channels, c->x.flip);
+        convolve_row(c, panel, channels, some, terms, output + first * p->shape.output_channels);
+    }
+}
+
+/* Fill the places of runs and the start values. */
+static void prepare_by_runs(by_runs *c, const int32_t *bias, uint8_t *scratch) {
+    const qc_conv_params *p = c->p;
+    const qc_conv_shape *s = &p->shape;
+    const int64_t padded = qc_round_up(s->output_channels / p->groups, QC_LANES);
+    int64_t *offsets = qc_take(&scratch, (c->bands.runs + 1) * (int64_t)sizeof *offsets);
+    int32_t *start = qc_take(&scratch, p->groups * padded * (int64_t)sizeof *start);
+    int64_t n = 0;
+    for (int64_t fy = 0; fy < s->filter_height; ++fy) {
+        const int64_t row = fy * s->dilation_height * c->bands.width;
+        for (int64_t fx = 0; fx < (c->bands.by_rows ? 1 : s->filter_width); ++fx)
+            offsets[n++] = (row + fx * s->dilation_width) * s->input_channels;
+    }
+    offsets[n] = 0;
+    c->offsets = offsets;
+    c->start = start;
+    c->scratch = scratch;
+    for (int32_t group = 0; group < p->groups; ++group) {
+        const qc_product product = group_product(c, group);
+        qc_product_start(&c->x, product.filter, product.runs * product.quads * QC_QUAD, product.units,
+                         qc_has_flipped_start(c->isa, &p->requant),
+                         bias != NULL ? bias + group * product.units : NULL, start + group * padded);
+    }
+}
+
+/* qc_conv_s8 or qc_conv_u8 where the filter is packed by runs. */
+static qc_status conv_by_runs(const qc_product_isa *isa, int is_signed, const qc_conv_params *p,
+                              const uint8_t *input, const int32_t *bias, uint8_t *output, void *scratch) {
+    const qc_conv_shape *s = &p->shape;
+    if (s->output_height < 1 || s->output_width < 1) return QC_OK;
+    by_runs c = {.isa = isa, .p = p, .bands = qc_make_conv_bands(s, p->groups)};
+    c.x = qc_make_product_input(isa, is_signed, p->input_offset, p->filter_offset, c.bands.runs * c.bands.run);
+    prepare_by_runs(&c, bias, scratch);
+    const int64_t pixels = (int64_t)s->output_height * s->output_width;
+    for (int32_t b = 0; b < s->batches; ++b, output += pixels * s->output_channels) {
+        const uint8_t *image = input + b * qc_conv_image_size(s);
+        const int64_t skipped = windows_are_pixels(p) ? -(int64_t)s->pad_top * s->input_width : 0;
+        const uint8_t *first = image + skipped * s->input_channels;
+        const qc_product product = group_product(&c, 0);
+        if (!windows_are_pixels(p))
+            convolve_image(&c, image, output);
+        else if (p->groups > 1)
+            convolve_pixels(&c, first, pixels, output);
+        else
+            qc_product_matrix(isa, &c.x, &product, first, pixels, c.scratch, output, s->output_channels);
+    }
+    return QC_OK;
+}
+
 /* qc_conv_s8 or qc_conv_u8 with the instructions of `isa`. */
 static qc_status conv_bytes(const qc_gemm_isa *isa, int is_signed, const qc_conv_params *p,
                             const uint8_t *input, const uint8_t *filter, const int32_t *bias,
                             uint8_t *output, void *scratch) {
+    if (p->by_runs) return conv_by_runs(isa->product, is_signed, p, input, bias, output, scratch);
     const qc_conv_shape *s = &p->shape;
     const qc_pack_filter_params pack = filter_shape(s, p->groups);
     const int64_t pixels = (int64_t)s->output_height * s->output_width;

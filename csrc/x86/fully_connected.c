@@ -4,12 +4,36 @@
 
 #include "../kernels.h"
 #include "gemm.h"
+#include "product.h"
+
+/* qc_fully_connected_s8 or _u8 with a packed filter and a prepared requantization. */
+static void multiply(const qc_product_isa *isa, int is_signed, const qc_fully_connected_params *p,
+                     const uint8_t *input, const int32_t *bias, uint8_t *output, uint8_t *scratch) {
+    const qc_product_input x =
+        qc_make_product_input(isa, is_signed, p->input_offset, p->filter_offset, p->depth);
+    const int64_t stride = qc_round_up(p->depth, QC_QUAD), offsets[2] = {0, 0};
+    int32_t *start = qc_take(&scratch, qc_round_up(p->units, QC_LANES) * (int64_t)sizeof(int32_t));
+    qc_product_start(&x, p->packed, stride, p->units, qc_has_flipped_start(isa, &p->requant), bias, start);
+    const qc_product product = {.filter = p->packed,
+                                .start = start,
+                                .offsets = offsets,
+                                .runs = 1,
+                                .quads = stride / QC_QUAD,
+                                .units = p->units,
+                                .requant = &p->requant,
+                                .blocks = p->requant.blocks};
+    qc_product_matrix(isa, &x, &product, input, p->batches, scratch, output, p->units);
+}
 
 /* qc_fully_connected_s8 or _u8 with the instructions of `isa`. */
 static qc_status fully_connected_bytes(const qc_gemm_isa *isa, int is_signed,
                                        const qc_fully_connected_params *p, const uint8_t *input,
                                        const uint8_t *filter, const int32_t *bias, uint8_t *output,
                                        void *scratch) {
+    if (p->packed != NULL && p->requant.form != QC_UNPREPARED) {
+        multiply(isa->product, is_signed, p, input, bias, output, scratch);
+        return QC_OK;
+    }
     const qc_pack_filter_params pack = {1, p->units, p->depth};
     const int64_t stride = qc_round_up(p->depth, QC_QUAD);
     const int64_t most = qc_panel_rows(stride);

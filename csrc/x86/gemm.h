@@ -17,6 +17,7 @@
 
 #include "quantcore/hybrid.h"
 #include "quantcore/pack_filter.h"
+#include "product.h"
 #include "quantcore/requantize.h"
 
 /* Most rows and units of one tile. */
@@ -45,6 +46,8 @@ typedef struct {
     /* output[i] = requantized acc[i] of channel first + i, as the low byte. */
     void (*requantize)(const qc_requant *r, const int32_t *acc, int32_t first, int32_t count,
                        uint8_t *output);
+
+    const qc_product_isa *product; /* with requantization in registers */
 } qc_gemm_isa;
 
 extern const qc_gemm_isa qc_gemm_avx2;

@@ -162,4 +162,5 @@ const qc_gemm_isa qc_gemm_avx2 = {
     .tile = tile,
     .depthwise = depthwise,
     .requantize = requantize,
+    .product = &qc_product_avx2,
 };

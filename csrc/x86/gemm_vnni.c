@@ -200,4 +200,5 @@ const qc_gemm_isa qc_gemm_vnni = {
     .tile = tile,
     .depthwise = depthwise,
     .requantize = requantize,
+    .product = &qc_product_vnni,
 };

@@ -31,6 +31,13 @@ cdef extern from "quantcore/conv.h" nogil:
         int32_t filter_offset
         qc_requant requant
         const void *packed
+        int32_t by_runs
+    ctypedef struct qc_conv_bands:
+        int64_t runs
+        int64_t run
+        int64_t size
+    qc_conv_bands qc_make_conv_bands(const qc_conv_shape *s, int32_t groups)
+    int64_t qc_conv_runs_scratch_size(const qc_conv_shape *s, int32_t groups)
     ctypedef struct qc_conv_f32_params:
         qc_conv_shape shape
         int32_t groups

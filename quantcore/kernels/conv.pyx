@@ -4,10 +4,11 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
+from quantcore.kernels import _core
 from quantcore.kernels._core import DTYPE_SUFFIX
 from quantcore.kernels.pack_filter import pack_filter
 
-from quantcore.kernels._core cimport KernelCall, Requant, address, make_call
+from quantcore.kernels._core cimport QC_UNPREPARED, KernelCall, Requant, address, make_call
 
 OUTPUTS_PER_NANOSECOND = 8  # that a core requantizes and stores
 ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int16_wide": 2}
@@ -73,6 +74,16 @@ cdef object pack(str dtype, filter, shape, int32_t groups):
     return pack_filter(dtype, filter, groups, shape.output_channels // groups, window_depth(shape, groups))
 
 
+cdef object pack_runs(str dtype, filter, shape, int32_t groups, qc_conv_bands bands):
+    """Lay out a filter of bytes whose runs are filled up with zeros to a multiple of 4."""
+    units = shape.output_channels // groups
+    run = -(-bands.run // 4) * 4
+    zero = 128 if dtype == "uint8" else 0  # packing takes 128 from the elements of uint8
+    rows = np.full((shape.output_channels, bands.runs, run), zero, filter.dtype)
+    rows[..., :bands.run] = filter.reshape(shape.output_channels, bands.runs, bands.run)
+    return pack_filter(dtype, rows, groups, units, bands.runs * run)
+
+
 cdef object window_depth(shape, int32_t groups):
     """Return how many products make an output."""
     return shape.filter_height * shape.filter_width * (shape.input_channels // groups)
@@ -88,17 +99,30 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     it is packed, two elements in a byte; `dtype` is int8.
     """
     cdef qc_conv_params p
-    packed = pack(dtype, filter, shape, groups) if dtype in ("int8", "uint8") and not four_bits else None
+    cdef qc_conv_bands bands
+    bytes_alike = dtype in ("int8", "uint8") and not four_bits  # only these have vector versions
     p.shape = c_shape(shape)
     p.groups = groups
     p.input_offset = input_offset
     p.filter_offset = filter_offset
     p.requant = requant.prepared(shape.output_channels // groups, groups, sum_bound)
+    bands = qc_make_conv_bands(&p.shape, groups)
+    packed = None
+    p.by_runs = (
+        bytes_alike and filter is not None and p.requant.form != QC_UNPREPARED and bands.size > 0
+        and _core.isa in ("avx2", "avx512", "vnni", "amx")
+    )
+    if p.by_runs:
+        packed = pack_runs(dtype, filter, shape, groups, bands)
+    elif bytes_alike:
+        packed = pack(dtype, filter, shape, groups)
     p.packed = address(packed)
     if four_bits:
         call = make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)
     else:
         scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
+        if p.by_runs:
+            scratch = qc_conv_runs_scratch_size(&p.shape, groups)
         call = make_call(f"conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
     item = ITEM_BYTES[dtype]
     return divide_conv(call, &p.shape, item, item, window_depth(shape, groups), 60)

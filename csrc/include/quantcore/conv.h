@@ -42,6 +42,39 @@ static inline int32_t qc_columns_inside(const qc_conv_shape *s, int32_t ox) {
     return run < left ? (int32_t)run : left;
 }
 
+/* A convolution on products whose outputs are requantized in registers. Windows are read from bands of the image that
+ * have their padding around them. A window is made of runs of elements next to each other: its rows, or its places
+ * where they are not (dilation, groups). */
+enum { QC_BAND_SIZE = 48 * 1024, QC_MOST_BAND_SIZE = 4 * 1024 * 1024 };
+
+typedef struct {
+    int32_t by_rows; /* whether runs are rows of the window */
+    int64_t runs;    /* of a window */
+    int64_t run;     /* elements of each; in the filter it is filled up to a multiple of 4 */
+    int64_t width;   /* columns of a band */
+    int64_t rows;    /* output rows that a band is for */
+    int64_t size;    /* bytes of a band; 0 where one output row takes more than QC_MOST_BAND_SIZE */
+} qc_conv_bands;
+
+static inline int64_t qc_band_height(const qc_conv_shape *s, int64_t output_rows) {
+    return (output_rows - 1) * s->stride_height + (int64_t)(s->filter_height - 1) * s->dilation_height + 1;
+}
+
+static inline qc_conv_bands qc_make_conv_bands(const qc_conv_shape *s, int32_t groups) {
+    qc_conv_bands b = {.by_rows = s->dilation_width == 1 && groups == 1};
+    b.runs = (int64_t)s->filter_height * (b.by_rows ? 1 : s->filter_width);
+    b.run = (int64_t)(s->input_channels / groups) * (b.by_rows ? s->filter_width : 1);
+    b.width =
+        (int64_t)(s->output_width - 1) * s->stride_width + (int64_t)(s->filter_width - 1) * s->dilation_width + 1;
+    const double row = (double)b.width * s->input_channels;
+    if (row * (double)qc_band_height(s, 1) > QC_MOST_BAND_SIZE || s->output_height < 1 || s->output_width < 1)
+        return b;
+    for (b.rows = 1; b.rows < s->output_height; ++b.rows)
+        if (row * (double)qc_band_height(s, b.rows + 1) > QC_BAND_SIZE) break;
+    b.size = qc_band_height(s, b.rows) * b.width * s->input_channels;
+    return b;
+}
+
 /* Number of elements of one image of the input. */
 static inline int64_t qc_conv_image_size(const qc_conv_shape *s) {
     return (int64_t)s->input_height * s->input_width * s->input_channels;
@@ -53,8 +86,9 @@ static inline int64_t qc_conv_image_size(const qc_conv_shape *s) {
  *
  * groups: divides input_channels and output_channels. input_offset, filter_offset: minus the zero
  * points, so that -offset is a value of the element type. packed: the filter as qc_pack_filter_s8 or
- * qc_pack_filter_u8 lays it out for the vector versions, or NULL, and they do it themselves. bias may be
- * NULL. scratch: qc_conv_scratch_size bytes. */
+ * qc_pack_filter_u8 lays it out for the vector versions, or NULL, and they do it themselves. by_runs: whether each run
+ * of packed (qc_conv_bands) was filled up with zeros, to be used with a prepared requantization alone. bias may be
+ * NULL. scratch: qc_conv_scratch_size bytes, or qc_conv_runs_scratch_size where by_runs. */
 typedef struct {
     qc_conv_shape shape;
     int32_t groups;
@@ -62,6 +96,7 @@ typedef struct {
     int32_t filter_offset;
     qc_requant requant;
     const void *packed;
+    int32_t by_runs;
 } qc_conv_params;
 
 /* Bytes of scratch that the quantized kernels need: in the vector versions, a panel of windows, the start
@@ -73,6 +108,17 @@ static inline int64_t qc_conv_scratch_size(const qc_conv_shape *s, int32_t group
     const int64_t filter = is_packed ? 0 : qc_round_up(groups * qc_packed_group_size(units, depth), 64);
     return filter + qc_panel_rows(stride) * stride + 64 +
            qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
+}
+
+/* The same where by_runs: start values of all groups, places of runs, and a band, or a panel of rows. */
+static inline int64_t qc_conv_runs_scratch_size(const qc_conv_shape *s, int32_t groups) {
+    const qc_conv_bands b = qc_make_conv_bands(s, groups);
+    const int64_t units = qc_round_up(s->output_channels / groups, QC_LANES);
+    const int64_t terms = qc_round_up(s->output_width * (int64_t)sizeof(int32_t), 64);
+    const int64_t band = terms + qc_round_up(b.size, 64) + 64;
+    const int64_t panel = qc_product_scratch_size(qc_round_up(s->input_channels, QC_QUAD));
+    return qc_round_up(groups * units * (int64_t)sizeof(int32_t), 64) + qc_round_up((b.runs + 1) * (int64_t)sizeof(int64_t), 64) +
+           (band > panel ? band : panel);
 }
 
 QC_FILTER_KERNEL(qc_conv_s8_ref, qc_conv_params, int8_t, int8_t, int32_t, int8_t)

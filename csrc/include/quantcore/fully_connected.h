@@ -31,7 +31,8 @@ typedef struct {
 static inline int64_t qc_fully_connected_scratch_size(int64_t units, int64_t depth, int is_packed) {
     const int64_t stride = qc_round_up(depth, QC_QUAD);
     const int64_t filter = is_packed ? 0 : qc_round_up(qc_packed_group_size(units, depth), 64);
-    return filter + qc_panel_rows(stride) * stride + 64 +
+    const int64_t panel = qc_panel_rows(stride) * stride + 64, product = qc_product_scratch_size(stride);
+    return filter + (panel > product ? panel : product) + 64 +
            qc_round_up(units, QC_LANES) * (int64_t)sizeof(int32_t);
 }
 

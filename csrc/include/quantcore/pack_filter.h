@@ -22,6 +22,19 @@ static inline int64_t qc_panel_rows(int64_t stride) {
     return rows < 6 ? 6 : rows > QC_PANEL_ROWS ? QC_PANEL_ROWS : rows / 6 * 6;
 }
 
+/* The same for products whose outputs are requantized in registers: about 16 KB, and a multiple of the rows of all
+ * tiles. */
+static inline int64_t qc_product_rows(int64_t stride) {
+    const int64_t rows = 16384 / stride / 24 * 24;
+    return rows < 24 ? 24 : rows > 960 ? 960 : rows;
+}
+
+/* Bytes of scratch for a panel of such rows, and a term for each. */
+static inline int64_t qc_product_scratch_size(int64_t stride) {
+    const int64_t rows = qc_product_rows(stride);
+    return qc_round_up(rows * (int64_t)sizeof(int32_t), 64) + qc_round_up(rows * stride, 64) + 64;
+}
+
 /* A filter of [groups * units][depth] elements: units are output channels of one group, depth the length
  * of one dot product. Each group is laid out by itself. */
 typedef struct {
