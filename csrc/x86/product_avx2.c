@@ -30,9 +30,12 @@ QC_INLINE void multiply(const int R, const qc_product *p, const uint8_t *rows, i
     /* One loop, not one within another: the compiler keeps sums in registers through it. */
     for (int64_t quads = p->runs * p->quads; quads > 0; --quads) {
         __m256i fours[MOST_ROWS];
+        QC_UNROLL
         for (int r = 0; r < R; ++r) fours[r] = repeat_quad(x + r * stride);
+        QC_UNROLL
         for (int j = 0; j < 4; ++j) {
             const __m256i filter = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(w + 16 * j)));
+            QC_UNROLL
             for (int r = 0; r < R; ++r)
                 sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_madd_epi16(fours[r], filter));
         }
@@ -59,15 +62,19 @@ QC_INLINE __m256i scale(const qc_product *p, const qc_requant_block *block, int 
 QC_INLINE void tile(const int R, const qc_product *p, const uint8_t *rows, int64_t stride, const int32_t *terms,
                     int32_t block, uint8_t *output, int64_t output_stride) {
     __m256i sums[MOST_ROWS][4];
+    QC_UNROLL
     for (int r = 0; r < R; ++r)
+        QC_UNROLL
         for (int j = 0; j < 4; ++j) sums[r][j] = _mm256_setzero_si256();
     multiply(R, p, rows, stride, p->filter + block * p->runs * p->quads * (QC_LANES * QC_QUAD), sums);
     const qc_bytes_avx2 bytes = qc_make_bytes_avx2(p->requant);
     const int32_t *start = p->start + block * QC_LANES;
     const int32_t left = p->units - block * QC_LANES;
+    QC_UNROLL
     for (int r = 0; r < R; ++r) {
         const __m256i term = _mm256_set1_epi32(terms != NULL ? terms[r] : 0);
         __m256i y[2];
+        QC_UNROLL
         for (int half = 0; half < 2; ++half) {
             const __m256i base = _mm256_add_epi32(term, qc_load_avx2(start + 8 * half));
             const __m256i sum = _mm256_add_epi32(base, add_halves(sums[r][2 * half], sums[r][2 * half + 1]));

@@ -34,11 +34,14 @@ QC_INLINE void multiply(const int R, const int B, const place *t, __m512i (*sums
     /* One loop, not one within another: the compiler keeps sums in registers through it. */
     for (int64_t quads = p->runs * p->quads; quads > 0; --quads) {
         __m512i filter[MOST_BLOCKS];
+        QC_UNROLL
         for (int b = 0; b < B; ++b) filter[b] = _mm512_loadu_si512(w + b * block_size);
+        QC_UNROLL
         for (int r = 0; r < R; ++r) {
             int32_t quad;
             memcpy(&quad, x + r * stride, sizeof quad);
             const __m512i four = _mm512_set1_epi32(quad);
+            QC_UNROLL
             for (int b = 0; b < B; ++b) sums[r][b] = _mm512_dpbusd_epi32(sums[r][b], four, filter[b]);
         }
         x += QC_QUAD;
@@ -61,9 +64,11 @@ QC_INLINE void store_tile(const int R, const int B, const place *t, __m512i (*y)
     const __mmask64 exist = qc_first_bytes(left < B * QC_LANES ? left : B * QC_LANES);
     uint8_t *output = t->output;
     if (B >= 3) {
+        QC_UNROLL
         for (int r = 0; r < R; ++r, output += t->output_stride)
             store(output, exist, qc_to_bytes_avx512(&bytes, y[r][0], y[r][1], y[r][2], y[r][B - 1]));
     } else if (B == 2) {
+        QC_UNROLL
         for (int r = 0; r < R; r += 2, output += 2 * t->output_stride) {
             const int next = r + 1 < R ? r + 1 : r;
             const __m512i both = qc_to_bytes_avx512(&bytes, y[r][0], y[r][1], y[next][0], y[next][1]);
@@ -73,6 +78,7 @@ QC_INLINE void store_tile(const int R, const int B, const place *t, __m512i (*y)
                       _mm512_castsi256_si512(_mm512_extracti64x4_epi64(both, 1)));
         }
     } else {
+        QC_UNROLL
         for (int r = 0; r < R; r += 4, output += 4 * t->output_stride) {
             const int last = R - 1;
             const __m512i four = qc_to_bytes_avx512(&bytes, y[r][0], y[r + 1 < R ? r + 1 : last][0],
@@ -97,22 +103,30 @@ QC_INLINE void scale(const int R, const int B, const place *t, __m512i (*sums)[M
     const qc_requant_block *block = t->p->blocks + t->block;
     switch (t->p->requant->form) {
         case QC_FORM_FLOOR:
+            QC_UNROLL
             for (int b = 0; b < B; ++b)
+                QC_UNROLL
                 for (int r = 0; r < R; ++r)
                     sums[r][b] = qc_floor_avx512(QC_FORM_FLOOR, block + b, sums[r][b]);
             break;
         case QC_FORM_FLOOR_AWAY:
+            QC_UNROLL
             for (int b = 0; b < B; ++b)
+                QC_UNROLL
                 for (int r = 0; r < R; ++r)
                     sums[r][b] = qc_floor_avx512(QC_FORM_FLOOR_AWAY, block + b, sums[r][b]);
             break;
         case QC_FORM_FLOAT32:
+            QC_UNROLL
             for (int b = 0; b < B; ++b)
+                QC_UNROLL
                 for (int r = 0; r < R; ++r)
                     sums[r][b] = qc_prepared_avx512(QC_FORM_FLOAT32, block + b, sums[r][b]);
             break;
         default:
+            QC_UNROLL
             for (int b = 0; b < B; ++b)
+                QC_UNROLL
                 for (int r = 0; r < R; ++r)
                     sums[r][b] = qc_prepared_avx512(QC_FORM_FLOAT64, block + b, sums[r][b]);
             break;
@@ -122,11 +136,15 @@ QC_INLINE void scale(const int R, const int B, const place *t, __m512i (*sums)[M
 QC_INLINE void tile(const int R, const int B, const place *t) {
     __m512i sums[MOST_ROWS][MOST_BLOCKS];
     const int32_t *start = t->p->start + t->block * QC_LANES;
+    QC_UNROLL
     for (int r = 0; r < R; ++r)
+        QC_UNROLL
         for (int b = 0; b < B; ++b) sums[r][b] = _mm512_loadu_si512(start + b * QC_LANES);
     multiply(R, B, t, sums);
     if (t->terms != NULL)
+        QC_UNROLL
         for (int r = 0; r < R; ++r)
+            QC_UNROLL
             for (int b = 0; b < B; ++b)
                 sums[r][b] = _mm512_add_epi32(sums[r][b], _mm512_set1_epi32(t->terms[r]));
     scale(R, B, t, sums);
@@ -141,6 +159,7 @@ __attribute__((target(QC_AVX512_TARGET))) static void wide_row(const place *t) {
     const int32_t *start = p->start + t->block * QC_LANES;
     const __m512i term = _mm512_set1_epi32(t->terms != NULL ? t->terms[0] : 0);
     __m512i sums[MOST_ROWS][MOST_BLOCKS];
+    QC_UNROLL
     for (int b = 0; b < 8; ++b)
         sums[b / 4][b % 4] = _mm512_add_epi32(term, _mm512_loadu_si512(start + b * QC_LANES));
     const int64_t *offset = p->offsets;
@@ -150,6 +169,7 @@ __attribute__((target(QC_AVX512_TARGET))) static void wide_row(const place *t) {
             int32_t quad;
             memcpy(&quad, x + q * QC_QUAD, sizeof quad);
             const __m512i four = _mm512_set1_epi32(quad);
+            QC_UNROLL
             for (int b = 0; b < 8; ++b)
                 sums[b / 4][b % 4] =
                     _mm512_dpbusd_epi32(sums[b / 4][b % 4], four, _mm512_loadu_si512(w + b * block_size));
