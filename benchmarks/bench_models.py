@@ -122,7 +122,8 @@ def print_models(section: dict[str, Any]) -> None:
         cells = []
         for resolver in RESOLVERS:
             taken, ratio = row["seconds"].get(resolver), row["ratios"].get(resolver)
-            cells += ["refused", ""] if taken is None or ratio is None else [duration(taken), f"{ratio:.2f}x"]
+            absent = "refused" if resolver in row["refused"] else ""
+            cells += [absent, ""] if taken is None or ratio is None else [duration(taken), f"{ratio:.2f}x"]
         new = row["model"] != before
         before = row["model"]
         name, macs = (row["model"], f"{row['macs'] / 1e6:,.1f}") if new else ("", "")

@@ -71,7 +71,8 @@ def model_rows(section: dict[str, Any], threads: int) -> str:
             ratio = row["ratios"].get(resolver)
             text = "" if ratio is None else f"{ratio:.2f}x"
             marked = f"**{text}** slower" if resolver == "AUTO" and slower(row) else text
-            cells += ["refused", ""] if ratio is None else [duration(row["seconds"][resolver]), marked]
+            absent = "refused" if resolver in row["refused"] else ""
+            cells += [absent, ""] if ratio is None else [duration(row["seconds"][resolver]), marked]
         rows.append(cells)
     for mean in section["geometric_means"]:
         if mean["threads"] == threads:
