@@ -163,6 +163,7 @@ TARGET("amx-tile,amx-int8") static double run_amx(long rounds) {
         config.bytes_per_row[i] = 64;
         config.rows[i] = 16;
     }
+    __asm__ volatile("" : : "r"(&config), "r"(ones) : "memory"); /* the intrinsics do not say what they read */
     _tile_loadconfig(&config);
     _tile_zero(0);
     _tile_zero(1);
@@ -180,6 +181,7 @@ TARGET("amx-tile,amx-int8") static double run_amx(long rounds) {
     }
     _tile_stored(3, out, 64);
     _tile_release();
+    __asm__ volatile("" : : "r"(out) : "memory");
     return (double)out[0];
 }
 #define AMX_ROW {"AMX tdpbssd", "amx", "int8", 4 * 16 * 16 * 64, has_amx, run_amx},
