@@ -226,8 +226,64 @@ static uint64_t read_once(const void *data, size_t bytes) {
     return has_avx512() ? read_avx512(data, bytes) : has_avx2() ? read_avx2(data, bytes) : 0;
 }
 #else
+#if defined(__aarch64__) && defined(__linux__)
+#include <arm_neon.h>
+#include <sys/auxv.h>
+
+enum { SUMS = 24, DOT_PRODUCT = 1 << 20 }; /* HWCAP_ASIMDDP */
+
+static int has_neon(void) { return 1; }
+static int has_dotprod(void) { return (getauxval(AT_HWCAP) & DOT_PRODUCT) != 0; }
+
+__attribute__((target("arch=armv8.2-a+dotprod"))) static double run_dotprod(long rounds) {
+    const int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(-5);
+    int32x4_t sum[SUMS];
+    UNROLL(24) for (int i = 0; i < SUMS; ++i) {
+        sum[i] = vdupq_n_s32(0);
+        __asm__("" : "+w"(sum[i]));
+    }
+    for (long r = 0; r < rounds; ++r)
+        UNROLL(24) for (int i = 0; i < SUMS; ++i) sum[i] = vdotq_s32(sum[i], a, b);
+    UNROLL(24) for (int i = 1; i < SUMS; ++i) sum[0] = vaddq_s32(sum[0], sum[i]);
+    return (double)vaddvq_s32(sum[0]);
+}
+
+static double run_neon(long rounds) {
+    const int16x4_t a = vdup_n_s16(3), b = vdup_n_s16(-5);
+    int32x4_t sum[SUMS];
+    UNROLL(24) for (int i = 0; i < SUMS; ++i) {
+        sum[i] = vdupq_n_s32(0);
+        __asm__("" : "+w"(sum[i]));
+    }
+    for (long r = 0; r < rounds; ++r)
+        UNROLL(24) for (int i = 0; i < SUMS; ++i) sum[i] = vmlal_s16(sum[i], a, b);
+    UNROLL(24) for (int i = 1; i < SUMS; ++i) sum[0] = vaddq_s32(sum[0], sum[i]);
+    return (double)vaddvq_s32(sum[0]);
+}
+
+static double run_neon_fma(long rounds) {
+    const float32x4_t a = vdupq_n_f32(0.5f), b = vdupq_n_f32(0.25f);
+    float32x4_t sum[SUMS];
+    UNROLL(24) for (int i = 0; i < SUMS; ++i) {
+        sum[i] = vdupq_n_f32(0.0f);
+        __asm__("" : "+w"(sum[i]));
+    }
+    for (long r = 0; r < rounds; ++r)
+        UNROLL(24) for (int i = 0; i < SUMS; ++i) sum[i] = vfmaq_f32(sum[i], a, b);
+    UNROLL(24) for (int i = 1; i < SUMS; ++i) sum[0] = vaddq_f32(sum[0], sum[i]);
+    return (double)vaddvq_f32(sum[0]);
+}
+
+static const probe PROBES[] = {
+    {"NEON sdot", "dotprod", "int8", SUMS * 16, has_dotprod, run_dotprod},
+    {"NEON smlal", "neon", "int8", SUMS * 4, has_neon, run_neon},
+    {"NEON fmla", "neon", "float32", SUMS * 4, has_neon, run_neon_fma},
+};
+enum { PROBE_COUNT = sizeof PROBES / sizeof PROBES[0] };
+#else
 static const probe PROBES[1];
 enum { PROBE_COUNT = 0 };
+#endif
 
 static uint64_t read_once(const void *data, size_t bytes) {
     const char *p = (const char *)data;
