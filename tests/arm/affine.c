@@ -67,15 +67,17 @@ static qc_affine_params random_affine(int32_t low, int32_t high) {
 }
 
 typedef struct {
-    const char *quantize, *dequantize;
+    const char *quantize, *dequantize, *reciprocal, *saturating, *terms;
     int32_t size, low, high;
 } element_type;
 
 static const element_type types[] = {
-    {"quantize_f32_s8", "dequantize_s8_f32", 1, -128, 127},
-    {"quantize_f32_u8", "dequantize_u8_f32", 1, 0, 255},
-    {"quantize_f32_s16", "dequantize_s16_f32", 2, -32768, 32767},
-    {"quantize_f32_s32", NULL, 4, INT32_MIN, INT32_MAX},
+    {"quantize_f32_s8", "dequantize_s8_f32", "quantize_reciprocal_f32_s8", "quantize_saturating_f32_s8",
+     "dequantize_terms_s8_f32", 1, -128, 127},
+    {"quantize_f32_u8", "dequantize_u8_f32", "quantize_reciprocal_f32_u8", "quantize_saturating_f32_u8",
+     "dequantize_terms_u8_f32", 1, 0, 255},
+    {"quantize_f32_s16", "dequantize_s16_f32", "quantize_reciprocal_f32_s16", NULL, NULL, 2, -32768, 32767},
+    {"quantize_f32_s32", NULL, NULL, NULL, NULL, 4, INT32_MIN, INT32_MAX},
 };
 
 static void compare_quantize(const element_type *t) {
@@ -87,6 +89,19 @@ static void compare_quantize(const element_type *t) {
     compare(t->quantize, &p, 1, inputs, count * t->size, NULL, 0);
     const void *quantized[] = {random_bytes(count * t->size)};
     if (t->dequantize != NULL) compare(t->dequantize, &p, 1, quantized, count * 4, NULL, 0);
+}
+
+/* The forms of other backends. */
+static void compare_bodies(const element_type *t) {
+    qc_affine_body_params p = {.count = between(0, 60), .scale = random_scale(),
+                               .zero_point = between(t->low / 2, t->high / 2), .qmin = t->low, .qmax = t->high};
+    p.body = one_in(2) ? p.count / 8 * 8 : between(0, (int32_t)p.count);
+    float *x = guarded(p.count * 4);
+    for (int64_t i = 0; i < p.count; ++i) x[i] = random_element(p.scale);
+    const void *floats[] = {x}, *quantized[] = {random_bytes(p.count * t->size)};
+    if (t->reciprocal != NULL) compare(t->reciprocal, &p, 1, floats, p.count * t->size, NULL, 0);
+    if (t->saturating != NULL) compare(t->saturating, &p, 1, floats, p.count * t->size, NULL, 0);
+    if (t->terms != NULL) compare(t->terms, &p, 1, quantized, p.count * 4, NULL, 0);
 }
 
 static void compare_requantize(int from, int to) {
@@ -135,6 +150,7 @@ static void compare_min_max(void) {
 void compare_affine(int times) {
     for (int i = 0; i < 4 * times; ++i) {
         compare_quantize(&types[i % 4]);
+        compare_bodies(&types[i % 4]);
         release_all();
         for (int from = 0; from < 4; ++from) {
             compare_requantize(from, i % 4);

@@ -1,5 +1,5 @@
 /* Convolutions and FULLY_CONNECTED on 8-bit elements. */
-#include <string.h>
+#include <math.h>
 
 #include "harness.h"
 #include "quantcore/conv.h"
@@ -129,6 +129,59 @@ static void compare_depthwise(int is_signed) {
             qc_depthwise_scratch_size(s, p.packed != NULL));
 }
 
+/* Activations of a hybrid operator; some are all zero. */
+static const void *random_activations(int64_t count) {
+    float *x = random_floats(count, one_in(2) ? 1.0f : 1e-4f);
+    const int zero = one_in(12);
+    for (int64_t i = 0; i < count; ++i) x[i] = zero ? 0.0f : x[i];
+    return x;
+}
+
+static const float *random_scales(int32_t count) {
+    float *scale = guarded(count * 4);
+    for (int32_t i = 0; i < count; ++i) scale[i] = (float)between(1, 1 << 20) * 0x1p-26f;
+    return scale;
+}
+
+static void compare_conv_hybrid(void) {
+    qc_conv_hybrid_params p = {.shape = random_shape(3), .groups = (int32_t)CHOOSE(1, 1, 2)};
+    p.per_channel = p.groups > 1 || one_in(2); /* one scale has one group */
+    qc_conv_shape *s = &p.shape;
+    const int32_t group_depth = (int32_t)CHOOSE(1, 3, 4, 8, 17, 20);
+    const int32_t units = (int32_t)CHOOSE(1, 3, 4, 8, 16, 17, 35);
+    s->input_channels = group_depth * p.groups;
+    s->output_channels = units * p.groups;
+    p.sign_overflow = one_in(4);
+    p.form = one_in(2) ? QC_HYBRID_REFERENCE : QC_HYBRID_OPTIMIZED;
+    p.filter_scale = random_scales(p.per_channel ? s->output_channels : 1);
+    p.activation_min = one_in(2) ? 0.0f : -0x1p100f;
+    p.activation_max = one_in(2) ? 6.0f : 0x1p100f;
+    const int64_t depth = (int64_t)s->filter_height * s->filter_width * group_depth;
+    const void *filter = random_bytes(depth * s->output_channels);
+    const qc_pack_filter_params layout = {p.groups, units, depth};
+    if (!one_in(4)) p.packed = pack(&layout, 1, filter);
+    const void *inputs[] = {random_activations(s->batches * qc_conv_image_size(s)), filter,
+                            one_in(4) ? NULL : random_activations(s->output_channels)};
+    compare("conv_hybrid", &p, 3, inputs, 4 * outputs(s), NULL,
+            qc_conv_hybrid_scratch_size(s, p.groups, p.packed != NULL));
+}
+
+static void compare_fully_connected_hybrid(void) {
+    qc_fully_connected_hybrid_params p = {.batches = between(0, 3), .depth = (int32_t)CHOOSE(1, 4, 7, 16, 100, 256),
+                                          .units = (int32_t)CHOOSE(1, 4, 15, 16, 33), .asymmetric = one_in(2),
+                                          .per_channel = one_in(2), .sign_overflow = one_in(4)};
+    p.filter_scale = random_scales(p.per_channel ? p.units : 1);
+    p.activation_min = one_in(3) ? -INFINITY : one_in(2) ? 0.0f : -1.0f;
+    p.activation_max = one_in(2) ? INFINITY : 1.0f;
+    const void *filter = random_bytes((int64_t)p.units * p.depth);
+    const qc_pack_filter_params layout = {1, p.units, p.depth};
+    if (!one_in(4)) p.packed = pack(&layout, 1, filter);
+    const void *inputs[] = {random_activations((int64_t)p.batches * p.depth), filter,
+                            one_in(4) ? NULL : random_activations(p.units)};
+    compare("fully_connected_hybrid", &p, 3, inputs, 4 * (int64_t)p.batches * p.units, NULL,
+            qc_fully_connected_hybrid_scratch_size(p.units, p.depth, p.packed != NULL));
+}
+
 void compare_products(int times) {
     for (int i = 0; i < 2 * times; ++i) {
         compare_conv(i % 2);
@@ -136,6 +189,11 @@ void compare_products(int times) {
         compare_fully_connected(i % 2);
         release_all();
         compare_depthwise(i % 2);
+        release_all();
+        if (i % 2) continue;
+        compare_conv_hybrid();
+        release_all();
+        compare_fully_connected_hybrid();
         release_all();
     }
 }
