@@ -77,6 +77,10 @@ static void compare_add(const element_type *t) {
     r->input1_shift = hostile ? between(-31, 0) : between(-3, 0);
     r->input2_shift = hostile ? between(-31, 0) : between(-3, 0);
     r->output_shift = hostile ? between(-31, 0) : between(-2, 2) - r->left_shift;
+    if (one_in(4)) { /* sums that leave 16 bits, where vector bodies wrap */
+        r->input1_shift = r->input2_shift = between(-2, 0);
+        r->output_shift = between(-14, -10);
+    }
     random_bounds(t, &r->activation_min, &r->activation_max);
     const void *inputs[] = {random_bytes(count1 * t->size), random_bytes(count2 * t->size)};
     compare_op("add", t, &p, inputs, count);

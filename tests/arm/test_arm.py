@@ -18,7 +18,8 @@ FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math
 
 # files in csrc/reference with the definitions of kernels that csrc/arm has versions of, and of what they call
 DEFINITIONS = [
-    "affine", "conv", "depthwise_conv", "elementwise", "fully_connected", "hybrid", "lookup", "min_max", "pool",
+    "affine", "conv", "depthwise_conv", "elementwise", "fully_connected", "hybrid", "lookup", "min_max",
+    "pool",
 ]  # fmt: skip
 
 
