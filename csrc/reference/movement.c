@@ -56,29 +56,42 @@ qc_status qc_strided_copy_ref(const qc_strided_copy_params *p, void *const *tens
     }
 }
 
+/* `rows` rows of `bytes`, `from_step` bytes apart, to rows `to_step` apart. */
+static void copy_rows(const uint8_t *from, int64_t from_step, uint8_t *to, int64_t to_step, int64_t rows,
+                      int64_t bytes) {
+    /* a constant size lets the compiler make one move of each memcpy */
+    switch (bytes) {
+#define CASE(n)                                                                                    \
+    case n:                                                                                        \
+        for (int64_t i = 0; i < rows; ++i) memcpy(to + i * to_step, from + i * from_step, n);      \
+        return;
+        CASE(1) CASE(2) CASE(4) CASE(8) CASE(16)
+#undef CASE
+    }
+    for (int64_t i = 0; i < rows; ++i) memcpy(to + i * to_step, from + i * from_step, (size_t)bytes);
+}
+
+static int64_t row_bytes(const qc_parts_params *p) {
+    int64_t sum = 0;
+    for (int32_t k = 0; k < p->parts; ++k) sum += p->part_bytes[k];
+    return sum;
+}
+
 qc_status qc_join_ref(const qc_parts_params *p, void *const *tensors, void *scratch) {
     (void)scratch;
     uint8_t *whole = (uint8_t *)tensors[p->whole];
-    for (int64_t row = 0; row < p->rows; ++row) {
-        for (int32_t k = 0; k < p->parts; ++k) {
-            const uint8_t *part = (const uint8_t *)tensors[p->first_part + k];
-            memcpy(whole, part + row * p->part_bytes[k], (size_t)p->part_bytes[k]);
-            whole += p->part_bytes[k];
-        }
-    }
+    const int64_t row = row_bytes(p);
+    for (int32_t k = 0; k < p->parts; whole += p->part_bytes[k++])
+        copy_rows((const uint8_t *)tensors[p->first_part + k], p->part_bytes[k], whole, row, p->rows, p->part_bytes[k]);
     return QC_OK;
 }
 
 qc_status qc_split_ref(const qc_parts_params *p, void *const *tensors, void *scratch) {
     (void)scratch;
     const uint8_t *whole = (const uint8_t *)tensors[p->whole];
-    for (int64_t row = 0; row < p->rows; ++row) {
-        for (int32_t k = 0; k < p->parts; ++k) {
-            uint8_t *part = (uint8_t *)tensors[p->first_part + k];
-            memcpy(part + row * p->part_bytes[k], whole, (size_t)p->part_bytes[k]);
-            whole += p->part_bytes[k];
-        }
-    }
+    const int64_t row = row_bytes(p);
+    for (int32_t k = 0; k < p->parts; whole += p->part_bytes[k++])
+        copy_rows(whole, row, (uint8_t *)tensors[p->first_part + k], p->part_bytes[k], p->rows, p->part_bytes[k]);
     return QC_OK;
 }
 
@@ -88,19 +101,29 @@ static uint8_t rescale_u8(uint8_t q, float ratio, float bias, int32_t zero_point
     return (uint8_t)qc_clamp(qc_wrap32((int64_t)y + zero_point), 0, 255);
 }
 
+/* Rows of a part, as copy_rows. There are 256 values: from as many elements on, each is rescaled once. */
+static void rescale_rows(const qc_join_rescaled_params *p, int32_t k, const uint8_t *from, uint8_t *to, int64_t to_step) {
+    const int64_t bytes = p->parts.part_bytes[k], rows = p->parts.rows;
+    uint8_t table[256];
+    const int has_table = rows * bytes >= 256;
+    for (int q = 0; has_table && q < 256; ++q)
+        table[q] = rescale_u8((uint8_t)q, p->ratio[k], p->bias[k], p->output_zero_point);
+    for (int64_t row = 0; row < rows; ++row, from += bytes, to += to_step)
+        for (int64_t i = 0; i < bytes; ++i)
+            to[i] = has_table ? table[from[i]] : rescale_u8(from[i], p->ratio[k], p->bias[k], p->output_zero_point);
+}
+
 qc_status qc_join_rescaled_u8_ref(const qc_join_rescaled_params *p, void *const *tensors, void *scratch) {
     (void)scratch;
     const qc_parts_params *parts = &p->parts;
     uint8_t *whole = (uint8_t *)tensors[parts->whole];
-    for (int64_t row = 0; row < parts->rows; ++row) {
-        for (int32_t k = 0; k < parts->parts; ++k) {
-            const int64_t count = parts->part_bytes[k];
-            const uint8_t *part = (const uint8_t *)tensors[parts->first_part + k] + row * count;
-            for (int64_t i = 0; i < count; ++i)
-                whole[i] = p->ratio[k] == 0.0f ? part[i]
-                                               : rescale_u8(part[i], p->ratio[k], p->bias[k], p->output_zero_point);
-            whole += count;
-        }
+    const int64_t row = row_bytes(parts);
+    for (int32_t k = 0; k < parts->parts; whole += parts->part_bytes[k++]) {
+        const uint8_t *part = (const uint8_t *)tensors[parts->first_part + k];
+        if (p->ratio[k] == 0.0f)
+            copy_rows(part, parts->part_bytes[k], whole, row, parts->rows, parts->part_bytes[k]);
+        else
+            rescale_rows(p, k, part, whole, row);
     }
     return QC_OK;
 }
