@@ -58,33 +58,3 @@ qc_status qc_pack_filter_f32_ref(const qc_pack_filter_params *p, const float *fi
     }
     return QC_OK;
 }
-
-static void pack_depthwise(const qc_pack_depthwise_params *p, const uint8_t *filter, uint8_t flip,
-                           int8_t *packed) {
-    const int64_t padded = qc_round_up(p->channels, QC_LANES);
-    int32_t *sums = (int32_t *)(void *)(packed + padded * qc_round_up(p->taps, QC_QUAD));
-    memset(packed, 0, (size_t)qc_packed_depthwise_size(p->channels, p->taps));
-    for (int64_t t = 0; t < p->taps; ++t) {
-        for (int64_t c = 0; c < p->channels; ++c) {
-            const int8_t w = (int8_t)(filter[t * p->channels + c] ^ flip);
-            const int64_t part = t / QC_QUAD * QC_QUAD + c % QC_LANES / QC_QUAD;
-            const int64_t block = part * (padded / QC_LANES) + c / QC_LANES;
-            packed[(block * QC_QUAD + c % QC_QUAD) * QC_QUAD + t % QC_QUAD] = w;
-            sums[c] = qc_wrap32((int64_t)sums[c] + w);
-        }
-    }
-}
-
-qc_status qc_pack_depthwise_filter_s8_ref(const qc_pack_depthwise_params *p, const int8_t *filter,
-                                          int8_t *packed, void *scratch) {
-    (void)scratch;
-    pack_depthwise(p, (const uint8_t *)filter, 0, packed);
-    return QC_OK;
-}
-
-qc_status qc_pack_depthwise_filter_u8_ref(const qc_pack_depthwise_params *p, const uint8_t *filter,
-                                          int8_t *packed, void *scratch) {
-    (void)scratch;
-    pack_depthwise(p, filter, 0x80, packed);
-    return QC_OK;
-}

@@ -10,6 +10,18 @@
 #define QC_DEFINITION "depthwise_conv_quantized.inc"
 #include "quantized_forms.inc"
 
+qc_status qc_prepare_depthwise_s8_ref(const qc_depthwise_params *p, const int8_t *filter, const int32_t *bias,
+                                      uint8_t *prepared, void *scratch) {
+    (void)p, (void)filter, (void)bias, (void)prepared, (void)scratch;
+    return QC_OK;
+}
+
+qc_status qc_prepare_depthwise_u8_ref(const qc_depthwise_params *p, const uint8_t *filter, const int32_t *bias,
+                                      uint8_t *prepared, void *scratch) {
+    (void)p, (void)filter, (void)bias, (void)prepared, (void)scratch;
+    return QC_OK;
+}
+
 qc_status qc_depthwise_conv_s8_s4_ref(const qc_depthwise_params *p, const int8_t *input, const uint8_t *filter,
                                       const int32_t *bias, int8_t *output, void *scratch) {
     int8_t *unpacked = scratch;

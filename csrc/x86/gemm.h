@@ -37,12 +37,6 @@ typedef struct {
     void (*tile)(const uint8_t *panel, int64_t stride, int32_t rows, const int8_t *filter, int64_t quads,
                  int32_t blocks, const int32_t *start, int32_t *acc);
 
-    /* acc[channel] = start[channel] + sum of products + filter_shift * sum of the bytes, for blocks of 16
-     * channels. taps: 4 * quads pointers to bytes of the panel, readable to a multiple of 64 channels.
-     * filter: as in pack_filter.h for depthwise. */
-    void (*depthwise)(const uint8_t *const *taps, const int8_t *filter, int64_t quads, int32_t blocks,
-                      const int32_t *start, int32_t filter_shift, int32_t *acc);
-
     /* output[i] = requantized acc[i] of channel first + i, as the low byte. */
     void (*requantize)(const qc_requant *r, const int32_t *acc, int32_t first, int32_t count,
                        uint8_t *output);

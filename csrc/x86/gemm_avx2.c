@@ -63,62 +63,6 @@ __attribute__((target("avx2"))) static void tile(const uint8_t *panel, int64_t s
     }
 }
 
-/* 16 channels of 4 taps as 4 vectors of [4 channels][4 taps] bytes. */
-QC_AVX2 void interleave_taps(const uint8_t *const taps[4], int64_t first, __m128i out[4]) {
-    __m128i t[4];
-    for (int i = 0; i < 4; ++i) t[i] = _mm_loadu_si128((const __m128i *)(const void *)(taps[i] + first));
-    const __m128i low01 = _mm_unpacklo_epi8(t[0], t[1]), high01 = _mm_unpackhi_epi8(t[0], t[1]);
-    const __m128i low23 = _mm_unpacklo_epi8(t[2], t[3]), high23 = _mm_unpackhi_epi8(t[2], t[3]);
-    out[0] = _mm_unpacklo_epi16(low01, low23);
-    out[1] = _mm_unpackhi_epi16(low01, low23);
-    out[2] = _mm_unpacklo_epi16(high01, high23);
-    out[3] = _mm_unpackhi_epi16(high01, high23);
-}
-
-/* acc += filter_shift * the sums of bytes. */
-QC_AVX2 void add_byte_sums(const __m256i sums[4], int32_t filter_shift, int32_t *acc) {
-    for (int half = 0; half < 2; ++half) {
-        __m256i *to = (__m256i *)(void *)(acc + 8 * half);
-        const __m256i sum = add_halves(sums[2 * half], sums[2 * half + 1]);
-        const __m256i term = _mm256_mullo_epi32(sum, _mm256_set1_epi32(filter_shift));
-        _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), term));
-    }
-}
-
-/* One block of 16 channels from block b; WITH_BYTES is a constant. */
-QC_AVX2 __attribute__((always_inline)) void depthwise_block(const int WITH_BYTES,
-                                                            const uint8_t *const *taps,
-                                                            const int8_t *filter, int64_t quads,
-                                                            int32_t blocks, int32_t b, const int32_t *start,
-                                                            int32_t filter_shift, int32_t *acc) {
-    __m256i sums[4], bytes[4];
-    for (int j = 0; j < 4; ++j) sums[j] = bytes[j] = _mm256_setzero_si256();
-    for (int64_t q = 0; q < quads; ++q) {
-        __m128i x[4];
-        interleave_taps(taps + q * QC_QUAD, b * QC_LANES, x);
-        for (int j = 0; j < 4; ++j) {
-            const __m256i w = widen(filter + ((q * 4 + j) * blocks + b) * 16);
-            const __m256i wide = _mm256_cvtepi8_epi16(x[j]);
-            sums[j] = _mm256_add_epi32(sums[j], _mm256_madd_epi16(wide, w));
-            if (WITH_BYTES)
-                bytes[j] = _mm256_add_epi32(bytes[j], _mm256_madd_epi16(wide, _mm256_set1_epi16(1)));
-        }
-    }
-    store_sums(start + b * QC_LANES, sums, acc + b * QC_LANES);
-    if (WITH_BYTES) add_byte_sums(bytes, filter_shift, acc + b * QC_LANES);
-}
-
-__attribute__((target("avx2"))) static void depthwise(const uint8_t *const *taps, const int8_t *filter,
-                                                      int64_t quads, int32_t blocks, const int32_t *start,
-                                                      int32_t filter_shift, int32_t *acc) {
-    for (int32_t b = 0; b < blocks; ++b) {
-        if (filter_shift == 0)
-            depthwise_block(0, taps, filter, quads, blocks, b, start, 0, acc);
-        else
-            depthwise_block(1, taps, filter, quads, blocks, b, start, filter_shift, acc);
-    }
-}
-
 /* qc_gemm_isa.requantize of a prepared requantization. */
 __attribute__((target("avx2"))) static void requantize_prepared(const qc_requant *r, const int32_t *acc,
                                                                           int32_t first, int32_t count,
@@ -160,7 +104,6 @@ const qc_gemm_isa qc_gemm_avx2 = {
     .is_signed = 1,
     .tile_rows = 3,
     .tile = tile,
-    .depthwise = depthwise,
     .requantize = requantize,
     .product = &qc_product_avx2,
 };

@@ -4,9 +4,8 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import DTYPE_SUFFIX, aligned_bytes
 from quantcore.kernels.conv import HYBRID_FORMS, ITEM_BYTES
-from quantcore.kernels.pack_filter import pack_depthwise_filter
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
 from quantcore.kernels.conv cimport c_shape, divide_conv, qc_conv_shape, qc_hybrid_form
@@ -17,7 +16,7 @@ cdef extern from "quantcore/depthwise_conv.h" nogil:
         int32_t input_offset
         int32_t filter_offset
         qc_requant requant
-        const void *packed
+        const void *prepared
     ctypedef struct qc_depthwise_f32_params:
         qc_conv_shape shape
         float activation_min
@@ -28,16 +27,23 @@ cdef extern from "quantcore/depthwise_conv.h" nogil:
         const float *filter_scale
         float activation_min
         float activation_max
-        const void *packed
+        const void *prepared
     int64_t qc_depthwise_s4_scratch_size(const qc_conv_shape *s)
-    int64_t qc_depthwise_scratch_size(const qc_conv_shape *s, int is_packed)
+    int64_t qc_prepared_depthwise_size(const qc_conv_shape *s, int is_signed, int32_t filter_offset)
+    int64_t qc_depthwise_scratch_size(const qc_conv_shape *s, int is_signed, int32_t filter_offset, int is_prepared)
     int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s)
-    int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, int is_packed)
+    int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, int is_prepared)
 
 
-cdef object pack(str dtype, filter, shape):
-    """Lay out the filter; None where it is not known or not needed."""
-    return pack_depthwise_filter(dtype, filter, shape.output_channels, taps(shape))
+cdef object prepare(str dtype, const qc_depthwise_params *p, constants):
+    """Lay out filter and bias for the version in use; None where they are not known or not laid out."""
+    call = make_call(f"prepare_depthwise_{DTYPE_SUFFIX[dtype]}", p, sizeof(p[0]))
+    if constants is None or call.isa == "scalar":
+        return None
+    filter, bias = constants
+    prepared = aligned_bytes(qc_prepared_depthwise_size(&p.shape, dtype == "int8", p.filter_offset))
+    call([np.ascontiguousarray(filter), None if bias is None else np.ascontiguousarray(bias)], [prepared])
+    return prepared
 
 
 cdef object taps(shape):
@@ -45,27 +51,30 @@ cdef object taps(shape):
     return shape.filter_height * shape.filter_width
 
 
-def depthwise_conv_call(str dtype, shape, *, filter=None, int32_t input_offset, int32_t filter_offset,
+def depthwise_conv_call(str dtype, shape, *, constants=None, int32_t input_offset, int32_t filter_offset,
                         Requant requant, sum_bound=None, bint four_bits=False) -> KernelCall:
     """Quantized DEPTHWISE_CONV_2D. See ``qc_depthwise_params``.
 
-    `sum_bound`: what the accumulators do not exceed, or None.
-
-    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one. `four_bits`:
-    it is packed, two elements in a byte; `dtype` is int8.
+    `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `constants` is (filter, bias), or
+    None if one of them is computed at run time; the bias may be None, where there is none. `four_bits`: the filter is
+    packed, two elements in a byte; `dtype` is int8. `sum_bound`: what the accumulators do not exceed, or None.
     """
     cdef qc_depthwise_params p
-    packed = pack(dtype, filter, shape) if dtype in ("int8", "uint8") and not four_bits else None
     p.shape = c_shape(shape)
     p.input_offset = input_offset
     p.filter_offset = filter_offset
     p.requant = requant.prepared(shape.output_channels, 1, sum_bound)
-    p.packed = address(packed)
+    p.prepared = NULL
     if four_bits:
         call = make_call("depthwise_conv_s8_s4", &p, sizeof(p), qc_depthwise_s4_scratch_size(&p.shape), requant)
     else:
-        scratch = qc_depthwise_scratch_size(&p.shape, packed is not None)
-        call = make_call(f"depthwise_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))
+        prepared = None
+        scratch = 0
+        if dtype in ("int8", "uint8"):
+            prepared = prepare(dtype, &p, constants)
+            scratch = qc_depthwise_scratch_size(&p.shape, dtype == "int8", filter_offset, prepared is not None)
+        p.prepared = address(prepared)
+        call = make_call(f"depthwise_conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, prepared))
     item = ITEM_BYTES[dtype]
     return divide_conv(call, &p.shape, item, item, taps(shape), 12)
 
@@ -89,14 +98,18 @@ def depthwise_conv_hybrid_call(shape, *, filter=None, filter_scale, float activa
     `form` is one of ``HYBRID_FORMS``.
     """
     cdef qc_depthwise_hybrid_params p
-    packed = pack("int8", filter, shape)
+    cdef qc_depthwise_params integers
     scales = np.array(filter_scale, dtype=np.float32)
     p.shape = c_shape(shape)
     p.form = <qc_hybrid_form><int>HYBRID_FORMS[form]
     p.filter_scale = <const float *>address(scales)
     p.activation_min = activation_min
     p.activation_max = activation_max
-    p.packed = address(packed)
-    scratch = qc_depthwise_hybrid_scratch_size(&p.shape, packed is not None)
-    call = make_call("depthwise_conv_hybrid", &p, sizeof(p), scratch, (scales, packed))
+    integers.shape = p.shape
+    integers.input_offset = integers.filter_offset = 0
+    integers.requant = Requant("int16_multiplier", activation_min=0, activation_max=0).c
+    prepared = prepare("int8", &integers, None if filter is None else (filter, None))
+    p.prepared = address(prepared)
+    scratch = qc_depthwise_hybrid_scratch_size(&p.shape, prepared is not None)
+    call = make_call("depthwise_conv_hybrid", &p, sizeof(p), scratch, (scales, prepared))
     return divide_conv(call, &p.shape, 4, 4, taps(shape), 12, images_alone=True)

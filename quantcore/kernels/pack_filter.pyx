@@ -14,12 +14,8 @@ cdef extern from "quantcore/pack_filter.h" nogil:
         int32_t groups
         int32_t units
         int64_t depth
-    ctypedef struct qc_pack_depthwise_params:
-        int32_t channels
-        int64_t taps
     int64_t qc_packed_group_size(int64_t units, int64_t depth)
     int64_t qc_packed_group_size_f32(int64_t units, int64_t depth)
-    int64_t qc_packed_depthwise_size(int64_t channels, int64_t taps)
 
 
 def pack_filter(str dtype, filter, int32_t groups, int32_t units, int64_t depth):
@@ -42,16 +38,6 @@ def pack_filter(str dtype, filter, int32_t groups, int32_t units, int64_t depth)
     if dtype == "float32":
         size = qc_packed_group_size_f32(units, depth)
     return _pack(make_call(f"pack_filter_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p)), filter, groups * size)
-
-
-def pack_depthwise_filter(str dtype, filter, int32_t channels, int64_t taps):
-    """Return an 8-bit depthwise filter of ``taps * channels`` elements laid out; see `pack_filter`."""
-    if filter is None or _core.isa == "scalar":
-        return None
-    cdef qc_pack_depthwise_params p
-    p.channels, p.taps = channels, taps
-    size = qc_packed_depthwise_size(channels, taps)
-    return _pack(make_call(f"pack_depthwise_filter_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p)), filter, size)
 
 
 def _pack(KernelCall call, filter, size):

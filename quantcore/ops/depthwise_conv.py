@@ -85,6 +85,12 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
     )
 
 
+def constants(w: Operand, bias: Operand | None) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Return filter and bias where both are known (a bias that is left out is)."""
+    value = None if bias is None else bias.value
+    return None if w.value is None or (bias is not None and value is None) else (w.value, value)
+
+
 def depthwise_conv_2d_version(node: Node) -> int:
     """Return the version of DEPTHWISE_CONV_2D: 2 for dilation in float32."""
     if is_hybrid(node):
@@ -155,7 +161,7 @@ def lower_depthwise_conv_2d(node: Node) -> KernelCall:
     return kernels.depthwise_conv_call(
         form,
         shape,
-        filter=w.value,
+        constants=constants(w, bias),
         four_bits=w.dtype == "int4",
         input_offset=-x.zero_point,
         filter_offset=filter_offset,

@@ -114,19 +114,10 @@ static void compare_depthwise(int is_signed) {
     const void *filter = random_bytes(taps * s->output_channels);
     p.requant = random_requant(s->output_channels, one_in(2), is_signed ? -128 : 0, is_signed ? 127 : 255,
                                bits_of_sums(taps));
-    if (!one_in(3)) {
-        const qc_pack_depthwise_params layout = {s->output_channels, taps};
-        int8_t *packed = guarded(qc_packed_depthwise_size(s->output_channels, taps));
-        if (is_signed)
-            qc_pack_depthwise_filter_s8_ref(&layout, filter, packed, NULL);
-        else
-            qc_pack_depthwise_filter_u8_ref(&layout, filter, packed, NULL);
-        p.packed = packed;
-    }
     const void *inputs[] = {random_bytes(s->batches * qc_conv_image_size(s)), filter,
                             one_in(4) ? NULL : random_words(s->output_channels)};
     compare(name_of("depthwise_conv_s8", "depthwise_conv_u8", is_signed), &p, 3, inputs, outputs(s), NULL,
-            qc_depthwise_scratch_size(s, p.packed != NULL));
+            qc_depthwise_scratch_size(s, is_signed, p.filter_offset, 0));
 }
 
 /* Activations of a hybrid operator; some are all zero. */

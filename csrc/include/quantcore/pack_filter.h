@@ -63,22 +63,4 @@ static inline int64_t qc_packed_group_size_f32(int64_t units, int64_t depth) {
 qc_status qc_pack_filter_f32_ref(const qc_pack_filter_params *params, const float *filter, float *packed,
                                  void *scratch);
 
-/* 8-bit depthwise: the filter is [taps][channels]. Laid out as [tap / 4][channel % 16 / 4][channel / 16]
- * [channel % 4][tap % 4] int8, then the sum over the taps of each channel, [channels rounded up to 16] int32.
- * Elements beyond taps and channels are 0; uint8 elements are stored minus 128. */
-typedef struct {
-    int32_t channels;
-    int64_t taps;
-} qc_pack_depthwise_params;
-
-static inline int64_t qc_packed_depthwise_size(int64_t channels, int64_t taps) {
-    const int64_t padded = qc_round_up(channels, QC_LANES);
-    return padded * qc_round_up(taps, QC_QUAD) + padded * (int64_t)sizeof(int32_t);
-}
-
-qc_status qc_pack_depthwise_filter_s8_ref(const qc_pack_depthwise_params *params, const int8_t *filter,
-                                          int8_t *packed, void *scratch);
-qc_status qc_pack_depthwise_filter_u8_ref(const qc_pack_depthwise_params *params, const uint8_t *filter,
-                                          int8_t *packed, void *scratch);
-
 #endif
