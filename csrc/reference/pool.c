@@ -8,28 +8,10 @@
 
 #include "quantcore/fixed_point.h"
 
-/* The part of a window that lies inside the image: rows [top, bottom), columns [left, right). */
-typedef struct {
-    int32_t top, bottom, left, right;
-} inside;
-
-static inline inside window_inside(const qc_window *w, int32_t y, int32_t x) {
-    const int64_t top = (int64_t)y * w->stride_height - w->pad_top;
-    const int64_t left = (int64_t)x * w->stride_width - w->pad_left;
-    const int64_t bottom = top + w->filter_height, right = left + w->filter_width;
-    const inside part = {
-        (int32_t)(top < 0 ? 0 : top),
-        (int32_t)(bottom > w->input_height ? w->input_height : bottom),
-        (int32_t)(left < 0 ? 0 : left),
-        (int32_t)(right > w->input_width ? w->input_width : right),
-    };
-    return part;
-}
-
 /* Defines a kernel: `start` is the value of every channel before the window, `take` adds one element to
  * it, `finish` makes the output of it and of the number n of elements taken, `clamp` bounds it. */
 #define POOL_KERNEL(name, P, T, ACC, accumulators, start, take, finish, clamp)                               \
-    static void name##_window(const P *p, inside part, const T *image, ACC *acc, T *y) {                     \
+    static void name##_window(const P *p, qc_window_part part, const T *image, ACC *acc, T *y) {             \
         const int32_t channels = p->window.channels, width = p->window.input_width;                          \
         const int32_t n = (part.bottom - part.top) * (part.right - part.left);                               \
         const ACC low = (ACC)p->activation_min, high = (ACC)p->activation_max;                               \
@@ -53,7 +35,7 @@ static inline inside window_inside(const qc_window *w, int32_t y, int32_t x) {
             const T *image = input + (int64_t)b * w->input_height * w->input_width * w->channels;            \
             for (int32_t i = 0; i < w->output_height; ++i) {                                                 \
                 for (int32_t j = 0; j < w->output_width; ++j) {                                              \
-                    name##_window(p, window_inside(w, i, j), image, (ACC *)(accumulators), output);          \
+                    name##_window(p, qc_window_inside(w, i, j), image, (ACC *)(accumulators), output);       \
                     output += w->channels;                                                                   \
                 }                                                                                            \
             }                                                                                                \

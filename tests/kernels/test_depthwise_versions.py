@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.kernels.depthwise_conv import depthwise_conv_call, depthwise_conv_hybrid_call
 
 from quantcore.kernels.conv_shape import ConvShape
-from tests.ops.harness import assert_same_bits, instruction_sets, using
+from tests.kernels.versions import compare
 
 CHANNELS = (1, 2, 3, 5, 7, 8, 12, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 80, 96, 127, 128, 130)
 Rng = np.random.Generator
-
-
-def compare(
-    make: Callable[[], KernelCall], inputs: list[np.ndarray | None], output: np.ndarray, what: str
-) -> None:
-    """Run the call of each instruction set; the first is that of the definition."""
-    expected: np.ndarray | None = None
-    for isa in instruction_sets():
-        with using(isa):
-            call = make()
-        y = output.copy()
-        call(inputs, [y])
-        expected = y if expected is None else expected
-        assert_same_bits(y, expected, f"{isa}: {what}")
 
 
 def draw_shape(rng: Rng) -> ConvShape:

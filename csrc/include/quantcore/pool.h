@@ -10,8 +10,8 @@
 
 #include "quantcore/status.h"
 
-/* All sizes and strides at least 1, except batches and channels, which may be 0. Padding at least 0, and
- * such that every window has an element inside the image. */
+/* All sizes and strides at least 1, except batches and channels, which may be 0. Every window has an element inside
+ * the image; pad_top may be negative. */
 typedef struct {
     int32_t batches;
     int32_t input_height;
@@ -26,6 +26,24 @@ typedef struct {
     int32_t pad_top;
     int32_t pad_left;
 } qc_window;
+
+/* The part of a window that lies inside the image: rows [top, bottom), columns [left, right). */
+typedef struct {
+    int32_t top, bottom, left, right;
+} qc_window_part;
+
+static inline qc_window_part qc_window_inside(const qc_window *w, int32_t y, int32_t x) {
+    const int64_t top = (int64_t)y * w->stride_height - w->pad_top;
+    const int64_t left = (int64_t)x * w->stride_width - w->pad_left;
+    const int64_t bottom = top + w->filter_height, right = left + w->filter_width;
+    const qc_window_part part = {
+        (int32_t)(top < 0 ? 0 : top),
+        (int32_t)(bottom > w->input_height ? w->input_height : bottom),
+        (int32_t)(left < 0 ? 0 : left),
+        (int32_t)(right > w->input_width ? w->input_width : right),
+    };
+    return part;
+}
 
 /* Integers are pooled as stored: input and output share scale and zero point. activation_min/max: bounds
  * in the type's range. At most 2^23 elements to a window of 8 bits, 2^15 to one of 16.
