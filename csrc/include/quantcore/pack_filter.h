@@ -22,11 +22,12 @@ static inline int64_t qc_panel_rows(int64_t stride) {
     return rows < 6 ? 6 : rows > QC_PANEL_ROWS ? QC_PANEL_ROWS : rows / 6 * 6;
 }
 
-/* The same for products whose outputs are requantized in registers: about 16 KB, and a multiple of the rows of all
- * tiles. */
+/* The same for products whose outputs are requantized in registers, a multiple of the rows of all tiles: about 16 KB,
+ * or 128 KB where rows are long, so that the filter is not read again for a few of them. */
 static inline int64_t qc_product_rows(int64_t stride) {
-    const int64_t rows = 16384 / stride / 24 * 24;
-    return rows < 24 ? 24 : rows > 960 ? 960 : rows;
+    const int64_t few = 131072 / stride / 24 * 24, rows = 16384 / stride / 24 * 24;
+    if (rows < 96) return few < 24 ? 24 : few > 96 ? 96 : few;
+    return rows > 960 ? 960 : rows;
 }
 
 /* Bytes of scratch for a panel of such rows, and a term for each. */
