@@ -81,8 +81,7 @@ static void quantize(const group *g, vectors *v) {
     }
 }
 
-/* Layer normalization of one gate of one batch: to mean 0 and deviation 1, times coefficients, plus bias. */
-static void normalize(int32_t count, const float *coefficients, const float *bias, float *gate) {
+void qc_lstm_normalize_f32(int32_t count, const float *coefficients, const float *bias, float *gate) {
     float sum = 0.0f, squares = 0.0f;
     for (int32_t k = 0; k < count; ++k) sum += gate[k];
     const float mean = sum / (float)count;
@@ -128,7 +127,7 @@ static void compute_gate(const group *g, int which, const vectors *x, const vect
         gate[i] += w * c[i];
     }
     for (int32_t b = 0; p->shape.normalized && b < g->batches; ++b)
-        normalize(cells, g->tensors[QC_LSTM_NORM_COEFFICIENTS + which], bias, gate + (int64_t)b * cells);
+        qc_lstm_normalize_f32(cells, g->tensors[QC_LSTM_NORM_COEFFICIENTS + which], bias, gate + (int64_t)b * cells);
     if (which != QC_LSTM_CELL) {
         logistic(g, count, gate);
         return;

@@ -8,6 +8,7 @@
 #ifndef QUANTCORE_X86_ROWS_H
 #define QUANTCORE_X86_ROWS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "quantcore/pack_filter.h"
@@ -30,6 +31,19 @@ typedef struct {
 } qc_rows_isa;
 
 extern const qc_rows_isa qc_rows_avx2, qc_rows_vnni;
+
+/* sums[unit] = the product of a row of `depth` float weights, laid out as in pack_filter.h, and x, for units rounded up
+ * to 16. Products and sums are rounded in this order: by turns in as many lanes as the name says, which are then added;
+ * what is left over comes one by one. */
+typedef void qc_float_rows(const float *packed, int64_t depth, int64_t units, const float *x, float *sums);
+
+/* in_8_lanes: lanes are added as in qc_eigen_sum8. in_4_lanes: from the first to the last. */
+typedef struct {
+    qc_float_rows *in_8_lanes;
+    qc_float_rows *in_4_lanes;
+} qc_float_rows_isa;
+
+extern const qc_float_rows_isa qc_float_rows_avx2, qc_float_rows_avx512;
 
 /* start[unit] = bias[unit] + (offset + isa->shift) * sum of the weights of the unit, for units rounded up to 16. bias:
  * [units], or NULL for 0. */

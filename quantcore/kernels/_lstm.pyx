@@ -70,6 +70,9 @@ cdef extern from "quantcore/lstm_float.h" nogil:
         float recurrent_scale[4]
         float peephole_scale[4]
         float projection_scale
+        const void *packed_input
+        const void *packed_recurrent
+        const void *packed_projection
     int64_t qc_lstm_f32_scratch_size(const qc_lstm_shape *s)
 
 ACTIVATIONS = {
@@ -115,7 +118,7 @@ def lstm_call(str dtype, shape, gates, *, str rounding, int32_t peephole_body, b
     """
     cdef qc_lstm_params p
     cdef int i
-    packed = [None if weights is None else pack_rows(matrices) for matrices in weights or ((), (), ())]
+    packed = pack_weights(weights)
     p.packed_input, p.packed_recurrent, p.packed_projection = address(packed[0]), address(packed[1]), address(packed[2])
     p.shape = c_shape(shape)
     p.rounding = <qc_rounding><int>ROUNDINGS[rounding]
@@ -138,19 +141,25 @@ def lstm_call(str dtype, shape, gates, *, str rounding, int32_t peephole_body, b
     return make_call(f"lstm_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), qc_lstm_scratch_size(&p.shape), packed)
 
 
+def pack_weights(weights):
+    """Return the three groups of `LstmWeights`, each one matrix laid out for products; None for one that is empty."""
+    return [pack_rows(matrices) if matrices else None for matrices in weights or ((), (), ())]
+
+
 def pack_rows(matrices):
-    """Return int8 matrices of equal width, one below the other, laid out for products; None if there are none."""
-    if not matrices:
-        return None
+    """Return matrices of equal width, one below the other, laid out for products."""
     stacked = np.concatenate(matrices)
-    return pack_filter("int8", stacked, 1, *stacked.shape)
+    return pack_filter(stacked.dtype.name, stacked, 1, *stacked.shape)
 
 
 def lstm_f32_call(shape, *, bint micro, str activation, float cell_clip, float projection_clip, scales=None,
-                  bint asymmetric=False, bint sign_overflow=False) -> KernelCall:
-    """LSTM on float32; see ``qc_lstm_f32_params``. `scales` are `LstmScales` for int8 weights."""
+                  bint asymmetric=False, bint sign_overflow=False, weights=None) -> KernelCall:
+    """LSTM on float32; see ``qc_lstm_f32_params``. `scales` are `LstmScales` for int8 weights; `weights` as for
+    `lstm_call`."""
     cdef qc_lstm_f32_params p
     cdef int i
+    packed = pack_weights(weights)
+    p.packed_input, p.packed_recurrent, p.packed_projection = address(packed[0]), address(packed[1]), address(packed[2])
     p.shape = c_shape(shape)
     p.micro = micro
     p.activation = <qc_lstm_activation><int>ACTIVATIONS[activation]
@@ -164,4 +173,4 @@ def lstm_f32_call(shape, *, bint micro, str activation, float cell_clip, float p
         p.recurrent_scale[i] = scales.recurrent[i] if p.hybrid else 1
         p.peephole_scale[i] = scales.peephole[i] if p.hybrid else 1
     p.projection_scale = scales.projection if p.hybrid else 1
-    return make_call("lstm_f32", &p, sizeof(p), qc_lstm_f32_scratch_size(&p.shape))
+    return make_call("lstm_f32", &p, sizeof(p), qc_lstm_f32_scratch_size(&p.shape), packed)

@@ -180,6 +180,7 @@ def lower_float(node: Node, o: LstmOperands) -> KernelCall:
         scales=weight_scales(o) if hybrid else None,
         asymmetric=node.options["asymmetric_quantize_inputs"],
         sign_overflow=hybrid and any(may_contain_minimum(w) for w in weights),
+        weights=constant_weights(o),
     )
 
 

@@ -21,7 +21,8 @@ typedef enum { QC_LSTM_TANH, QC_LSTM_RELU, QC_LSTM_RELU6, QC_LSTM_RELU_N1_TO_1 }
  * hybrid: 1 for int8 weights with scales input_scale, ... per gate. Input and state are quantized for each
  * step and batch (asymmetric: 1 with zero point); sums are then exact. sign_overflow: see
  * qc_hybrid_sign_overflow.
- * cell_clip, projection_clip: bounds of |c| and of |output|, or 0 for none. */
+ * cell_clip, projection_clip: bounds of |c| and of |output|, or 0 for none.
+ * packed_input, ...: as in qc_lstm_params, of the type of the weights. */
 typedef struct {
     qc_lstm_shape shape;
     int32_t micro;
@@ -35,14 +36,26 @@ typedef struct {
     float recurrent_scale[QC_LSTM_GATES];
     float peephole_scale[QC_LSTM_GATES];
     float projection_scale;
+    const void *packed_input;
+    const void *packed_recurrent;
+    const void *packed_projection;
 } qc_lstm_f32_params;
 
-/* For each batch: 4 gates, the quantized input, state and output, and three scales. */
+/* Layer normalization of one gate of one batch: to mean 0 and deviation 1, times coefficients, plus bias. Shared by all
+ * versions. */
+void qc_lstm_normalize_f32(int32_t count, const float *coefficients, const float *bias, float *gate);
+
+/* For each batch: 4 gates, the quantized input, state and output, and three scales. The vector versions keep
+ * gates, cell state, unprojected output, sums and what they start with, and vectors as they are and laid out. */
 static inline int64_t qc_lstm_f32_scratch_size(const qc_lstm_shape *s) {
     const int64_t quantized = (int64_t)s->inputs + s->outputs + s->cells;
     const int64_t per_batch = (int64_t)s->cells * QC_LSTM_GATES * (int64_t)sizeof(float) + quantized +
                               3 * (int64_t)sizeof(qc_hybrid_scale);
-    return per_batch * s->batches;
+    const int64_t widest = qc_round_up(s->cells > s->outputs ? s->cells : s->outputs, QC_LANES) + QC_LANES;
+    const int64_t floats = (QC_LSTM_GATES + 4) * widest * (int64_t)sizeof(float);
+    const int64_t vector_size = floats + 4 * qc_lstm_sums_size(s) + 4 * quantized + 32 * 64;
+    const int64_t ref_size = per_batch * s->batches;
+    return ref_size > vector_size ? ref_size : vector_size;
 }
 
 qc_status qc_lstm_f32_ref(const qc_lstm_f32_params *params, void *const *tensors, void *scratch);
