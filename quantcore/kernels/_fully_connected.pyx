@@ -38,6 +38,7 @@ cdef extern from "quantcore/fully_connected.h" nogil:
         const void *packed
     int64_t qc_fully_connected_scratch_size(int64_t units, int64_t depth, int is_packed)
     int64_t qc_fully_connected_f32_scratch_size(int64_t units, int64_t depth, int is_packed)
+    int64_t qc_panel_size_s16(int64_t depth)
     int64_t qc_fully_connected_s4_scratch_size(int64_t units, int64_t depth)
     int64_t qc_fully_connected_hybrid_scratch_size(int64_t units, int64_t depth, int is_packed)
 
@@ -50,8 +51,8 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
     elements in a byte. See ``qc_fully_connected_params``.
     """
     cdef qc_fully_connected_params p
-    bytes_alike = dtype in ("int8", "uint8") and not four_bits  # only these have vector versions
-    packed = pack_filter(dtype, filter, 1, units, depth) if bytes_alike else None
+    bytes_alike = dtype in ("int8", "uint8") and not four_bits
+    packed = None if four_bits else pack_filter("uint8" if dtype == "uint8" else "int8", filter, 1, units, depth)
     p.batches = batches
     p.depth = depth
     p.units = units
@@ -60,7 +61,9 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
     p.requant = requant.prepared(units, 1, sum_bound)
     p.packed = address(packed)
     name = f"fully_connected_{DTYPE_SUFFIX[dtype]}"
-    scratch = qc_fully_connected_scratch_size(units, depth, packed is not None) if bytes_alike else 0
+    scratch = qc_panel_size_s16(depth)
+    if bytes_alike:
+        scratch = qc_fully_connected_scratch_size(units, depth, packed is not None)
     if four_bits:
         name, scratch = name + "_s4", qc_fully_connected_s4_scratch_size(units, depth)
     return make_call(name, &p, sizeof(p), scratch, (requant, packed))

@@ -10,6 +10,9 @@ from quantcore.kernels.pack_filter import pack_filter
 
 from quantcore.kernels._core cimport QC_UNPREPARED, KernelCall, Requant, address, make_call
 
+cdef extern from "quantcore/pack_filter.h" nogil:
+    int64_t qc_panel_size_s16(int64_t depth)
+
 OUTPUTS_PER_NANOSECOND = 8  # that a core requantizes and stores
 ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int16_wide": 2}
 
@@ -100,7 +103,7 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     """
     cdef qc_conv_params p
     cdef qc_conv_bands bands
-    bytes_alike = dtype in ("int8", "uint8") and not four_bits  # only these have vector versions
+    bytes_alike = dtype in ("int8", "uint8") and not four_bits
     p.shape = c_shape(shape)
     p.groups = groups
     p.input_offset = input_offset
@@ -114,13 +117,15 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     )
     if p.by_runs:
         packed = pack_runs(dtype, filter, shape, groups, bands)
-    elif bytes_alike:
-        packed = pack(dtype, filter, shape, groups)
+    elif not four_bits:
+        packed = pack("uint8" if dtype == "uint8" else "int8", filter, shape, groups)
     p.packed = address(packed)
     if four_bits:
         call = make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)
     else:
-        scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
+        scratch = qc_panel_size_s16(window_depth(shape, groups))
+        if bytes_alike:
+            scratch = qc_conv_scratch_size(&p.shape, groups, packed is not None)
         if p.by_runs:
             scratch = qc_conv_runs_scratch_size(&p.shape, groups)
         call = make_call(f"conv_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), scratch, (requant, packed))

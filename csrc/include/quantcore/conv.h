@@ -132,7 +132,8 @@ static inline int64_t qc_conv_s4_scratch_size(const qc_conv_shape *s, int32_t gr
 QC_FILTER_KERNEL(qc_conv_s8_s4_ref, qc_conv_params, int8_t, uint8_t, int32_t, int8_t)
 
 /* 16x8: int16 activations, int8 filter. The zero points are 0 in TFLite. s16 has int32 accumulators, which wrap,
- * and bias; s16_wide int64 ones, and the rules of qc_requantize_wide. scratch: none. */
+ * and bias; s16_wide int64 ones, and the rules of qc_requantize_wide. packed: as for int8; where it is NULL, the definition
+ * computes. scratch: qc_panel_size_s16 bytes, for the length of a sum. */
 QC_FILTER_KERNEL(qc_conv_s16_ref, qc_conv_params, int16_t, int8_t, int32_t, int16_t)
 QC_FILTER_KERNEL(qc_conv_s16_wide_ref, qc_conv_params, int16_t, int8_t, int64_t, int16_t)
 

@@ -40,7 +40,8 @@ QC_FILTER_KERNEL(qc_fully_connected_s8_ref, qc_fully_connected_params, int8_t, i
 QC_FILTER_KERNEL(qc_fully_connected_u8_ref, qc_fully_connected_params, uint8_t, uint8_t, int32_t, uint8_t)
 
 /* int16 activations, 8-bit filter (4-bit filters are held as bytes). s16: as above, the sum in int32, wrapping, int32
- * bias. s16_wide: int64 sum and bias, requantized by qc_requantize_wide. No scratch; packed is not used. */
+ * bias. s16_wide: int64 sum and bias, requantized by qc_requantize_wide. packed: the filter as qc_pack_filter_s8 lays it
+ * out for the vector versions, or NULL, and the definition computes. scratch: qc_panel_size_s16(depth) bytes. */
 QC_FILTER_KERNEL(qc_fully_connected_s16_ref, qc_fully_connected_params, int16_t, int8_t, int32_t, int16_t)
 QC_FILTER_KERNEL(qc_fully_connected_s16_wide_ref, qc_fully_connected_params, int16_t, int8_t, int64_t, int16_t)
 

@@ -36,6 +36,12 @@ static inline int64_t qc_product_scratch_size(int64_t stride) {
     return qc_round_up(rows * (int64_t)sizeof(int32_t), 64) + qc_round_up(rows * stride, 64) + 64;
 }
 
+/* Bytes of a panel of int16 activations. */
+static inline int64_t qc_panel_size_s16(int64_t depth) {
+    const int64_t stride = qc_round_up(depth, QC_QUAD) * (int64_t)sizeof(int16_t);
+    return qc_panel_rows(stride) * stride;
+}
+
 /* A filter of [groups * units][depth] elements: units are output channels of one group, depth the length
  * of one dot product. Each group is laid out by itself. */
 typedef struct {
