@@ -3,7 +3,7 @@
  * With their offsets, elements have 9 bits: they are widened to int16, and SMLAL adds their products to int32.
  * A block is 16 channels of 4 neighbouring output pixels, for which each weight is widened once, or of one pixel. The
  * last block of a pixel overlaps the one before; fewer than 16 channels, and those of a channel multiplier, are
- * copied to where 16 may be read. The filter is used as it is: `packed` and scratch are not. */
+ * copied to where 16 may be read. The filter is used as it lies in the model; scratch is not. */
 #include <stddef.h>
 #include <string.h>
 

@@ -87,6 +87,7 @@ static void compare_quantize(const element_type *t) {
     for (int64_t i = 0; i < count; ++i) x[i] = random_element(p.scale[i / p.inner % p.channels]);
     const void *inputs[] = {x};
     compare(t->quantize, &p, 1, inputs, count * t->size, NULL, 0);
+    if (t->size == 4) compare_in_place(t->quantize, &p, 1, inputs, 0, count * t->size);
     const void *quantized[] = {random_bytes(count * t->size)};
     if (t->dequantize != NULL) compare(t->dequantize, &p, 1, quantized, count * 4, NULL, 0);
 }
@@ -121,6 +122,8 @@ static void compare_requantize(int from, int to) {
     const void *x = kinds[from].size == 4 ? (const void *)random_words(count) : random_bytes(count * kinds[from].size);
     const void *inputs[] = {x};
     compare(names[from][to], &p, 1, inputs, count * kinds[to].size, NULL, 0);
+    if (kinds[from].size == kinds[to].size)
+        compare_in_place(names[from][to], &p, 1, inputs, 0, count * kinds[to].size);
 }
 
 static void compare_lookup(void) {
@@ -128,6 +131,7 @@ static void compare_lookup(void) {
     for (int k = 0; k < 256; ++k) p.table[k] = (uint8_t)random_bits();
     const void *inputs[] = {random_bytes(p.count)};
     compare("lookup_x8", &p, 1, inputs, p.count, NULL, 0);
+    compare_in_place("lookup_x8", &p, 1, inputs, 0, p.count);
 }
 
 static void compare_min_max(void) {

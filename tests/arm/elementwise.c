@@ -47,9 +47,9 @@ static void random_bounds(const element_type *t, int32_t *low, int32_t *high) {
     *high = between(*low, t->high);
 }
 
-/* Runs the kernel `op` of a type. */
+/* Runs the kernel `op` of a type. counts: elements of the inputs. */
 static void compare_op(const char *op, const element_type *t, const void *params, const void *inputs[2],
-                       int64_t outputs) {
+                       const int64_t counts[2], int64_t outputs) {
     static char names[64][32]; /* which the harness keeps */
     static int count;
     char name[32];
@@ -58,11 +58,13 @@ static void compare_op(const char *op, const element_type *t, const void *params
     while (known < count && strcmp(names[known], name) != 0) ++known;
     if (known == count) strcpy(names[count++], name);
     compare(names[known], params, 2, inputs, outputs * t->size, NULL, 0);
+    const int which = between(0, 1);
+    if (counts[which] == outputs) compare_in_place(names[known], params, 2, inputs, which, outputs * t->size);
 }
 
 static void compare_add(const element_type *t) {
-    int64_t count1, count2, count;
-    qc_add_params p = {.broadcast = random_broadcast(&count1, &count2, &count)};
+    int64_t counts[2], count;
+    qc_add_params p = {.broadcast = random_broadcast(&counts[0], &counts[1], &count)};
     qc_add_rule *r = &p.rule;
     const int hostile = one_in(4);
     r->body = random_body(2);
@@ -82,14 +84,14 @@ static void compare_add(const element_type *t) {
         r->output_shift = between(-14, -10);
     }
     random_bounds(t, &r->activation_min, &r->activation_max);
-    const void *inputs[] = {random_bytes(count1 * t->size), random_bytes(count2 * t->size)};
-    compare_op("add", t, &p, inputs, count);
-    compare_op("sub", t, &p, inputs, count);
+    const void *inputs[] = {random_bytes(counts[0] * t->size), random_bytes(counts[1] * t->size)};
+    compare_op("add", t, &p, inputs, counts, count);
+    compare_op("sub", t, &p, inputs, counts, count);
 }
 
 static void compare_weighted_sum(const element_type *t) {
-    int64_t count1, count2, count;
-    qc_weighted_sum_params p = {.broadcast = random_broadcast(&count1, &count2, &count)};
+    int64_t counts[2], count;
+    qc_weighted_sum_params p = {.broadcast = random_broadcast(&counts[0], &counts[1], &count)};
     qc_weighted_sum_rule *r = &p.rule;
     const int hostile = one_in(4);
     r->input1_offset = between(-255, 255);
@@ -99,13 +101,13 @@ static void compare_weighted_sum(const element_type *t) {
     r->shift = hostile ? between(1, 30) : between(19, 22);
     r->output_offset = between(t->low, t->high);
     random_bounds(t, &r->activation_min, &r->activation_max);
-    const void *inputs[] = {random_bytes(count1), random_bytes(count2)};
-    compare_op("weighted_sum", t, &p, inputs, count);
+    const void *inputs[] = {random_bytes(counts[0]), random_bytes(counts[1])};
+    compare_op("weighted_sum", t, &p, inputs, counts, count);
 }
 
 static void compare_mul(const element_type *t) {
-    int64_t count1, count2, count;
-    qc_mul_params p = {.broadcast = random_broadcast(&count1, &count2, &count)};
+    int64_t counts[2], count;
+    qc_mul_params p = {.broadcast = random_broadcast(&counts[0], &counts[1], &count)};
     p.requant = random_requant(1, 0, t->low, t->high, t->size == 1 ? 15 : 23);
     p.body = random_body(3);
     p.repeated_body = random_body(3);
@@ -115,8 +117,8 @@ static void compare_mul(const element_type *t) {
     } else {
         p.requant.output_offset = 0;
     }
-    const void *inputs[] = {random_bytes(count1 * t->size), random_bytes(count2 * t->size)};
-    compare_op("mul", t, &p, inputs, count);
+    const void *inputs[] = {random_bytes(counts[0] * t->size), random_bytes(counts[1] * t->size)};
+    compare_op("mul", t, &p, inputs, counts, count);
 }
 
 void compare_elementwise(int times) {

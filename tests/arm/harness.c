@@ -188,6 +188,22 @@ void compare(const char *name, const void *params, int inputs, const void *const
     }
 }
 
+void compare_in_place(const char *name, const void *params, int inputs, const void *const *input, int which,
+                      int64_t size) {
+    uint8_t *wanted = guarded(size);
+    run_version(name, QC_ISA_SCALAR, params, inputs, input, wanted, 0);
+    for (int isa = QC_ISA_SCALAR; isa <= (int)qc_isa_detect(); ++isa) {
+        uint8_t *both = guarded(size);
+        memcpy(both, input[which], (size_t)size);
+        const void *tensors[2];
+        for (int i = 0; i < inputs; ++i) tensors[i] = i == which ? both : input[i];
+        run_version(name, (qc_isa)isa, params, inputs, tensors, both, 0);
+        if (memcmp(both, wanted, (size_t)size) == 0) continue;
+        printf("%s %s, written over input %d, differs\n", name, qc_isa_name(isa), which);
+        exit(1);
+    }
+}
+
 int main(int arguments, char **argument) {
     const int times = arguments > 1 ? atoi(argument[1]) : 100;
     compare_affine(times);

@@ -30,6 +30,10 @@ qc_requant random_requant(int32_t channels, int per_channel, int32_t low, int32_
 void compare(const char *name, const void *params, int inputs, const void *const *input, int64_t output_size,
              const void *in_out, int64_t scratch_size);
 
+/* The same where the output is written over input `which`, whose size it has. */
+void compare_in_place(const char *name, const void *params, int inputs, const void *const *input, int which,
+                      int64_t size);
+
 /* Each family's kernels, every one about `times` times. */
 void compare_affine(int times);
 void compare_elementwise(int times);
