@@ -60,10 +60,13 @@ def predict(
     images: np.ndarray,
     *,
     numerics: str = "reference",
-    num_threads: int = 1,
+    num_threads: int | None = None,
     advance: Advance | None = None,
 ) -> np.ndarray:
-    """Return the scores, shape (samples, classes), of our interpreter for prepared images."""
+    """Return the scores, shape (samples, classes), of our interpreter for prepared images.
+
+    By default there is a thread per core. The scores do not depend on how many there are.
+    """
     interpreter = Interpreter(model, numerics, num_threads)
     batch = classifier_tensors(model)[0].shape[0]
     return in_chunks(interpreter.run, images, batch, advance)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quantcore.images import Prepared
 
 EXAMPLES = """
-quantcore evaluate model.tflite --data mnist.npz --threads 4
+quantcore evaluate model.tflite --data mnist.npz --threads 1
 quantcore evaluate model.tflite --data data.npz --images x_val --labels y_val --oracle
 quantcore evaluate model.tflite --data photos.npz --pixels=-1..1
 """
@@ -32,7 +32,7 @@ MANY_CLASSES = 20  # beyond, a confusion matrix does not fit on a screen
 @click.option("--labels", "labels_key", help="Name of the labels in it.  [default: labels, y_test, y ...]")
 @click.option("--pixels", default="auto", type=LibraryChoice("quantcore.images", "PIXEL_RANGES", ("auto",)),
               help="Real values that pixels 0..255 stand for.")  # fmt: skip
-@click.option("--threads", type=COUNT, default=1, help="Threads that share the images.")
+@click.option("--threads", type=COUNT, help="Threads that share the images.  [default: one per core]")
 @click.option("--oracle", "with_oracle", is_flag=True, help="Run TensorFlow Lite too, and compare.")
 @numerics_option
 def command(
@@ -41,7 +41,7 @@ def command(
     images_key: str | None,
     labels_key: str | None,
     pixels: str,
-    threads: int,
+    threads: int | None,
     with_oracle: bool,
     numerics: str,
     as_json: bool,

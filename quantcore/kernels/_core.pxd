@@ -97,6 +97,7 @@ cdef class KernelCall:
     cdef int64_t[MAX_DIVIDED_TENSORS] unit_bytes
     cdef readonly double nanoseconds
     cdef KernelCall divide(self, part_rule rule, int64_t units, unit_bytes, double nanoseconds, int64_t grain=*)
+    cdef KernelCall divide_elements(self, int64_t count, int64_t input_item, int64_t output_item, Requant requant=*)
 
 
 # Where the data of an array is; NULL for None.

@@ -38,6 +38,10 @@ DTYPE_SUFFIX = {
     "int32": "s32", "int64": "s64", "float32": "f32",
 }
 
+ITEM_BYTES = {
+    "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "int16_wide": 2, "int32": 4, "int64": 8, "float32": 4,
+}
+
 STATUS_MEANING = {
     1: "a parameter is outside the range that the kernel accepts",
     2: "a data value is out of range (an index or a shape read at run time)",
@@ -46,6 +50,9 @@ STATUS_MEANING = {
 
 # A part that takes less is over before another thread has noticed it.
 PART_NANOSECONDS = 1500
+# What a core moves where little is computed; and elements that begin a cache line, whatever their type.
+BYTES_PER_NANOSECOND = 16
+ELEMENTS_PER_GRAIN = 64
 
 cdef int ACTIVE_ISA = QC_ISA_SCALAR
 isa = "scalar"
@@ -235,6 +242,17 @@ cdef class KernelCall:
         for i, size in enumerate(unit_bytes):
             self.unit_bytes[i] = size
         return self
+
+    cdef KernelCall divide_elements(self, int64_t count, int64_t input_item, int64_t output_item, Requant requant=None):
+        """Say that the call computes elements one by one, and return it. Its params begin with their count in int64.
+
+        The items are the bytes of an element of input and output. With a `requant` whose body ends among the elements,
+        the call stays whole.
+        """
+        if requant is not None and requant.c.body < count:
+            return self
+        nanoseconds = count * (input_item + output_item) / BYTES_PER_NANOSECOND
+        return self.divide(leading_count, count, (input_item, output_item), nanoseconds, ELEMENTS_PER_GRAIN)
 
     def parts(self, int most):
         """Return up to `most` calls that together do what this one does, side by side if need be.

@@ -4,7 +4,7 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
 from quantcore.kernels.pack_filter import pack_filter
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
@@ -43,6 +43,16 @@ cdef extern from "quantcore/fully_connected.h" nogil:
     int64_t qc_fully_connected_hybrid_scratch_size(int64_t units, int64_t depth, int is_packed)
 
 
+cdef void part_of_rows(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    (<int32_t *>params)[0] = <int32_t>count
+
+
+cdef KernelCall divide_rows(KernelCall call, int64_t batches, int64_t depth, int64_t units, int64_t item, double rate):
+    """Divide a call whose params begin with the batches; `rate`: products that a core forms in a nanosecond."""
+    cdef double nanoseconds = batches * units * (depth / rate)
+    return call.divide(part_of_rows, batches, (depth * item, 0, 0, units * item), nanoseconds)
+
+
 def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t depth, int32_t units,
                          int32_t input_offset, int32_t filter_offset, Requant requant, sum_bound=None,
                          bint four_bits=False) -> KernelCall:
@@ -66,7 +76,8 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
         scratch = qc_fully_connected_scratch_size(units, depth, packed is not None)
     if four_bits:
         name, scratch = name + "_s4", qc_fully_connected_s4_scratch_size(units, depth)
-    return make_call(name, &p, sizeof(p), scratch, (requant, packed))
+    call = make_call(name, &p, sizeof(p), scratch, (requant, packed))
+    return divide_rows(call, batches, depth, units, ITEM_BYTES[dtype], 60)
 
 
 def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int32_t units,
@@ -82,7 +93,7 @@ def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int
     p.packed = address(packed)
     scratch = qc_fully_connected_f32_scratch_size(units, depth, packed is not None)
     name = "fully_connected_f32_fused" if fused else "fully_connected_f32"
-    return make_call(name, &p, sizeof(p), scratch, packed)
+    return divide_rows(make_call(name, &p, sizeof(p), scratch, packed), batches, depth, units, 4, 20)
 
 
 def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, int32_t units,

@@ -4,9 +4,9 @@ from quantcore.errors import KernelError
 
 from libc.stdint cimport int16_t, int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, make_call
+from quantcore.kernels._core cimport KernelCall, leading_count, make_call
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
 
 cdef extern from "quantcore/softmax.h" nogil:
     ctypedef struct qc_softmax_params:
@@ -49,7 +49,13 @@ def softmax_call(dtype, output_dtype, *, int64_t rows, int32_t depth, int32_t mu
     p.rows = rows
     p.depth = depth
     qc_softmax_exp_table(multiplier, left_shift, diff_min, p.exp_table)
-    return make_call(f"softmax_{suffix(dtype, output_dtype)}", &p, sizeof(p))
+    call = make_call(f"softmax_{suffix(dtype, output_dtype)}", &p, sizeof(p))
+    return divide_rows(call, rows, depth, ITEM_BYTES[dtype], ITEM_BYTES[output_dtype])
+
+
+cdef KernelCall divide_rows(KernelCall call, int64_t rows, int64_t depth, int64_t input_item, int64_t output_item):
+    """Divide a call whose params begin with the rows; an element takes about a nanosecond."""
+    return call.divide(leading_count, rows, (depth * input_item, depth * output_item), rows * depth)
 
 
 def suffix(dtype, output_dtype):
@@ -66,7 +72,8 @@ def softmax_table_call(dtype, output_dtype, *, int64_t rows, int32_t depth, floa
     p.output_scale = output_scale
     p.output_zero_point = output_zero_point
     qc_softmax_float_table(input_scale, beta, p.exp_table)
-    return make_call(f"softmax_table_{suffix(dtype, output_dtype)}", &p, sizeof(p))
+    call = make_call(f"softmax_table_{suffix(dtype, output_dtype)}", &p, sizeof(p))
+    return divide_rows(call, rows, depth, ITEM_BYTES[dtype], ITEM_BYTES[output_dtype])
 
 
 def softmax_s16_call(*, int64_t rows, int32_t depth, int32_t multiplier, int32_t shift, const int16_t[::1] exp_table,
@@ -81,7 +88,7 @@ def softmax_s16_call(*, int64_t rows, int32_t depth, int32_t multiplier, int32_t
     for i in range(513):
         p.exp_table[i] = exp_table[i]
         p.reciprocal_table[i] = reciprocal_table[i]
-    return make_call("softmax_s16", &p, sizeof(p))
+    return divide_rows(make_call("softmax_s16", &p, sizeof(p)), rows, depth, 2, 2)
 
 
 def softmax_f32_call(*, int64_t rows, int32_t depth, float beta) -> KernelCall:
@@ -90,4 +97,4 @@ def softmax_f32_call(*, int64_t rows, int32_t depth, float beta) -> KernelCall:
     p.rows = rows
     p.depth = depth
     p.beta = beta
-    return make_call("softmax_f32", &p, sizeof(p))
+    return divide_rows(make_call("softmax_f32", &p, sizeof(p)), rows, depth, 4, 4)

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant, qc_rounding
 
-from quantcore.kernels._core import DTYPE_SUFFIX, ROUNDINGS
+from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES, ROUNDINGS
 
 cdef extern from "quantcore/activation.h" nogil:
     ctypedef struct qc_relu_params:
@@ -52,7 +52,8 @@ def relu_call(dtype, *, int64_t count, int32_t input_offset, Requant requant) ->
     p.count = count
     p.input_offset = input_offset
     p.requant = requant.c
-    return make_call(f"relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    call = make_call(f"relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype], requant)
 
 
 def relu_f32_call(*, int64_t count, float activation_min, float activation_max) -> KernelCall:
@@ -61,7 +62,8 @@ def relu_f32_call(*, int64_t count, float activation_min, float activation_max) 
     p.count = count
     p.activation_min = activation_min
     p.activation_max = activation_max
-    return make_call("relu_f32", &p, sizeof(p))
+    call = make_call("relu_f32", &p, sizeof(p))
+    return call.divide_elements(count, 4, 4)
 
 
 def leaky_relu_call(dtype, *, int64_t count, int32_t input_offset, int32_t output_offset, int32_t identity_multiplier,
@@ -72,13 +74,15 @@ def leaky_relu_call(dtype, *, int64_t count, int32_t input_offset, int32_t outpu
         count, input_offset, output_offset, identity_multiplier, identity_shift, alpha_multiplier, alpha_shift,
         <qc_rounding><int>ROUNDINGS[rounding], negates_alpha,
     )
-    return make_call(f"leaky_relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    call = make_call(f"leaky_relu_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype])
 
 
 def leaky_relu_f32_call(*, int64_t count, float alpha, bint keeps_zeros=False) -> KernelCall:
     """LEAKY_RELU on float32; see ``qc_leaky_relu_f32_params``."""
     cdef qc_leaky_relu_f32_params p = qc_leaky_relu_f32_params(count, alpha, keeps_zeros)
-    return make_call("leaky_relu_f32", &p, sizeof(p))
+    call = make_call("leaky_relu_f32", &p, sizeof(p))
+    return call.divide_elements(count, 4, 4)
 
 
 def hard_swish_call(dtype, *, int64_t count, int32_t input_offset, int32_t output_offset, int32_t output_multiplier,
@@ -87,7 +91,8 @@ def hard_swish_call(dtype, *, int64_t count, int32_t input_offset, int32_t outpu
     cdef qc_hard_swish_params p = qc_hard_swish_params(
         count, input_offset, output_offset, output_multiplier, output_shift, reluish_multiplier, reluish_shift,
     )
-    return make_call(f"hard_swish_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    call = make_call(f"hard_swish_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype])
 
 
 HARD_SWISH_FORMS = {
@@ -100,4 +105,5 @@ def hard_swish_f32_call(*, int64_t count, form="") -> KernelCall:
     cdef qc_hard_swish_f32_params p
     p.count = count
     p.form = <qc_hard_swish_form><int>HARD_SWISH_FORMS[form]
-    return make_call("hard_swish_f32", &p, sizeof(p))
+    call = make_call("hard_swish_f32", &p, sizeof(p))
+    return call.divide_elements(count, 4, 4)

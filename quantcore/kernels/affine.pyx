@@ -5,12 +5,12 @@ Arrays are seen as ``(outer, channels, inner)``; see ``qc_affine_params``.
 
 import numpy as np
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import BYTES_PER_NANOSECOND, DTYPE_SUFFIX, ELEMENTS_PER_GRAIN, ITEM_BYTES
 
 from libc.stdint cimport int32_t, int64_t
 from numpy cimport PyArray_DATA
 
-from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
+from quantcore.kernels._core cimport KernelCall, Requant, leading_count, make_call, qc_requant
 
 cdef extern from "quantcore/affine.h" nogil:
     ctypedef struct qc_affine_params:
@@ -36,7 +36,8 @@ cdef extern from "quantcore/affine.h" nogil:
         qc_requant requant
 
 
-cdef KernelCall affine_call(str name, int64_t outer, int64_t inner, scale, zero_point, int32_t qmin, int32_t qmax):
+cdef KernelCall affine_call(str name, str dtype, int64_t outer, int64_t inner, scale, zero_point, int32_t qmin,
+                            int32_t qmax):
     cdef qc_affine_params p
     scales = np.asarray(scale, dtype=np.float32, order="C").reshape(-1)
     zero_points = np.asarray(zero_point, dtype=np.int32, order="C").reshape(-1)
@@ -49,37 +50,62 @@ cdef KernelCall affine_call(str name, int64_t outer, int64_t inner, scale, zero_
     p.zero_point = <const int32_t *>PyArray_DATA(zero_points)
     p.qmin = qmin
     p.qmax = qmax
-    return make_call(name, &p, sizeof(p), 0, (scales, zero_points))
+    call = make_call(name, &p, sizeof(p), 0, (scales, zero_points))
+    if dtype == "int4":
+        return call  # two elements in a byte
+    item = ITEM_BYTES[dtype]
+    sizes = (item, 4) if name.startswith("dequantize") else (4, item)
+    cdef double nanoseconds = outer * scales.size * inner * (4 + item) / BYTES_PER_NANOSECOND
+    if outer == 1 and scales.size == 1:
+        return call.divide(part_of_inner, inner, sizes, nanoseconds, ELEMENTS_PER_GRAIN)
+    return call.divide(leading_count, outer, tuple(scales.size * inner * size for size in sizes), nanoseconds)
+
+
+cdef void part_of_inner(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    (<qc_affine_params *>params).inner = count
+
+
+cdef void part_of_body(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    cdef qc_affine_body_params *p = <qc_affine_body_params *>params
+    p.count = count
+    p.body = max(0, min(p.body - first, count))
 
 
 def quantize_call(dtype, *, outer=1, inner, scale, zero_point, int32_t qmin, int32_t qmax) -> KernelCall:
     """float32 to `dtype`; `scale` and `zero_point` have shape (channels,), or () for one channel."""
-    return affine_call(f"quantize_f32_{DTYPE_SUFFIX[dtype]}", outer, inner, scale, zero_point, qmin, qmax)
+    return affine_call(f"quantize_f32_{DTYPE_SUFFIX[dtype]}", dtype, outer, inner, scale, zero_point, qmin, qmax)
 
 
 def dequantize_call(dtype, *, outer=1, inner, scale, zero_point) -> KernelCall:
     """`dtype` to float32; `scale` and `zero_point` have shape (channels,), or () for one channel."""
-    return affine_call(f"dequantize_{DTYPE_SUFFIX[dtype]}_f32", outer, inner, scale, zero_point, 0, 0)
+    return affine_call(f"dequantize_{DTYPE_SUFFIX[dtype]}_f32", dtype, outer, inner, scale, zero_point, 0, 0)
+
+
+cdef KernelCall divide_body(KernelCall call, int64_t count, int64_t input_item, int64_t output_item):
+    cdef double nanoseconds = count * (input_item + output_item) / BYTES_PER_NANOSECOND
+    return call.divide(part_of_body, count, (input_item, output_item), nanoseconds, ELEMENTS_PER_GRAIN)
 
 
 def quantize_body_call(form, dtype, *, int64_t count, int64_t body=0, float scale, int32_t zero_point, int32_t qmin,
                        int32_t qmax) -> KernelCall:
     """float32 to `dtype`, per tensor, by the form ``reciprocal`` or ``saturating``; see ``qc_affine_body_params``."""
     cdef qc_affine_body_params p = qc_affine_body_params(count, body, scale, zero_point, qmin, qmax)
-    return make_call(f"quantize_{form}_f32_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    call = make_call(f"quantize_{form}_f32_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return divide_body(call, count, 4, ITEM_BYTES[dtype])
 
 
 def dequantize_body_call(form, dtype, *, int64_t count, int64_t body, float scale, int32_t zero_point) -> KernelCall:
     """`dtype` to float32, per tensor, by the form ``terms``; see ``qc_affine_body_params``."""
     cdef qc_affine_body_params p = qc_affine_body_params(count, body, scale, zero_point, 0, 0)
-    return make_call(f"dequantize_{form}_{DTYPE_SUFFIX[dtype]}_f32", &p, sizeof(p))
+    call = make_call(f"dequantize_{form}_{DTYPE_SUFFIX[dtype]}_f32", &p, sizeof(p))
+    return call if dtype == "int4" else divide_body(call, count, ITEM_BYTES[dtype], 4)
 
 
 def dequantize_f16_call(*, int64_t count) -> KernelCall:
     """float16 to float32."""
     cdef qc_half_params p
     p.count = count
-    return make_call("dequantize_f16_f32", &p, sizeof(p))
+    return make_call("dequantize_f16_f32", &p, sizeof(p)).divide_elements(count, 2, 4)
 
 
 def requantize_call(from_dtype, to_dtype, *, int64_t count, int32_t input_zero_point, Requant requant) -> KernelCall:
@@ -88,7 +114,8 @@ def requantize_call(from_dtype, to_dtype, *, int64_t count, int32_t input_zero_p
     p.count = count
     p.input_zero_point = input_zero_point
     p.requant = requant.c
-    return make_call(f"requantize_{DTYPE_SUFFIX[from_dtype]}_{DTYPE_SUFFIX[to_dtype]}", &p, sizeof(p), 0, requant)
+    call = make_call(f"requantize_{DTYPE_SUFFIX[from_dtype]}_{DTYPE_SUFFIX[to_dtype]}", &p, sizeof(p), 0, requant)
+    return call.divide_elements(count, ITEM_BYTES[from_dtype], ITEM_BYTES[to_dtype], requant)
 
 
 # The fixed-point primitives over arrays: one loop per function of fixed_point.h. All arrays are

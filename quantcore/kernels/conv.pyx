@@ -5,7 +5,7 @@ import numpy as np
 from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels import _core
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
 from quantcore.kernels.pack_filter import pack_filter
 
 from quantcore.kernels._core cimport QC_UNPREPARED, KernelCall, Requant, address, make_call
@@ -14,7 +14,6 @@ cdef extern from "quantcore/pack_filter.h" nogil:
     int64_t qc_panel_size_s16(int64_t depth)
 
 OUTPUTS_PER_NANOSECOND = 8  # that a core requantizes and stores
-ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int16_wide": 2}
 
 HYBRID_FORMS = {"reference": QC_HYBRID_REFERENCE, "optimized": QC_HYBRID_OPTIMIZED}
 

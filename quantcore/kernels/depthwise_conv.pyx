@@ -4,8 +4,8 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core import DTYPE_SUFFIX, aligned_bytes
-from quantcore.kernels.conv import HYBRID_FORMS, ITEM_BYTES
+from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES, aligned_bytes
+from quantcore.kernels.conv import HYBRID_FORMS
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
 from quantcore.kernels.conv cimport c_shape, divide_conv, qc_conv_shape, qc_hybrid_form

@@ -1,12 +1,14 @@
 """ADD, SUB, MUL, MAXIMUM, MINIMUM over csrc/reference/elementwise.c and maximum.c, with broadcasting."""
 
+from math import lcm
+
 from quantcore.errors import KernelError
 
 from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import BYTES_PER_NANOSECOND, DTYPE_SUFFIX, ELEMENTS_PER_GRAIN, ITEM_BYTES
 
 cdef extern from "quantcore/elementwise.h" nogil:
     ctypedef struct qc_body:
@@ -63,6 +65,8 @@ cdef extern from "quantcore/elementwise.h" nogil:
         int32_t input1_offset
         int32_t input2_offset
         qc_requant requant
+
+cdef qc_body NO_BODY = qc_body(0, 0)
 
 cdef extern from "quantcore/maximum.h" nogil:
     ctypedef struct qc_selection_params:
@@ -154,7 +158,30 @@ def add_call(op, dtype, *, shape1, shape2, int32_t left_shift, int32_t input1_of
         input2_offset, input2_multiplier, input2_shift, output_offset, output_multiplier, output_shift,
         activation_min, activation_max,
     )
-    return make_call(f"{op}_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    call = make_call(f"{op}_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return divide_broadcast(call, &p.broadcast, ITEM_BYTES[dtype], p.rule.body, p.rule.repeated_body)
+
+
+cdef void part_of_outermost(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    cdef qc_broadcast *b = <qc_broadcast *>params
+    b.shape[0] = <int32_t>count
+    position[0] = first * b.stride1[0]
+    position[1] = first * b.stride2[0]
+
+
+cdef KernelCall divide_broadcast(KernelCall call, const qc_broadcast *b, int64_t item, qc_body body=NO_BODY,
+                                 qc_body repeated_body=NO_BODY):
+    """Divide a call whose params begin with `b`, along its outermost dimension; `item`: bytes of an element.
+
+    The bodies are of rows, and remain where they were if a row is divided at multiples of their blocks.
+    """
+    cdef int64_t row = item, grain = 1
+    for i in range(1, b.rank):
+        row *= b.shape[i]
+    if b.rank == 1:
+        grain = lcm(ELEMENTS_PER_GRAIN, max(body.block, 1), max(repeated_body.block, 1))
+    cdef double nanoseconds = 3.0 * row * b.shape[0] / BYTES_PER_NANOSECOND
+    return call.divide(part_of_outermost, b.shape[0], (item, item, row), nanoseconds, grain)
 
 
 def weighted_sum_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_offset, int32_t weight1,
@@ -168,7 +195,8 @@ def weighted_sum_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t i
     p.rule = qc_weighted_sum_rule(
         input1_offset, input2_offset, weight1, weight2, shift, output_offset, activation_min, activation_max,
     )
-    return make_call(f"weighted_sum_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    call = make_call(f"weighted_sum_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return divide_broadcast(call, &p.broadcast, ITEM_BYTES[dtype])
 
 
 def shifted_sum_call(op, *, shape1, shape2, int32_t shift1, int32_t shift2, int32_t activation_min,
@@ -180,7 +208,8 @@ def shifted_sum_call(op, *, shape1, shape2, int32_t shift1, int32_t shift2, int3
         if not 0 <= shift <= 15:
             raise KernelError(f"shift is {shift}; expected [0, 15]")
     p.rule = qc_shifted_sum_rule(shift1, shift2, activation_min, activation_max)
-    return make_call(f"{op}_shifted_s16", &p, sizeof(p))
+    call = make_call(f"{op}_shifted_s16", &p, sizeof(p))
+    return divide_broadcast(call, &p.broadcast, 2)
 
 
 def mul_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_offset, Requant requant, body=None,
@@ -196,7 +225,8 @@ def mul_call(dtype, *, shape1, shape2, int32_t input1_offset, int32_t input2_off
     p.input1_offset = input1_offset
     p.input2_offset = input2_offset
     p.requant = requant.c
-    return make_call(f"mul_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    call = make_call(f"mul_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    return divide_broadcast(call, &p.broadcast, ITEM_BYTES[dtype], p.body, p.repeated_body)
 
 
 def arithmetic_f32_call(op, *, shape1, shape2, float activation_min, float activation_max,
@@ -209,7 +239,8 @@ def arithmetic_f32_call(op, *, shape1, shape2, float activation_min, float activ
     fill_broadcast(&p.broadcast, shape1, shape2)
     p.activation_min = activation_min
     p.activation_max = activation_max
-    return make_call(f"{op}_f32_flushed" if flushed else f"{op}_f32", &p, sizeof(p))
+    call = make_call(f"{op}_f32_flushed" if flushed else f"{op}_f32", &p, sizeof(p))
+    return divide_broadcast(call, &p.broadcast, 4)
 
 
 def arithmetic_s32_call(op, *, shape1, shape2, int32_t activation_min, int32_t activation_max) -> KernelCall:
@@ -218,7 +249,8 @@ def arithmetic_s32_call(op, *, shape1, shape2, int32_t activation_min, int32_t a
     fill_broadcast(&p.broadcast, shape1, shape2)
     p.activation_min = activation_min
     p.activation_max = activation_max
-    return make_call(f"{op}_s32", &p, sizeof(p))
+    call = make_call(f"{op}_s32", &p, sizeof(p))
+    return divide_broadcast(call, &p.broadcast, 4)
 
 
 def arithmetic_s64_call(op, *, shape1, shape2, int64_t activation_min, int64_t activation_max) -> KernelCall:
@@ -227,11 +259,13 @@ def arithmetic_s64_call(op, *, shape1, shape2, int64_t activation_min, int64_t a
     fill_broadcast(&p.broadcast, shape1, shape2)
     p.activation_min = activation_min
     p.activation_max = activation_max
-    return make_call(f"{op}_s64", &p, sizeof(p))
+    call = make_call(f"{op}_s64", &p, sizeof(p))
+    return divide_broadcast(call, &p.broadcast, 8)
 
 
 def selection_call(op, dtype, *, shape1, shape2, bint flushed=False) -> KernelCall:
     """``"maximum"`` or ``"minimum"`` of stored values; flushed: subnormal float32 numbers are zeros."""
     cdef qc_selection_params p
     fill_broadcast(&p.broadcast, shape1, shape2)
-    return make_call(f"{op}_{DTYPE_SUFFIX[dtype]}" + ("_flushed" if flushed else ""), &p, sizeof(p))
+    call = make_call(f"{op}_{DTYPE_SUFFIX[dtype]}" + ("_flushed" if flushed else ""), &p, sizeof(p))
+    return divide_broadcast(call, &p.broadcast, ITEM_BYTES[dtype])

@@ -57,17 +57,17 @@ def fixed_function_table(function, *, int32_t input_zero_point, int32_t multipli
 def sigmoid_s16_call(function, *, int64_t count, int32_t multiplier, int32_t right_shift) -> KernelCall:
     """``"logistic"`` or ``"tanh"`` on int16 by interpolation; see ``qc_sigmoid_s16_params``."""
     cdef qc_sigmoid_s16_params p = qc_sigmoid_s16_params(count, multiplier, right_shift)
-    return make_call(f"{function}_s16", &p, sizeof(p))
+    return make_call(f"{function}_s16", &p, sizeof(p)).divide_elements(count, 2, 2)
 
 
 def sigmoid_fixed_call(function, *, int64_t count, int32_t left_shift) -> KernelCall:
     """``"logistic"`` or ``"tanh"`` on int16 in fixed point; see ``qc_sigmoid_fixed_params``."""
     cdef qc_sigmoid_fixed_params p = qc_sigmoid_fixed_params(count, left_shift)
-    return make_call(f"{function}_fixed_s16", &p, sizeof(p))
+    return make_call(f"{function}_fixed_s16", &p, sizeof(p)).divide_elements(count, 2, 2)
 
 
 def function_f32_call(function, *, int64_t count) -> KernelCall:
     """``"logistic"`` or ``"tanh"`` on float32, also ``"logistic_eigen"``, ``"tanh_eigen"``."""
     cdef qc_function_f32_params p
     p.count = count
-    return make_call(f"{function}_f32", &p, sizeof(p))
+    return make_call(f"{function}_f32", &p, sizeof(p)).divide_elements(count, 4, 4)

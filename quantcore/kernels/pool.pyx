@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core cimport KernelCall, make_call
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import BYTES_PER_NANOSECOND, DTYPE_SUFFIX, ITEM_BYTES
 
 cdef extern from "quantcore/pool.h" nogil:
     ctypedef struct qc_window:
@@ -71,8 +71,6 @@ cdef KernelCall divide_pool(KernelCall call, const qc_window *w, int64_t item):
     return call.divide(part_of_rows, w.output_height, (input_row, output_row), taken / BYTES_PER_NANOSECOND)
 
 
-BYTES_PER_NANOSECOND = 16  # of windows
-ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float32": 4}
 MAX_WINDOW = {"int8": 2**23, "uint8": 2**23, "int16": 2**15}  # elements whose sum int32 holds
 
 

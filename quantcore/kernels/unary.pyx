@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
 
-from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
 
 cdef extern from "quantcore/unary.h" nogil:
     ctypedef enum qc_unary_function:
@@ -58,7 +58,8 @@ def unary_call(function, dtype, *, int64_t count) -> KernelCall:
     cdef qc_unary_params p
     p.count = count
     p.function = <qc_unary_function><int>FUNCTIONS[function]
-    return make_call(f"unary_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    call = make_call(f"unary_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype])
 
 
 def abs_call(dtype, *, int64_t count, int32_t input_offset, Requant requant) -> KernelCall:
@@ -67,7 +68,8 @@ def abs_call(dtype, *, int64_t count, int32_t input_offset, Requant requant) -> 
     p.count = count
     p.input_offset = input_offset
     p.requant = requant.c
-    return make_call(f"abs_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    call = make_call(f"abs_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype], requant)
 
 
 def sqrt_call(dtype, *, int64_t count, float input_scale, int32_t input_zero_point, float output_scale,
@@ -79,7 +81,8 @@ def sqrt_call(dtype, *, int64_t count, float input_scale, int32_t input_zero_poi
     p.input_zero_point = input_zero_point
     p.output_scale = output_scale
     p.output_zero_point = output_zero_point
-    return make_call(f"sqrt_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    call = make_call(f"sqrt_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
+    return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype])
 
 
 def rsqrt_call(dtype, *, int64_t count, int32_t input_offset, Requant requant) -> KernelCall:
@@ -88,4 +91,5 @@ def rsqrt_call(dtype, *, int64_t count, int32_t input_offset, Requant requant) -
     p.count = count
     p.input_offset = input_offset
     p.requant = requant.c
-    return make_call(f"rsqrt_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    call = make_call(f"rsqrt_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p), 0, requant)
+    return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype], requant)

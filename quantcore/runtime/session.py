@@ -61,6 +61,8 @@ class Session:
         self._instances: list[Instance] = []  # the first one holds what `set` writes
         self._allocated = self._resized = self._stale_values = False
         self.run_single: Callable[[Any], np.ndarray | None] | None = None
+        # Inputs, outputs and state in place, for as long as no plan is made anew: what is set and read in a loop.
+        self._views: dict[int, np.ndarray] = {}
 
     # Arrays in, arrays out ---------------------------------------------------------------------
 
@@ -121,6 +123,7 @@ class Session:
         self._recompile()
         self._get_instances(1)
         self._allocated = True
+        self._keep_views()
 
     def resize(self, t: int, tensor_size: Iterable[int], strict: bool = False) -> None:
         """Change the shape of an input; `allocate` must follow."""
@@ -137,9 +140,20 @@ class Session:
         self._allocated = False
         self._resized = True
         self.run_single = None
+        self._views = {}
 
     def set(self, t: int, value: Any) -> None:
         """Copy `value` into an input or state tensor."""
+        view = self._views.get(t)
+        if (
+            view is not None
+            and type(value) is np.ndarray
+            and value.shape == view.shape
+            and value.dtype == view.dtype
+            and t not in self.subgraph.outputs
+        ):
+            view[...] = value
+            return
         self._check_allocated("set_tensor")
         if t not in self._executable.variables:
             self.arguments.check_input(t)
@@ -158,13 +172,15 @@ class Session:
 
     def invoke(self) -> None:
         """Run once on what was set."""
-        self._check_allocated("invoke")
-        if self._stale_values:
+        if not self._allocated or self._stale_values:
+            self._check_allocated("invoke")
             self._replan()
         self._instances[0].run()
 
     def get(self, t: int) -> np.ndarray:
         """Return a copy of a tensor."""
+        if t in self._views:
+            return self._views[t].copy()
         view = self.view(t, "get_tensor")
         return self._input_values[t].copy() if t in self._input_values else view.copy()
 
@@ -262,3 +278,14 @@ class Session:
         self._executable, self._instances = executable, instances
         self._stale_values = False
         self.run_single = executable.single(instances[0]) if instances else None
+        self._keep_views()
+
+    def _keep_views(self) -> None:
+        """See that tensors of the plan can be set and read without looking for them."""
+        executable = self._executable
+        lasting = {*self.subgraph.inputs, *self.subgraph.outputs, *executable.variables}
+        self._views = {
+            t: executable.view(self._instances[0], t)
+            for t in lasting
+            if self._allocated and t in executable.offsets and t not in self._input_values
+        }
