@@ -275,7 +275,9 @@ cdef class Instance:
                 seconds[i, 0] = now()
                 for step in range(self.plan.count):
                     one = qc_plan(self.plan.steps + step, 1, self.plan.c.parts)
-                    status = team_run(team, threads, &one, self.table_data, self.scratch_data, self.plan.scratch_bytes, &failed)
+                    status = team_run(
+                        team, threads, &one, self.table_data, self.scratch_data, self.plan.scratch_bytes, &failed
+                    )
                     seconds[i, step + 1] = now()
                     if status != QC_OK:
                         break
