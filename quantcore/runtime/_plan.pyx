@@ -28,6 +28,7 @@ cdef enum:
     ALIGNMENT = 64
 
 MAX_THREADS = QC_MAX_PARTS
+MOVED_BYTES_PER_NANOSECOND = 1.5  # from the cache of one core to that of another
 WORTH_WAKING_NANOSECONDS = 20000  # that a second thread must save a run: about as long it takes to wake up
 
 
@@ -90,11 +91,33 @@ cdef inline double now() noexcept nogil:
 
 
 def divide(calls, int32_t threads):
-    """Return the parts of each call, as `KernelCall.parts` gives them: none where they are not worth it."""
+    """Return the parts of each call, as `KernelCall.parts` gives them: none where they are not worth it.
+
+    A chain of divided steps hands each thread's part of the data on to the same thread. Its first step reads what one
+    thread has written, and its last writes what one thread will read: that is what the chain must make up for.
+    """
     parts = [call.parts(threads) if threads > 1 else [] for call in calls]
-    parts = [several if len(several) > 1 else [] for several in parts]
-    saved = sum(call.nanoseconds * (1 - 1 / len(own)) for call, own in zip(calls, parts, strict=True) if own)
-    return parts if saved >= WORTH_WAKING_NANOSECONDS else [[] for _ in calls]
+    worth, chain = [], []
+    total = 0
+    for i in range(len(calls) + 1):
+        if i < len(calls) and len(parts[i]) > 1:
+            chain.append(i)
+            continue
+        if chain:
+            saved = sum([calls[j].nanoseconds * (1 - 1 / len(parts[j])) for j in chain])
+            saved -= moved_bytes(calls[chain[0]], calls[chain[len(chain) - 1]]) * (1 - 1 / threads) / MOVED_BYTES_PER_NANOSECOND
+            if saved > 0:
+                worth += chain
+                total += saved
+        chain = []
+    if total < WORTH_WAKING_NANOSECONDS:
+        worth = []
+    return [parts[i] if i in worth else [] for i in range(len(calls))]
+
+
+cdef moved_bytes(KernelCall first, KernelCall last):
+    """Return the bytes that the first call of a chain reads and the last one writes."""
+    return first.units * first.unit_bytes[0] + last.units * last.unit_bytes[last.arity - 1]
 
 
 def address_of(place):

@@ -35,6 +35,7 @@ def _divided(monkeypatch: pytest.MonkeyPatch) -> None:
     """Divide whatever can be divided, however small."""
     monkeypatch.setattr(_core, "PART_NANOSECONDS", 1e-9)
     monkeypatch.setattr(_plan, "WORTH_WAKING_NANOSECONDS", 0)
+    monkeypatch.setattr(_plan, "MOVED_BYTES_PER_NANOSECOND", 1e18)
 
 
 def is_divided(interpreter: Interpreter) -> bool:
