@@ -137,7 +137,7 @@ def test_depthwise_conv(dtype: str) -> None:
 
         def make() -> KernelCall:
             offsets = {"input_offset": 0, "filter_offset": 0}
-            return depthwise_conv_call(dtype, shape, filter=w, **offsets, requant=requant)  # noqa: B023
+            return depthwise_conv_call(dtype, shape, **offsets, requant=requant)  # noqa: B023
 
         size = (shape.batches, shape.output_height, shape.output_width, shape.output_channels)
         compare(make, [x, w, draw_bias(rng, dtype, shape.output_channels)], size, f"{shape}")
