@@ -4,36 +4,19 @@
 #include <float.h>
 #include <math.h>
 
-enum { ACCUMULATION_INTEGER_BITS = 12 }; /* the sum is Q12.19 */
-
-/* 1 / sum as a Q0.31 fraction in (1/2, 1] and a right shift: sum is Q12.19, at least 1. */
-static int32_t reciprocal(uint32_t sum, int *shift) {
-    int leading_zeros = 0;
-    while (!(sum & 0x80000000u)) {
-        sum <<= 1;
-        ++leading_zeros;
-    }
-    *shift = ACCUMULATION_INTEGER_BITS - leading_zeros;
-    return qc_one_over_one_plus_x((int32_t)(sum - 0x80000000u));
-}
-
-/* With an 8-bit output and a sum from 512 on no probability exceeds 1/512, which is half a step and comes out
- * just below it: all outputs are 0. TFLite's kernel ends the process there. 16 bits have no such limit. */
-#define SUM_LIMIT(BITS) ((int64_t)2 << (31 - ACCUMULATION_INTEGER_BITS + (BITS)))
-
 #define SOFTMAX_KERNEL(suffix, T, OUT, BITS, LOWEST, HIGHEST)                                              \
     static void softmax_row_##suffix(const int32_t *exp_table, int32_t depth, const T *x, OUT *y) {        \
         T largest = x[0];                                                                                  \
         for (int32_t c = 1; c < depth; ++c) largest = x[c] > largest ? x[c] : largest;                     \
         int64_t sum = 0;                                                                                   \
         for (int32_t c = 0; c < depth; ++c)                                                                \
-            sum += qc_rounding_divide_by_pot(exp_table[largest - x[c]], ACCUMULATION_INTEGER_BITS);        \
-        if (sum >= SUM_LIMIT(BITS)) {                                                                      \
+            sum += qc_rounding_divide_by_pot(exp_table[largest - x[c]], QC_SOFTMAX_SUM_BITS);        \
+        if (sum >= QC_SOFTMAX_SUM_LIMIT(BITS)) {                                                                      \
             for (int32_t c = 0; c < depth; ++c) y[c] = LOWEST;                                             \
             return;                                                                                        \
         }                                                                                                  \
         int shift;                                                                                         \
-        const int32_t scale = reciprocal((uint32_t)sum, &shift);                                           \
+        const int32_t scale = qc_softmax_reciprocal((uint32_t)sum, &shift);                                           \
         for (int32_t c = 0; c < depth; ++c) {                                                              \
             const int32_t probability = qc_srdhm(scale, exp_table[largest - x[c]]);                        \
             const int32_t steps = qc_rounding_divide_by_pot(probability, shift + 31 - (BITS));             \

@@ -11,6 +11,7 @@
 #include <immintrin.h>
 
 #include "../kernels.h"
+#include "lookup.h"
 
 #define TARGET __attribute__((target("avx2,f16c")))
 enum { LANES = 8, BLOCK = 32 };
@@ -217,23 +218,4 @@ TARGET qc_status qc_dequantize_f16_f32_avx2(const qc_half_params *p, const uint1
     return QC_OK;
 }
 
-/* Eight bits in, eight bits out: the definition fills a table of 256 entries, which is then looked up. A tail
- * that has a rule of its own is left to the definition. */
-#define DEFINE_REQUANTIZE(isa, from, In, to, Out)                                                  \
-    qc_status qc_requantize_##from##_##to##_##isa(const qc_requantize_params *p, const In *input, Out *output, \
-                                                  void *scratch) {                                 \
-        const int64_t body = p->requant.body < p->count ? p->requant.body : p->count;              \
-        if (body < 512) return qc_requantize_##from##_##to##_ref(p, input, output, scratch);       \
-        In q[256];                                                                                 \
-        Out table[256];                                                                            \
-        for (int i = 0; i < 256; ++i) q[i] = (In)i;                                                \
-        qc_requantize_params part = *p;                                                            \
-        part.count = 256;                                                                          \
-        const qc_status status = qc_requantize_##from##_##to##_ref(&part, q, table, scratch);      \
-        if (status != QC_OK) return status;                                                        \
-        for (int64_t i = 0; i < body; ++i) output[i] = table[(uint8_t)input[i]];                   \
-        part.count = p->count - body;                                                              \
-        part.requant.body = 0;                                                                     \
-        return qc_requantize_##from##_##to##_ref(&part, input + body, output + body, scratch);     \
-    }
-QC_REQUANTIZE_8BIT(DEFINE_REQUANTIZE, avx2)
+QC_REQUANTIZE_8BIT(QC_REQUANTIZE_BY_TABLE, avx2)

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "../kernels.h"
+#include "lookup.h"
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 enum { LANES = 16, BLOCK = 64 };
@@ -90,3 +91,5 @@ DEFINE_QUANTIZE(s8, int8_t)
 DEFINE_QUANTIZE(u8, uint8_t)
 DEFINE_QUANTIZE(s16, int16_t)
 DEFINE_QUANTIZE(s32, int32_t)
+
+QC_REQUANTIZE_8BIT(QC_REQUANTIZE_BY_TABLE, avx512)

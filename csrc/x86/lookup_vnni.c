@@ -24,7 +24,7 @@ __attribute__((target("avx512f,avx512bw,avx512vbmi"))) static void lookup(const 
 }
 
 qc_status qc_lookup_x8_vnni(const qc_lookup_params *params, const uint8_t *input, uint8_t *output, void *scratch) {
-    if (!__builtin_cpu_supports("avx512vbmi")) return qc_lookup_x8_ref(params, input, output, scratch);
+    if (!__builtin_cpu_supports("avx512vbmi")) return qc_lookup_x8_avx512(params, input, output, scratch);
     lookup(params, input, output);
     return QC_OK;
 }

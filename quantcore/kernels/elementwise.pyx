@@ -3,8 +3,11 @@
 from math import lcm
 
 from quantcore.errors import KernelError
+import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy, memset
+from numpy cimport PyArray_DATA
 
 from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
 
@@ -20,6 +23,8 @@ cdef extern from "quantcore/elementwise.h" nogil:
         QC_MUL_SATURATED
         QC_MUL_WRAPPED
         QC_MUL_VANISHED
+    ctypedef struct qc_pair_sum:
+        int32_t fits
     ctypedef struct qc_add_rule:
         qc_body body
         qc_body repeated_body
@@ -35,6 +40,12 @@ cdef extern from "quantcore/elementwise.h" nogil:
         int32_t output_shift
         int32_t activation_min
         int32_t activation_max
+        qc_pair_sum plain_sum
+        qc_pair_sum body_sum
+        qc_pair_sum repeated_sum
+    ctypedef struct qc_fit_add_params:
+        int32_t is_sub
+        int32_t is_unsigned
     ctypedef struct qc_add_params:
         qc_broadcast broadcast
         qc_add_rule rule
@@ -140,6 +151,45 @@ cdef qc_body make_body(body):
     return made
 
 
+# From how many outputs on fit_add, which takes as long as 300,000 outputs without it, is worth its time.
+WORTH_FITTING = 4096
+
+
+cdef int64_t outputs_of(const qc_broadcast *broadcast):
+    cdef int64_t count = 1
+    for d in range(broadcast.rank):
+        count *= broadcast.shape[d]
+    return count
+
+
+cdef int fit_sums(qc_add_rule *rule, op, dtype) except -1:
+    cdef qc_fit_add_params p
+    p.is_sub, p.is_unsigned = op == "sub", dtype == "uint8"
+    plain = np.frombuffer(bytes((<char *>rule)[:sizeof(rule[0])]), dtype=np.uint8)
+    fitted = np.empty_like(plain)
+    make_call("fit_add", &p, sizeof(p))([plain], [fitted])
+    memcpy(rule, PyArray_DATA(fitted), sizeof(rule[0]))
+    return 0
+
+
+cdef qc_add_rule make_add_rule(op, dtype, int64_t outputs, qc_body body, qc_body repeated_body, int32_t left_shift,
+                               int32_t input1_offset, int32_t input1_multiplier, int32_t input1_shift,
+                               int32_t input2_offset, int32_t input2_multiplier, int32_t input2_shift,
+                               int32_t output_offset, int32_t output_multiplier, int32_t output_shift,
+                               int32_t activation_min, int32_t activation_max) except *:
+    """The rule, with its sums where so many outputs of 8 bits are worth them."""
+    cdef qc_add_rule rule
+    memset(&rule, 0, sizeof(rule))
+    rule.body, rule.repeated_body, rule.left_shift = body, repeated_body, left_shift
+    rule.input1_offset, rule.input1_multiplier, rule.input1_shift = input1_offset, input1_multiplier, input1_shift
+    rule.input2_offset, rule.input2_multiplier, rule.input2_shift = input2_offset, input2_multiplier, input2_shift
+    rule.output_offset, rule.output_multiplier, rule.output_shift = output_offset, output_multiplier, output_shift
+    rule.activation_min, rule.activation_max = activation_min, activation_max
+    if dtype != "int16" and outputs >= WORTH_FITTING:
+        fit_sums(&rule, op, dtype)
+    return rule
+
+
 def add_call(op, dtype, *, shape1, shape2, int32_t left_shift, int32_t input1_offset, int32_t input1_multiplier,
              int32_t input1_shift, int32_t input2_offset, int32_t input2_multiplier, int32_t input2_shift,
              int32_t output_offset, int32_t output_multiplier, int32_t output_shift, int32_t activation_min,
@@ -153,7 +203,8 @@ def add_call(op, dtype, *, shape1, shape2, int32_t left_shift, int32_t input1_of
     for shift in (input1_shift, input2_shift, output_shift):
         if not -31 <= shift <= 0:
             raise KernelError(f"shift is {shift}; {op} allows [-31, 0]")
-    p.rule = qc_add_rule(
+    p.rule = make_add_rule(
+        op, dtype, outputs_of(&p.broadcast),
         make_body(body), make_body(repeated_body), left_shift, input1_offset, input1_multiplier, input1_shift,
         input2_offset, input2_multiplier, input2_shift, output_offset, output_multiplier, output_shift,
         activation_min, activation_max,

@@ -5,6 +5,7 @@
 #ifndef QUANTCORE_ELEMENTWISE_H
 #define QUANTCORE_ELEMENTWISE_H
 
+#include "quantcore/pair_sum.h"
 #include "quantcore/requantize.h"
 #include "quantcore/status.h"
 
@@ -49,7 +50,8 @@ enum {
  *
  * offsets: minus the zero points of the inputs, the zero point of the output. left_shift: 20 for 8-bit
  * elements, 15 for int16. multipliers: 0 or in [2^30, 2^31). shifts: in [-31, 0]. body: of rows in which both
- * inputs advance; repeated_body: of rows in which one input is a single element.
+ * inputs advance; repeated_body: of rows in which one input is a single element. The sums: what qc_fit_add found to
+ * have the same results, for 8 bits; all zeros where it was not asked.
  * Source: TFLite kernels/internal/reference/integer_ops/add.h and reference/sub.h; the bodies:
  * kernels/internal/optimized/integer_ops/add.h and optimized_ops.h. */
 typedef struct {
@@ -67,6 +69,9 @@ typedef struct {
     int32_t output_shift;
     int32_t activation_min;
     int32_t activation_max;
+    qc_pair_sum plain_sum;
+    qc_pair_sum body_sum;
+    qc_pair_sum repeated_sum;
 } qc_add_rule;
 
 typedef struct {
@@ -154,6 +159,14 @@ typedef struct {
     int64_t activation_min;
     int64_t activation_max;
 } qc_arithmetic_s64_params;
+
+/* Fills the sums of a rule of ADD or SUB on 8 bits, once per model; left_shift is 20. scratch: none. */
+typedef struct {
+    int32_t is_sub;
+    int32_t is_unsigned; /* uint8 */
+} qc_fit_add_params;
+
+qc_status qc_fit_add_ref(const qc_fit_add_params *params, const qc_add_rule *rule, qc_add_rule *fitted, void *scratch);
 
 /* Inputs have the dimensions that `broadcast` walks, the output those of broadcast.shape; the output must
  * not overlap an input. scratch: none. */

@@ -180,13 +180,16 @@ static inline qc_mul_rule qc_mul_rule_of(const qc_mul_params *p) {
         return QC_OK;                                                                                        \
     }
 
-/* ADD; combined and truncated: the rules of its vector bodies. */
-#define QC_ADD_KERNEL(suffix, isa, target, T, combined, truncated)                                           \
+/* The rows of ADD; combined and truncated: the rules of its vector bodies. */
+#define QC_ADD_ROWS(suffix, target, T, combined, truncated)                                                  \
     QC_BINARY_ROW(add_##suffix##_plain, target, qc_add_rule, T, qc_add_one)                                  \
     QC_BINARY_ROW(add_##suffix##_combined, target, qc_add_rule, T, combined)                                 \
     QC_BINARY_ROW(add_##suffix##_truncated, target, qc_add_rule, T, truncated)                               \
     static const qc_binary_row add_##suffix##_bodies[] = {add_##suffix##_combined, add_##suffix##_truncated}; \
-    QC_BLOCKS_ROW(add_##suffix##_row, qc_add_rule, T, add_##suffix##_plain, add_##suffix##_bodies)           \
+    QC_BLOCKS_ROW(add_##suffix##_row, qc_add_rule, T, add_##suffix##_plain, add_##suffix##_bodies)
+
+#define QC_ADD_KERNEL(suffix, isa, target, T, combined, truncated)                                           \
+    QC_ADD_ROWS(suffix, target, T, combined, truncated)                                                      \
     QC_BINARY_KERNEL(add, suffix, isa, qc_add_params, T, add_##suffix##_row)
 
 #define QC_SUB_KERNEL(suffix, isa, target, T)                                                                \
@@ -197,7 +200,7 @@ static inline qc_mul_rule qc_mul_rule_of(const qc_mul_params *p) {
     QC_BINARY_ROW(weighted_sum_##suffix##_row, target, qc_weighted_sum_rule, T, qc_weighted_sum_one)         \
     QC_BINARY_KERNEL(weighted_sum, suffix, isa, qc_weighted_sum_params, T, weighted_sum_##suffix##_row)
 
-#define QC_MUL_KERNEL(suffix, isa, target, T)                                                                \
+#define QC_MUL_ROWS(suffix, target, T)                                                                       \
     QC_BINARY_ROW(mul_##suffix##_any_rule, target, qc_mul_params, T, qc_mul_one)                             \
     QC_BINARY_ROW(mul_##suffix##_plain, target, qc_mul_rule, T, qc_mul_one_double_rounding)                  \
     QC_BINARY_ROW(mul_##suffix##_saturated, target, qc_mul_rule, T, qc_mul_one_saturated)                    \
@@ -206,13 +209,19 @@ static inline qc_mul_rule qc_mul_rule_of(const qc_mul_params *p) {
     static const qc_binary_row mul_##suffix##_bodies[] = {mul_##suffix##_saturated, mul_##suffix##_wrapped,  \
                                                           mul_##suffix##_vanished};                          \
     QC_BLOCKS_ROW(mul_##suffix##_row, qc_mul_rule, T, mul_##suffix##_plain, mul_##suffix##_bodies)           \
-    qc_status qc_mul_##suffix##_##isa(const qc_mul_params *p, const T *input1, const T *input2, T *output,   \
-                                      void *scratch) {                                                       \
-        (void)scratch;                                                                                       \
+    static void mul_##suffix##_rows(const qc_mul_params *p, const T *input1, const T *input2, T *output) {   \
         const qc_mul_rule rule = qc_mul_rule_of(p);                                                          \
         const int simple = p->requant.rounding == QC_DOUBLE_ROUNDING;                                        \
         qc_broadcast_walk(&p->broadcast, simple ? (const void *)&rule : p, input1, input2, output, sizeof(T), \
                           simple ? mul_##suffix##_row : mul_##suffix##_any_rule);                            \
+    }
+
+#define QC_MUL_KERNEL(suffix, isa, target, T)                                                                \
+    QC_MUL_ROWS(suffix, target, T)                                                                           \
+    qc_status qc_mul_##suffix##_##isa(const qc_mul_params *p, const T *input1, const T *input2, T *output,   \
+                                      void *scratch) {                                                       \
+        (void)scratch;                                                                                       \
+        mul_##suffix##_rows(p, input1, input2, output);                                                      \
         return QC_OK;                                                                                        \
     }
 

@@ -31,6 +31,23 @@ static inline void qc_softmax_exp_table(int32_t multiplier, int32_t left_shift, 
     }
 }
 
+enum { QC_SOFTMAX_SUM_BITS = 12 }; /* the sum is Q12.19 */
+
+/* 1 / sum as a Q0.31 fraction in (1/2, 1] and a right shift: sum is Q12.19, at least 1. */
+static inline int32_t qc_softmax_reciprocal(uint32_t sum, int *shift) {
+    int leading_zeros = 0;
+    while (!(sum & 0x80000000u)) {
+        sum <<= 1;
+        ++leading_zeros;
+    }
+    *shift = QC_SOFTMAX_SUM_BITS - leading_zeros;
+    return qc_one_over_one_plus_x((int32_t)(sum - 0x80000000u));
+}
+
+/* With an 8-bit output and a sum from 512 on no probability exceeds 1/512, which is half a step and comes out
+ * just below it: all outputs are 0. TFLite's kernel ends the process there. 16 bits have no such limit. */
+#define QC_SOFTMAX_SUM_LIMIT(BITS) ((int64_t)2 << (31 - QC_SOFTMAX_SUM_BITS + (BITS)))
+
 qc_status qc_softmax_s8_ref(const qc_softmax_params *params, const int8_t *input, int8_t *output, void *scratch);
 qc_status qc_softmax_u8_ref(const qc_softmax_params *params, const uint8_t *input, uint8_t *output, void *scratch);
 /* int16 output: scale 1/65536, zero point -32768. depth is at most 8191, or the sum of exps may not fit. */
