@@ -37,6 +37,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that imports a module of the folder."""
     if not FOLDER.exists():
         pytest.skip("the benchmarks are not part of what is installed")
+    monkeypatch.setenv("COLUMNS", "200")  # tables that no narrow terminal cuts
     monkeypatch.syspath_prepend(FOLDER)
     return importlib.import_module
 
