@@ -80,6 +80,23 @@ typedef struct {
                   qc_rounding rule);
 } qc_depthwise_isa;
 
+/* Call run_rows(ROWS, STORE, strip) with constants: each has code of its own, with its sums in registers. */
+#define QC_DEPTHWISE_CASES(run_rows, s)                                                     \
+    switch ((s)->store) {                                                                   \
+        QC_DEPTHWISE_CASE(run_rows, QC_DEPTHWISE_FIXED, s)                                  \
+        QC_DEPTHWISE_CASE(run_rows, QC_DEPTHWISE_POSITIVE, s)                               \
+        QC_DEPTHWISE_CASE(run_rows, QC_DEPTHWISE_SHIFTED, s)                                \
+        QC_DEPTHWISE_CASE(run_rows, QC_DEPTHWISE_FLOAT32, s)                                \
+        QC_DEPTHWISE_CASE(run_rows, QC_DEPTHWISE_ACCUMULATORS, s)                           \
+    }
+#define QC_DEPTHWISE_CASE(run_rows, STORE, s)                                               \
+    case STORE:                                                                             \
+        if ((s)->rows == 1)                                                                 \
+            run_rows(1, STORE, s);                                                          \
+        else                                                                                \
+            run_rows(2, STORE, s);                                                          \
+        break;
+
 extern const qc_depthwise_isa qc_depthwise_avx2;
 extern const qc_depthwise_isa qc_depthwise_vnni;
 

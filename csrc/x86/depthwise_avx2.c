@@ -157,18 +157,7 @@ QC_AVX2 __attribute__((always_inline)) void run_rows(const int ROWS, const qc_de
 }
 
 __attribute__((target("avx2"))) static void run(const qc_depthwise_strip *s) {
-    switch ((int)s->store * 2 + s->rows - 1) {
-        case QC_DEPTHWISE_FIXED * 2: run_rows(1, QC_DEPTHWISE_FIXED, s); break;
-        case QC_DEPTHWISE_FIXED * 2 + 1: run_rows(2, QC_DEPTHWISE_FIXED, s); break;
-        case QC_DEPTHWISE_POSITIVE * 2: run_rows(1, QC_DEPTHWISE_POSITIVE, s); break;
-        case QC_DEPTHWISE_POSITIVE * 2 + 1: run_rows(2, QC_DEPTHWISE_POSITIVE, s); break;
-        case QC_DEPTHWISE_SHIFTED * 2: run_rows(1, QC_DEPTHWISE_SHIFTED, s); break;
-        case QC_DEPTHWISE_SHIFTED * 2 + 1: run_rows(2, QC_DEPTHWISE_SHIFTED, s); break;
-        case QC_DEPTHWISE_FLOAT32 * 2: run_rows(1, QC_DEPTHWISE_FLOAT32, s); break;
-        case QC_DEPTHWISE_FLOAT32 * 2 + 1: run_rows(2, QC_DEPTHWISE_FLOAT32, s); break;
-        case QC_DEPTHWISE_ACCUMULATORS * 2: run_rows(1, QC_DEPTHWISE_ACCUMULATORS, s); break;
-        default: run_rows(2, QC_DEPTHWISE_ACCUMULATORS, s); break;
-    }
+    QC_DEPTHWISE_CASES(run_rows, s)
 }
 
 const qc_depthwise_isa qc_depthwise_avx2 = {

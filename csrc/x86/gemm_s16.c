@@ -45,15 +45,8 @@ QC_INLINE __m256d to_double(__m256i x) {
     return _mm256_add_pd(_mm256_mul_pd(_mm256_cvtepi32_pd(high_dwords(x)), _mm256_set1_pd(0x1p32)), low);
 }
 
-/* qc_round_to_int32 of 4 products; the conversion of what does not fit gives INT32_MIN. */
 QC_INLINE __m128i by_float64(__m256i x, __m256d multiplier) {
-    const __m256d product = _mm256_mul_pd(to_double(x), multiplier);
-    const __m256d whole = _mm256_round_pd(product, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
-    const __m256d sign = _mm256_set1_pd(-0.0);
-    const __m256d fraction = _mm256_andnot_pd(sign, _mm256_sub_pd(product, whole));
-    const __m256d one = _mm256_or_pd(_mm256_and_pd(product, sign), _mm256_set1_pd(1.0));
-    const __m256d up = _mm256_and_pd(_mm256_cmp_pd(fraction, _mm256_set1_pd(0.5), _CMP_GE_OQ), one);
-    return _mm256_cvttpd_epi32(_mm256_add_pd(whole, up));
+    return qc_round_to_int32_avx2(_mm256_mul_pd(to_double(x), multiplier));
 }
 
 QC_TARGET_AVX2 void qc_store_s16_wide(const qc_requant *r, const int64_t *sums, int32_t channel, int32_t count,

@@ -33,16 +33,19 @@ QC_AVX2 __m256i qc_rounding_right_shift_avx2(__m256i x, __m256i exponent) {
     return _mm256_add_epi32(_mm256_srav_epi32(x, exponent), _mm256_and_si256(last, _mm256_set1_epi32(1)));
 }
 
-/* qc_multiply_float64 on 4 accumulators: round half away from zero; the conversion of what does not fit
- * gives INT32_MIN. */
-QC_AVX2 __m128i qc_multiply_float64_avx2(__m128i x, __m256d multiplier) {
-    const __m256d product = _mm256_mul_pd(_mm256_cvtepi32_pd(x), multiplier);
+/* qc_round_to_int32 of 4 products: half away from zero; the conversion of what does not fit gives INT32_MIN. */
+QC_AVX2 __m128i qc_round_to_int32_avx2(__m256d product) {
     const __m256d whole = _mm256_round_pd(product, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
     const __m256d sign = _mm256_set1_pd(-0.0);
     const __m256d fraction = _mm256_andnot_pd(sign, _mm256_sub_pd(product, whole));
     const __m256d one = _mm256_or_pd(_mm256_and_pd(product, sign), _mm256_set1_pd(1.0));
     const __m256d up = _mm256_and_pd(_mm256_cmp_pd(fraction, _mm256_set1_pd(0.5), _CMP_GE_OQ), one);
     return _mm256_cvttpd_epi32(_mm256_add_pd(whole, up));
+}
+
+/* qc_multiply_float64 on 4 accumulators. */
+QC_AVX2 __m128i qc_multiply_float64_avx2(__m128i x, __m256d multiplier) {
+    return qc_round_to_int32_avx2(_mm256_mul_pd(_mm256_cvtepi32_pd(x), multiplier));
 }
 
 /* qc_multiply_float32 within QC_FLOAT32_LIMIT: half to even. */

@@ -142,8 +142,10 @@ QC_AVX512 __attribute__((always_inline)) __m512i qc_floor_avx512(const qc_requan
                                                  _mm512_loadu_pd(block->addend + 8), DOWN);
     __m512i w = _mm512_castps_si512(
         _mm512_shuffle_ps(_mm512_castpd_ps(w_low), _mm512_castpd_ps(w_high), 0x88));
-    if (FORM == QC_FORM_FLOOR_AWAY)
-        w = _mm512_mask_add_epi32(w, _mm512_cmplt_epi32_mask(flipped, _mm512_setzero_si512()), w, _mm512_loadu_si512(block->away));
+    if (FORM == QC_FORM_FLOOR_AWAY) {
+        const __mmask16 positive = _mm512_cmplt_epi32_mask(flipped, _mm512_setzero_si512()); /* x >= 0 */
+        w = _mm512_mask_add_epi32(w, positive, w, _mm512_loadu_si512(block->away));
+    }
     return _mm512_srav_epi32(w, _mm512_loadu_si512(block->right));
 }
 

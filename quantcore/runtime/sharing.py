@@ -54,9 +54,8 @@ class Sharing:
         """Make the parts of a step that moves data views of the whole, if all of them can be."""
         views = [(step.tensors[part], step.tensors[whole], at) for part, whole, at in step.call.views]
         if len(views) == 1 and views[0][0] in self.ports and self._is_all_of(*views[0]):
-            views = [
-                (views[0][1], views[0][0], 0)
-            ]  # what is moved to an output of the graph can be made there
+            # what is moved to an output of the graph can be made there
+            views = [(views[0][1], views[0][0], 0)]
         owners = {self.place(part)[0] for part, _, _ in views}
         if not views or len(owners) < len(views) or not all(self._can_move(part) for part, _, _ in views):
             return False
