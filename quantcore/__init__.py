@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         requantize,
     )
     from quantcore.compare import compare
+    from quantcore.custom_kernels import CKernel
     from quantcore.flatbuffer import load, save
     from quantcore.quantizer.quantize import quantize_model
     from quantcore.runtime import Interpreter
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CKernel",
     "Interpreter",
     "KernelError",
     "ModelFormatError",
@@ -70,6 +72,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "CKernel": "custom_kernels",
     "Interpreter": "runtime",
     "QuantParams": "affine",
     "choose_qparams": "affine",

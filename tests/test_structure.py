@@ -23,12 +23,12 @@ PACKAGE = "quantcore"
 # for a module or a package, without the parts of it that stand elsewhere.
 LAYERS = (
     "errors rounding wording",
-    "differences files layout numerics qparams",
+    "c_compiler differences files layout numerics qparams",
     "graph kernels requantization",
     "fixed_point flatbuffer",
     "affine subgraphs tf_quantization",
     "ops",
-    "shape_arguments",
+    "custom_kernels shape_arguments",
     "runtime samples",
     "calibration.methods calibration.trackers",  # with which the oracle's process observes
     "oracle",
