@@ -48,7 +48,8 @@ static void copy_window(const windows *w, const uint8_t *image, int32_t oy, int3
 static int windows_are_image(const windows *w) {
     const qc_conv_shape *s = w->shape;
     return s->filter_height == 1 && s->filter_width == 1 && s->stride_height == 1 && s->stride_width == 1 &&
-           s->pad_top == 0 && s->pad_left == 0 && w->depth == s->input_channels && w->depth % QC_QUAD == 0;
+           s->pad_top == 0 && s->pad_left == 0 && s->output_width == s->input_width &&
+           s->output_height <= s->input_height && w->depth == s->input_channels && w->depth % QC_QUAD == 0;
 }
 
 /* Convolve one image with one group of filters; rows of the product are numbered from first_row. */

@@ -269,14 +269,19 @@ def transpose_conv(
         )
     biases, form, rounding = sum_form(x.dtype, bias, channels, rounding, wide_without_bias=True)
     shape = _transpose_shape(x.shape, w.shape, pair("stride", stride), padding, output_size)
+    offsets = {
+        "input_offset": check_offset("input_offset", input_offset, x.dtype),
+        "filter_offset": check_offset("filter_offset", filter_offset, w.dtype),
+    }
     call = transpose_conv_call(
         form,
         shape,
         inputs=4,
         has_bias=biases is not None,
-        input_offset=check_offset("input_offset", input_offset, x.dtype),
-        filter_offset=check_offset("filter_offset", filter_offset, w.dtype),
+        **offsets,
         flat=False,
+        filter=w,
+        sum_bound=sum_bound(form, w, biases, axis=0, **offsets),
         requant=sum_requant(
             x.dtype, channels, rounding, multiplier, shift, real_multiplier, output_offset, activation_min,
             activation_max,

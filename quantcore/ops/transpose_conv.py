@@ -16,6 +16,7 @@ from quantcore.ops.node import Node
 from quantcore.ops.registry import operator
 from quantcore.ops.shared.convolution import (
     FORMS,
+    accumulator_bound,
     bias_type,
     check_bias,
     check_bias_option,
@@ -198,6 +199,8 @@ def lower_transpose_conv(node: Node) -> KernelCall:
         input_offset=-x.zero_point,
         filter_offset=-w.zero_point,
         flat=form == "uint8",
+        filter=w.value,
+        sum_bound=accumulator_bound(x, w, bias, axis=0, filter_offset=-w.zero_point),
         requant=make_requant(
             node,
             transpose_conv_multipliers(node)["output"],
@@ -224,4 +227,5 @@ def lower_float(node: Node, form: str, shape: ConvShape, layout: dict[str, int])
         activation_max=high,
         filter_scale=scales,
         fma=fma,
+        filter=node.input(1).value if form == "float32" else None,
     )

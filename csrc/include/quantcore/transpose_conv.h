@@ -14,11 +14,13 @@
 #include "quantcore/status.h"
 
 /* Pointer table: output shape (not read), filter, input, bias if bias >= 0, output. `bias` and `output` are
- * positions in it. shape: dilations are not looked at. */
+ * positions in it. shape: dilations are not looked at. steps: the qc_transposed_steps of the vector versions
+ * (transposed_steps.h), or NULL; they have scratch memory of their own. */
 typedef struct {
     qc_conv_shape shape;
     int32_t bias;
     int32_t output;
+    const void *steps;
 } qc_transpose_conv_layout;
 
 /* Quantized: with x = input + input_offset, w = filter + filter_offset,
