@@ -52,7 +52,10 @@ def phases(shape: ConvShape, filter: np.ndarray, zero: int | float) -> list[Phas
     zero : int or float
         What stands for 0 in the filter.
     """
-    if min(shape.stride_height, shape.output_height) * min(shape.stride_width, shape.output_width) > MOST_PHASES:
+    if (
+        min(shape.stride_height, shape.output_height) * min(shape.stride_width, shape.output_width)
+        > MOST_PHASES
+    ):
         return []
     rows = axis_phases(shape.stride_height, shape.filter_height, shape.pad_top, shape.output_height)
     columns = list(axis_phases(shape.stride_width, shape.filter_width, shape.pad_left, shape.output_width))
@@ -62,8 +65,8 @@ def phases(shape: ConvShape, filter: np.ndarray, zero: int | float) -> list[Phas
 def axis_phases(stride: int, filter_size: int, pad: int, outputs: int) -> Iterator[Axis]:
     """Phases along one axis.
 
-    Output o sees place f of the filter at input i where ``o + pad = i * stride + f``. Those with ``o + pad = u * stride +
-    phase`` see the places ``phase + k * stride``, at input ``u - k``.
+    Output o sees place f of the filter at input i where ``o + pad = i * stride + f``. Those with
+    ``o + pad = u * stride + phase`` see the places ``phase + k * stride``, at input ``u - k``.
     """
     for phase in range(stride):
         u = max(0, -((phase - pad) // stride))

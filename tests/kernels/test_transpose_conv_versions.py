@@ -20,7 +20,7 @@ Rng = np.random.Generator
 
 
 def draw_shape(rng: Rng) -> ConvShape:
-    """Return a geometry: strides beyond the filter, padding beyond the input, outputs that nothing reaches."""
+    """Return a geometry, also with strides beyond the filter, padding beyond the input, and more outputs."""
     axes = []
     for _ in range(2):
         size, window, stride = drawn(rng, (1, 6)), drawn(rng, (1, 5)), drawn(rng, (1, 2), (1, 4), (1, 9))
@@ -30,9 +30,22 @@ def draw_shape(rng: Rng) -> ConvShape:
     (height, rows, out_height, down, top), (width, columns, out_width, right, left) = axes
     depth, units = drawn(rng, (1, 9), (10, 70)), drawn(rng, (1, 20), (1, 100))
     return ConvShape(
-        drawn(rng, (0, 2)), height, width, depth, rows, columns, out_height, out_width, units, down, right, 1, 1,
-        top, left,
-    )  # fmt: skip
+        drawn(rng, (0, 2)),
+        height,
+        width,
+        depth,
+        rows,
+        columns,
+        out_height,
+        out_width,
+        units,
+        down,
+        right,
+        1,
+        1,
+        top,
+        left,
+    )
 
 
 def run(make: Any, given: list[Any], shape: ConvShape, what: object) -> None:
@@ -76,9 +89,16 @@ def test_bytes() -> None:
             bound: int | None = bound,
         ) -> KernelCall:
             return transpose_conv_call(
-                dtype, shape, inputs=4, has_bias=has_bias, flat=flat, filter=filter, sum_bound=bound,
-                requant=Requant(**store), **offsets,
-            )  # fmt: skip
+                dtype,
+                shape,
+                inputs=4,
+                has_bias=has_bias,
+                flat=flat,
+                filter=filter,
+                sum_bound=bound,
+                requant=Requant(**store),
+                **offsets,
+            )
 
         run(make, tensors, shape, (dtype, store["rounding"]))
 
@@ -93,12 +113,22 @@ def test_int16(dtype: str) -> None:
         store = draw_requant(rng, dtype, shape.output_channels)
 
         def make(
-            shape: ConvShape = shape, w: np.ndarray = w, has_bias: bool = bias is not None, store: Requant = store
+            shape: ConvShape = shape,
+            w: np.ndarray = w,
+            has_bias: bool = bias is not None,
+            store: Requant = store,
         ) -> KernelCall:
             return transpose_conv_call(
-                dtype, shape, inputs=4, has_bias=has_bias, input_offset=0, filter_offset=0, flat=False, filter=w,
+                dtype,
+                shape,
+                inputs=4,
+                has_bias=has_bias,
+                input_offset=0,
+                filter_offset=0,
+                flat=False,
+                filter=w,
                 requant=store,
-            )  # fmt: skip
+            )
 
         run(make, [x, w, bias], shape, dtype)
 
