@@ -55,7 +55,7 @@ $(INSTALLED): pyproject.toml setup.py | $(BIN)/python
 	@echo 'Installing quantcore and what it needs into $(VENV) (TensorFlow is large; once only) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(BUILD_REQUIREMENTS)
 	@flock .build.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
-	  --editable '.[oracle,tflm,plot,dev]'
+	  --editable '.[oracle,tflm,kernels,plot,dev]'
 	@touch $@
 
 ext: $(INSTALLED)

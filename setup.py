@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 # -ffp-contract=off and the absence of -ffast-math are part of the numerics contract: a fused
 # multiply-add or a reordered sum changes the last bit of float results.
@@ -43,6 +45,20 @@ def files_named_in(path: Path, found: set[Path]) -> set[Path]:
                 found.add(named)
                 files_named_in(named, found)
     return found
+
+
+class BuildPy(build_py):
+    """Puts the definitions of the kernels into the package: kernels are checked by them, and models exported."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return  # the checkout has them
+        for path in sorted(Path("csrc").rglob("*.[chid]*")):
+            if path.parts[1] not in ("x86", "arm"):
+                copy = Path(self.build_lib, "quantcore", path)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
 
 
 class BuildExt(build_ext):
@@ -124,6 +140,6 @@ if __name__ == "__main__":  # the processes that cythonize may import this file
             compiler_directives={"boundscheck": False, "wraparound": False, "embedsignature": True},
             nthreads=os.cpu_count(),
         ),
-        cmdclass={"build_ext": BuildExt},
+        cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
         options={"build_ext": {"parallel": os.cpu_count()}},
     )

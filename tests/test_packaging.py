@@ -109,13 +109,19 @@ def test_source_distribution(dist: Path) -> None:
 def test_wheel_works_elsewhere(dist: Path, tmp_path: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
-        assert not [name for name in files.namelist() if name.startswith(("tests/", "benchmarks/"))]
+        names = set(files.namelist())
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+    assert {"kernels.def", "kernels.h", "include/quantcore/conv.h", "reference/conv.c"} <= {
+        name.removeprefix("quantcore/csrc/") for name in names
+    }
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]
     subprocess.run([*install, str(wheel)], check=True)
     code = (
         "import numpy, quantcore, quantcore.runtime, quantcore.inspection\n"
         "from quantcore.ops.registry import load_operators\n"
         "assert 'CONV_2D' in load_operators()\n"
+        "from quantcore.c_interface import source_folder\n"
+        "assert source_folder().parent.name == 'quantcore'\n"
         "print(quantcore.__file__)"
     )
     assert Path(python(code, PYTHONPATH=str(tmp_path))).parent == tmp_path / "quantcore"

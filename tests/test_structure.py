@@ -25,7 +25,7 @@ LAYERS = (
     "errors rounding wording",
     "c_compiler differences files layout numerics qparams",
     "graph kernels requantization",
-    "fixed_point flatbuffer",
+    "c_interface fixed_point flatbuffer",
     "affine subgraphs tf_quantization",
     "ops",
     "custom_kernels shape_arguments",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
 
 from quantcore.kernels._core import DTYPE_SUFFIX
 
@@ -53,6 +54,7 @@ def batch_matmul_call(str dtype, shape, *, int32_t lhs_offset=0, int32_t rhs_off
     `shape` is a `MatmulShape`.
     """
     cdef qc_matmul_params p
+    memset(&p, 0, sizeof(p))  # some have no requantization
     p.shape = c_shape(shape)
     p.lhs_offset = lhs_offset
     p.rhs_offset = rhs_offset

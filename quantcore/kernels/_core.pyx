@@ -6,6 +6,7 @@ import numpy as np
 
 from quantcore.errors import KernelError
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
@@ -217,6 +218,11 @@ cdef class KernelCall:
 
     def __repr__(self):
         return f"<KernelCall {self.name} [{self.isa}]>"
+
+    @property
+    def params_data(self):
+        """The bytes of its parameter struct; pointers in there are into what `keepalive` holds."""
+        return PyBytes_FromStringAndSize(<const char *>self.params, self.params_bytes)
 
     cdef KernelCall divide(self, part_rule rule, int64_t units, unit_bytes, double nanoseconds, int64_t grain=1):
         """Say how the call may be computed in parts, and return it.

@@ -1,0 +1,143 @@
+"""What a kernel takes, as its row in csrc/kernels.def and its header say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from quantcore.c_interface.declarations import Unit, header_unit, parsed, walk
+from quantcore.c_interface.source import source_folder
+from quantcore.errors import KernelError, QuantcoreError
+
+__all__ = ["KernelInterface", "definition_sources", "kernel_interface", "kernel_rows"]
+
+ROW = re.compile(r"^QC_KERNEL_([123V])\((.*)\)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelInterface:
+    """A kernel of csrc/kernels.def.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``conv_s8``; its definition is ``qc_conv_s8_ref``.
+    header : str
+        That declares it: ``quantcore/conv.h``.
+    params : str
+        The type of its parameters: ``qc_conv_params``.
+    tensors : tuple of str
+        Element types of the inputs, then of the output, in C. Empty for a kernel that takes a table of
+        pointers.
+    prototype : str
+        Its declaration in C, under the name of its definition.
+    """
+
+    name: str
+    header: str
+    params: str
+    tensors: tuple[str, ...]
+    prototype: str
+
+    @property
+    def definition(self) -> str:
+        """Name of the function that defines it."""
+        return f"qc_{self.name}_ref"
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that its definition is compiled from: C files first, then what they include."""
+        return definition_sources(self.name)
+
+
+@cache
+def kernel_rows() -> dict[str, tuple[str, ...]]:
+    """Return the rows of kernels.def: by name, type of the parameters and element types of the tensors."""
+    text = (source_folder() / "kernels.def").read_text(encoding="utf-8")
+    rows = [re.split(r",\s*", match[2]) for match in ROW.finditer(text)]
+    return {name: tuple(types) for name, *types in rows}
+
+
+@cache
+def kernel_interface(name: str) -> KernelInterface:
+    """Return what the headers say of a kernel.
+
+    Parameters
+    ----------
+    name : str
+        Of its row in csrc/kernels.def, such as ``conv_s8``.
+
+    Raises
+    ------
+    KernelError
+        There is no such kernel.
+    """
+    rows = kernel_rows()
+    if name not in rows:
+        family = sorted(row for row in rows if row.split("_")[0] == name.split("_")[0])
+        known = f"those of its family are {', '.join(family)}" if family else "csrc/kernels.def lists them"
+        raise KernelError(f"there is no kernel {name!r}; {known}")
+    params, *tensors = rows[name]
+    declared = header_unit().functions[f"qc_{name}_ref"]
+    header = Path(declared.coord.file).resolve().relative_to((source_folder() / "include").resolve())
+    return KernelInterface(name, header.as_posix(), params, tuple(tensors), _text(declared))
+
+
+def _text(declared: Any) -> str:
+    from pycparser.c_generator import CGenerator  # there, since a file was parsed
+
+    return f"{CGenerator().visit(declared)};"
+
+
+@cache
+def definition_sources(name: str, macros: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    """Return the files that a kernel's definition is compiled from: C files first, then what they include.
+
+    `macros`, such as ``"QC_WITH_FLOAT 0"``, are what they are compiled with.
+
+    Raises
+    ------
+    QuantcoreError
+        No file of csrc defines it.
+    """
+    stem = Path(kernel_interface(name).header).stem
+    wanted, units = [f"qc_{name}_ref"], dict[Path, Unit]()
+    while wanted:
+        function = wanted.pop()
+        if any(function in unit.definitions for unit in units.values()):
+            continue
+        path, unit = _defining(function, stem, macros)
+        units[path] = unit
+        wanted += _needed(unit)
+    included = dict.fromkeys(file for unit in units.values() for file in unit.files if file not in units)
+    return (*units, *included)
+
+
+def _defining(function: str, stem: str, macros: tuple[str, ...]) -> tuple[Path, Unit]:
+    """Return the file that defines a function; those called `stem`, or as its header, are looked at first."""
+    declared = header_unit().functions.get(function)
+    stems = {stem, Path(declared.coord.file).stem if declared is not None else stem}
+    files = [*(source_folder() / "reference").glob("*.c"), *source_folder().glob("*.c")]
+    for path in sorted(files, key=lambda path: (path.stem not in stems, path)):
+        if f"{path.name}" in ("dispatch.c", "threads.c", "plan.c"):
+            continue
+        unit = parsed(path.resolve(), macros)
+        if function in unit.definitions:
+            return path.resolve(), unit
+    raise QuantcoreError(f"no file of {source_folder()} defines {function}")
+
+
+def _needed(unit: Unit) -> list[str]:
+    """Return the functions of csrc that a file uses, and that another file defines."""
+    static = {node.decl.name for node in unit.tree.ext if type(node).__name__ == "FuncDef"}
+    used = {
+        one.name
+        for node in unit.tree.ext
+        if type(node).__name__ == "FuncDef"
+        for one in walk(node.body)
+        if type(one).__name__ == "ID"
+    }
+    return sorted(name for name in used & unit.functions.keys() if name not in static)
