@@ -48,7 +48,7 @@ def files_named_in(path: Path, found: set[Path]) -> set[Path]:
 
 
 class BuildPy(build_py):
-    """Puts the definitions of the kernels into the package: kernels are checked by them, and models exported."""
+    """Puts the definitions of the kernels into the package: kernels are checked by them, models exported."""
 
     def run(self) -> None:
         super().run()
