@@ -7,7 +7,9 @@
 
 #include <stdint.h>
 
+#include "quantcore/fully_connected.h"
 #include "quantcore/hybrid.h"
+#include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
 #include "quantcore/status.h"
 
@@ -29,7 +31,8 @@ typedef struct {
  *
  *   output = requant(sum a * b)     int8: the sum in int32, wrapping; int16: in int64, by QC_INT16_MULTIPLIER
  *
- * s8_s32 stores the sum of int8 products itself (offsets and requant are not looked at). scratch: none. */
+ * s8_s32 stores the sum of int8 products itself (offsets and requant are not looked at). requant has one
+ * multiplier, and its rule is that of channel 0. scratch: qc_matmul_scratch_size bytes. */
 typedef struct {
     qc_matmul_shape shape;
     int32_t lhs_offset;
@@ -37,11 +40,25 @@ typedef struct {
     qc_requant requant;
 } qc_matmul_params;
 
+/* Bytes of a right matrix laid out for the vector versions; item: of an element. */
+static inline int64_t qc_matmul_packed_size(const qc_matmul_shape *s, int64_t item) {
+    const int64_t padded = qc_round_up(s->columns, QC_LANES);
+    return padded * qc_round_up(s->depth * item, QC_QUAD) + padded * (int64_t)sizeof(int32_t);
+}
+
+/* Bytes of scratch that the vector versions need: the right matrix laid out, the left one with its rows next to each
+ * other, and what products of int8 need. */
+static inline int64_t qc_matmul_scratch_size(const qc_matmul_shape *s, int64_t item) {
+    const int64_t left = s->lhs_depth == 1 ? 0 : s->rows * s->depth * item;
+    const int64_t product = item == 1 && s->depth > 0 ? qc_fully_connected_scratch_size(s->columns, s->depth, 1) : 0;
+    return qc_round_up(qc_matmul_packed_size(s, item), 64) + qc_round_up(left, 64) + product;
+}
+
 qc_status qc_batch_matmul_s8_ref(const qc_matmul_params *, const int8_t *, const int8_t *, int8_t *, void *);
 qc_status qc_batch_matmul_s16_ref(const qc_matmul_params *, const int16_t *, const int16_t *, int16_t *, void *);
 qc_status qc_batch_matmul_s8_s32_ref(const qc_matmul_params *, const int8_t *, const int8_t *, int32_t *, void *);
 
-/* float32: the sum starts at 0 and adds one rounded product at a time. scratch: none. */
+/* float32: the sum starts at 0 and adds one rounded product at a time. scratch: qc_matmul_scratch_size bytes. */
 qc_status qc_batch_matmul_f32_ref(const qc_matmul_params *, const float *, const float *, float *, void *scratch);
 
 /* Hybrid: float32 times int8 weights. Every row of the left operand is quantized on the fly (see hybrid.h), and
