@@ -103,7 +103,7 @@ dist: $(INSTALLED)
 
 clean:
 	@rm -rf build dist *.egg-info demo-output qat-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find quantcore \( -name '*.so' -o -name '*.c' \) -delete
+	@find quantcore \( -name '*.so' -o -name '*.c' ! -path '*/targets/c/*' \) -delete
 	@find quantcore tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

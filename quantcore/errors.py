@@ -15,6 +15,7 @@ __all__ = [
     "OracleUnavailable",
     "QuantcoreError",
     "QuantizationError",
+    "TargetError",
     "UnsupportedOperatorError",
 ]
 
@@ -77,6 +78,10 @@ class QuantizationError(QuantcoreError, ValueError):
 
 class KernelError(QuantcoreError, ValueError):
     """A kernel was called with arguments outside its contract."""
+
+
+class TargetError(QuantcoreError):
+    """A program for an embedded target does not fit or does not build, or what builds or runs it is missing."""
 
 
 class OracleError(QuantcoreError):

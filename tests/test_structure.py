@@ -33,7 +33,7 @@ LAYERS = (
     "calibration.methods calibration.trackers",  # with which the oracle's process observes
     "oracle",
     "benchmark calibration comparison images inspection rounding_error verification",
-    "compare evaluate verify",
+    "compare evaluate export_c verify",
     "quantizer",
     "qat",
     "quantcore",  # its __init__.py
