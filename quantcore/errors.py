@@ -81,7 +81,7 @@ class KernelError(QuantcoreError, ValueError):
 
 
 class TargetError(QuantcoreError):
-    """A program for an embedded target does not fit or does not build, or what builds or runs it is missing."""
+    """A program for a microcontroller does not fit or build, or what builds or runs it is missing."""
 
 
 class OracleError(QuantcoreError):

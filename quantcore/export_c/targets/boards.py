@@ -155,8 +155,8 @@ def with_memory(target: Target, ram: str | int | None, flash: str | int | None, 
         size = parse_size(wanted)
         if emulated and size > there.size:
             raise TargetError(
-                f"--{name} is {size:,} bytes; QEMU's {target.machine} has {there.size:,}. Without --run-qemu any "
-                "size will do"
+                f"--{name} is {size:,} bytes; QEMU's {target.machine} has {there.size:,}. "
+                "Without --run-qemu any size will do"
             )
         return Region(there.origin, size)
 
