@@ -102,7 +102,7 @@ def test_source_distribution(dist: Path) -> None:
         names = {name.partition("/")[2] for name in files.getnames()}
     assert {"setup.py", "pyproject.toml", "LICENSE", "Makefile", "README.md"} <= names
     assert {"csrc/kernels.def", "csrc/include/quantcore/plan.h", "quantcore/kernels/_core.pyx"} <= names
-    assert not [name for name in names if re.match(r"quantcore/.*\.(c|so)$", name)]
+    assert not [name for name in names if re.match(r"quantcore/(?!export_c/targets/c/).*\.(c|so)$", name)]
 
 
 @pytest.mark.slow
@@ -114,6 +114,7 @@ def test_wheel_works_elsewhere(dist: Path, tmp_path: Path) -> None:
     assert {"kernels.def", "kernels.h", "include/quantcore/conv.h", "reference/conv.c"} <= {
         name.removeprefix("quantcore/csrc/") for name in names
     }
+    assert {"quantcore/export_c/targets/c/main.c", "quantcore/export_c/targets/c/memory.ld"} <= names
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]
     subprocess.run([*install, str(wheel)], check=True)
     code = (
