@@ -28,31 +28,29 @@ FOUND_TYPE = re.compile(r"returning '([^']*)'")
 TOKEN = re.compile(r"\w+|\*")
 SHOWN = 3
 
+# Which prototypes a function has stands in the library behind this mark, a byte per kernel: what is compiled
+# for another machine can be read as well.
+MARK = b"quantcore fits: "
+SCRATCH_MISMATCH = "quantcore scratch has another type"
+
 # A call is by the type that the function has: what does not fit is never called.
 UNIT = """\
 #include "{source}"
 #include "kernels.h"
+#include "quantcore/custom.h"
 #include "quantcore/plan.h"
 
-#define QUANTCORE_EXPORT __attribute__((visibility("default")))
+#define QUANTCORE_EXPORT __attribute__((visibility("default"), used))
 #define QUANTCORE_FITS(name) __builtin_types_compatible_p(__typeof__({symbol}), qc_##name##_kernel)
-#define QUANTCORE_ROW(name) {{#name, QUANTCORE_FITS(name)}},
-#define QC_KERNEL_1(name, ...) QUANTCORE_ROW(name)
-#define QC_KERNEL_2(name, ...) QUANTCORE_ROW(name)
-#define QC_KERNEL_3(name, ...) QUANTCORE_ROW(name)
-#define QC_KERNEL_V(name, ...) QUANTCORE_ROW(name)
+#define QC_KERNEL_1(name, ...) QUANTCORE_FITS(name),
+#define QC_KERNEL_2(name, ...) QUANTCORE_FITS(name),
+#define QC_KERNEL_3(name, ...) QUANTCORE_FITS(name),
+#define QC_KERNEL_V(name, ...) QUANTCORE_FITS(name),
 #define QC_VERSION(name, isa)
-static const struct {{
-    const char *name;
-    int fits;
-}} quantcore_rows[] = {{
+QUANTCORE_EXPORT const unsigned char quantcore_fits[] = {{
+    {mark}, QUANTCORE_FITS(custom),
 #include "kernels.def"
 }};
-
-QUANTCORE_EXPORT const char *quantcore_kernel(int32_t index) {{
-    if (index < 0 || (size_t)index >= sizeof quantcore_rows / sizeof quantcore_rows[0]) return 0;
-    return quantcore_rows[index].fits ? quantcore_rows[index].name : "";
-}}
 
 #define QUANTCORE_CALL(name, ...)                                                      \\
     if (QUANTCORE_FITS(name)) {{                                                        \\
@@ -67,18 +65,20 @@ QUANTCORE_EXPORT const char *quantcore_kernel(int32_t index) {{
 #define QC_KERNEL_V(name, P) QUANTCORE_CALL(name, (const P *)p, t, scratch)
 #define QC_VERSION(name, isa)
 QUANTCORE_EXPORT qc_status quantcore_invoke(const void *p, void *const *t, void *scratch) {{
+    QUANTCORE_CALL(custom, (const qc_custom_params *)p, t, scratch)
 #include "kernels.def"
     return QC_BAD_ARGUMENT;
 }}
 """
 
-# -1: the function has another type.
+# For a function of another type, this does not compile.
 SCRATCH = """
-#define QUANTCORE_SIZE(name, P)                                                          \\
-    if (QUANTCORE_FITS(name)) {{                                                          \\
-        if (!__builtin_types_compatible_p(__typeof__({scratch}), int64_t(const P *))) return -1; \\
-        int64_t (*const size)(const P *) = (int64_t(*)(const P *))(uintptr_t)&{scratch}; \\
-        return p ? size((const P *)p) : 0;                                               \\
+#define QUANTCORE_SIZED(P) __builtin_types_compatible_p(__typeof__({scratch}), int64_t(const P *))
+#define QUANTCORE_SIZE(name, P)                                                            \\
+    if (QUANTCORE_FITS(name)) {{                                                            \\
+        _Static_assert(!QUANTCORE_FITS(name) || QUANTCORE_SIZED(P), "{mismatch}");         \\
+        int64_t (*const size)(const P *) = (int64_t(*)(const P *))(uintptr_t)&{scratch};   \\
+        return size((const P *)p);                                                         \\
     }}
 #define QC_KERNEL_1(name, P, ...) QUANTCORE_SIZE(name, P)
 #define QC_KERNEL_2(name, P, ...) QUANTCORE_SIZE(name, P)
@@ -86,6 +86,7 @@ SCRATCH = """
 #define QC_KERNEL_V(name, P) QUANTCORE_SIZE(name, P)
 #define QC_VERSION(name, isa)
 QUANTCORE_EXPORT int64_t quantcore_scratch(const void *p) {{
+    QUANTCORE_SIZE(custom, qc_custom_params)
 #include "kernels.def"
     return -1;
 }}
@@ -99,9 +100,19 @@ struct QUANTCORE_NO_TYPE *quantcore_probe(void) {{ return {symbol}; }}
 
 
 class Library(NamedTuple):
-    """A file that can be loaded, and the compiler's warnings about the source of the kernel."""
+    """A compiled kernel.
+
+    Attributes
+    ----------
+    path : Path
+    kernels : tuple of str
+        The kernels whose prototype it has.
+    messages : str
+        The compiler's warnings about the source.
+    """
 
     path: Path
+    kernels: tuple[str, ...]
     messages: str
 
 
@@ -119,6 +130,7 @@ def build_library(
     flags: Sequence[str] = (),
     include: Sequence[str | os.PathLike[str]] = (),
     scratch: str | None = None,
+    load: bool = True,
 ) -> Library:
     """Compile a kernel into a library in `folder`, with the functions by which quantcore calls it.
 
@@ -127,7 +139,7 @@ def build_library(
     Raises
     ------
     KernelError
-        The sources do not compile, or the first has no function of that name.
+        See there.
     """
     for name in filter(None, (symbol, scratch)):
         if not C_NAME.fullmatch(name):
@@ -136,24 +148,65 @@ def build_library(
         raise KernelError(
             f"the path {str(sources[0])!r} cannot stand in an #include; rename the file or its folder"
         )
-    first, folders = sources[0], kernel_include(include)
-    check = ("-fsyntax-only", *FLAGS, *flags, *include_flags(folders))
-    status, output = compiler.run([*check, first], folder=folder)
-    if status != 0:
-        raise compiler.refused([first], output, status)
-    text = UNIT + (SCRATCH if scratch else "")
+    folders = kernel_include(include)
+    arguments = [*FLAGS, *flags, *include_flags(folders)]
+    messages = "\n".join(check_alone(source, folder, compiler, arguments) for source in sources)
     unit = folder / "quantcore_kernel.c"
-    unit.write_text(text.format(source=first, symbol=symbol, scratch=scratch), encoding="utf-8")
+    text = UNIT + (SCRATCH if scratch else "")
+    mark = ", ".join(str(byte) for byte in MARK)
+    unit.write_text(
+        text.format(source=sources[0], symbol=symbol, scratch=scratch, mark=mark, mismatch=SCRATCH_MISMATCH),
+        encoding="utf-8",
+    )
+    path = folder / ("kernel.so" if load else "kernel.o")
     try:
-        path = compiler.shared_library(
-            [unit, *sources[1:]],
-            folder / "kernel.so",
-            flags=(*FLAGS, "-w", *flags),
-            include=folders,
-        )
+        if load:
+            quiet = (*FLAGS, "-w", *flags)
+            compiler.shared_library([unit, *sources[1:]], path, flags=quiet, include=folders)
+        else:
+            status, output = compiler.run([*arguments, "-w", "-c", unit, "-o", path], folder=folder)
+            if status != 0:
+                raise compiler.refused(sources[:1], output, status)
     except KernelError as error:
-        raise missing_function(first, symbol, scratch) or error from None
-    return Library(path, output.strip())
+        if scratch and SCRATCH_MISMATCH in str(error):
+            plain = build_library(sources, symbol, folder, compiler, flags=flags, include=include, load=load)
+            raise scratch_error(sources[0], symbol, scratch, plain.kernels) from None
+        raise missing_function(sources[0], symbol, scratch) or error from None
+    kernels = fitting_kernels(path)
+    rows = [kernel_rows()[name] for name in kernels]
+    if not rows:
+        raise prototype_error(sources[0], symbol, folder, compiler, arguments)
+    if len({(row.params, row.tensors) for row in rows}) > 1:
+        raise KernelError(
+            f"{sources[0].name}: {symbol} is declared without its parameters; "
+            f"expected is such as\n    {rows[1].prototype(symbol)}"
+        )
+    return Library(path, kernels, messages.strip())
+
+
+def check_alone(source: Path, folder: Path, compiler: Compiler, arguments: Sequence[str]) -> str:
+    """Compile a source without anything of ours around it, and return the compiler's warnings."""
+    status, output = compiler.run(["-fsyntax-only", *arguments, source], folder=folder)
+    if status != 0:
+        raise compiler.refused([source], output, status)
+    return output
+
+
+def fitting_kernels(path: Path) -> tuple[str, ...]:
+    """Return the kernels whose prototype a compiled kernel has, by what stands in the file."""
+    data = path.read_bytes()
+    begin = data.index(MARK) + len(MARK)
+    rows = kernel_rows()
+    return tuple(name for name, fits in zip(rows, data[begin : begin + len(rows)], strict=True) if fits)
+
+
+def scratch_error(source: Path, symbol: str, scratch: str, kernels: Sequence[str]) -> KernelError:
+    """Return the error for a scratch function of another prototype."""
+    params = kernel_rows()[kernels[0]].params
+    return KernelError(
+        f"{source.name}: {scratch} has not the prototype of a function that says how much scratch memory "
+        f"{symbol} needs; expected is\n    int64_t {scratch}(const {params} *params)"
+    )
 
 
 def missing_function(source: Path, symbol: str, scratch: str | None) -> KernelError | None:

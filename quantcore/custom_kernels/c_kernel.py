@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+import difflib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from quantcore.c_compiler import find_compiler, include_flags
-from quantcore.custom_kernels.build import FLAGS, build_library, kernel_include, prototype_error
+from quantcore.c_compiler import find_compiler
+from quantcore.custom_kernels.build import build_library
 from quantcore.custom_kernels.rows import kernel_rows
 from quantcore.errors import KernelError
+from quantcore.kernels._core import KernelCall
+from quantcore.kernels.custom import with_kernel, with_pointer
 
-__all__ = ["CKernel", "load_library"]
+__all__ = ["CKernel", "OutputShapes"]
 
+FUNCTION_OF_CTYPES = type(ctypes.pythonapi.PyCapsule_New).__mro__[1]
+OutputShapes = Callable[[Any, list[tuple[int, ...] | None]], Sequence[Sequence[int]]]
 SourceArgument = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -44,8 +50,13 @@ class CKernel:
         The compiler's command; "" for a pointer.
     messages : str
         The compiler's warnings about the first source.
+    output_shapes : callable or None
+        Shapes of the outputs of a custom operator.
     invoke : int
-        Address of a function by which a plan calls the kernel (``qc_invoke`` of ``quantcore/plan.h``).
+        Address of a function by which a plan calls the kernel (``qc_invoke`` of ``quantcore/plan.h``); of the
+        function itself for one from a pointer. 0 for a kernel of another machine.
+    pointer : int
+        The function's address, of a kernel from a pointer; else 0.
     """
 
     symbol: str
@@ -56,15 +67,22 @@ class CKernel:
     scratch: str | None
     compiler: str
     messages: str
+    output_shapes: OutputShapes | None
     invoke: int
-    _library: ctypes.CDLL
+    pointer: int
+    _scratch: int
+    _keepalive: Any
 
     def __init__(self) -> None:
         raise TypeError("CKernel objects are made by CKernel.from_source and CKernel.from_pointer")
 
     def __repr__(self) -> str:
-        where = f" of {self.sources[0].name}" if self.sources else f" at 0x{self.invoke:x}"
-        return f"<CKernel {self.symbol}{where}, as {' or '.join(self.kernels)}>"
+        return f"<CKernel {self.name}, as {' or '.join(self.kernels)}>"
+
+    @property
+    def name(self) -> str:
+        """The function and its file."""
+        return f"{self.symbol} of {self.sources[0].name}" if self.sources else self.symbol
 
     @classmethod
     def from_source(
@@ -76,6 +94,8 @@ class CKernel:
         include: Sequence[str | os.PathLike[str]] = (),
         scratch: str | None = None,
         compiler: str | None = None,
+        output_shapes: OutputShapes | None = None,
+        load: bool = True,
     ) -> CKernel:
         """Compile a kernel, and find out which kernels have its prototype.
 
@@ -96,6 +116,12 @@ class CKernel:
             header says.
         compiler : str, optional
             Command of the compiler; by default ``$CC``, cc, gcc or clang.
+        output_shapes : callable, optional
+            For a custom operator: ``output_shapes(op, input_shapes)`` returns the shapes of its outputs; by
+            default, they are those in the model's file.
+        load : bool
+            False for a kernel of another machine, compiled by a cross compiler: it is not run, and its
+            prototype is checked all the same.
 
         Raises
         ------
@@ -108,58 +134,113 @@ class CKernel:
         sources = source_paths(path)
         folders = tuple(Path(folder).resolve() for folder in include)
         system = find_compiler(compiler)
-        with tempfile.TemporaryDirectory(prefix="quantcore-kernel-") as name:
-            folder = Path(name)
+        kernel = cls.__new__(cls)
+        with tempfile.TemporaryDirectory(prefix="quantcore-kernel-") as folder:
             library = build_library(
-                sources, symbol, folder, system, flags=flags, include=folders, scratch=scratch
-            )
-            kernel = cls.from_library(library.path, symbol)
-            if not kernel.kernels:
-                arguments = [*FLAGS, *flags, *include_flags(kernel_include(folders))]
-                raise prototype_error(sources[0], symbol, folder, system, arguments)
+                sources, symbol, Path(folder), system,
+                flags=flags, include=folders, scratch=scratch, load=load,
+            )  # fmt: skip
+            kernel._set(symbol, library.kernels, output_shapes)
+            if load:
+                kernel._load(library.path, scratch is not None)
         kernel.sources, kernel.flags, kernel.include = sources, tuple(flags), folders
         kernel.scratch, kernel.compiler, kernel.messages = scratch, system.name, library.messages
-        kernel.check(scratch)
         return kernel
+
+    def _load(self, path: Path, has_scratch: bool) -> None:
+        loaded = load_library(path, self.symbol)
+        self.invoke = ctypes.cast(loaded.quantcore_invoke, ctypes.c_void_p).value or 0
+        if has_scratch:
+            self._scratch = ctypes.cast(loaded.quantcore_scratch, ctypes.c_void_p).value or 0
+        self._keepalive = loaded
 
     @classmethod
-    def from_library(cls, library: Path, symbol: str) -> CKernel:
-        """Load what `build_library` made; the file is not needed after that."""
-        kernel = cls.__new__(cls)
-        loaded = load_library(library, symbol)
-        kernel._library = loaded
-        kernel.symbol, kernel.sources, kernel.flags, kernel.include = symbol, (), (), ()
-        kernel.scratch, kernel.compiler, kernel.messages = None, "", ""
-        kernel.invoke = ctypes.cast(loaded.quantcore_invoke, ctypes.c_void_p).value or 0
-        loaded.quantcore_kernel.restype = ctypes.c_char_p
-        names: list[str] = []
-        index = 0
-        while (found := loaded.quantcore_kernel(index)) is not None:
-            names += [found.decode()] if found else []
-            index += 1
-        kernel.kernels = tuple(names)
-        return kernel
+    def from_pointer(
+        cls, function: Any, kernel: str | Sequence[str], *, output_shapes: OutputShapes | None = None
+    ) -> CKernel:
+        """Take a function at an address, whose prototype only the caller knows.
 
-    def check(self, scratch: str | None) -> None:
-        """Refuse a function without declared parameters, and a scratch function of another prototype."""
-        rows = [kernel_rows()[name] for name in self.kernels]
-        if len({(row.params, row.tensors) for row in rows}) > 1:
-            raise KernelError(
-                f"{self.sources[0].name}: {self.symbol} is declared without its parameters; "
-                f"expected is such as\n    {rows[0].prototype(self.symbol)}"
-            )
-        if scratch is not None and self.scratch_bytes(0) < 0:
-            raise KernelError(
-                f"{self.sources[0].name}: {scratch} has not the prototype of a function that says how much "
-                f"scratch memory {self.symbol} needs; expected is\n"
-                f"    int64_t {scratch}(const {rows[0].params} *params)"
-            )
+        Parameters
+        ----------
+        function : int, ctypes function or PyCapsule
+            An address, a function of a library that ``ctypes`` has loaded, or what ``__pyx_capi__`` of a
+            Cython module has (declared ``cdef api``, ``noexcept nogil``).
+        kernel : str or sequence of str
+            Whose prototype it has, ``conv_s8``; ``custom`` for that of ``quantcore/custom.h``.
+        output_shapes : callable, optional
+            As for `from_source`.
 
-    def scratch_bytes(self, params: int) -> int:
-        """Return what the kernel's own function says of parameters at this address."""
-        function = self._library.quantcore_scratch
-        function.restype, function.argtypes = ctypes.c_int64, [ctypes.c_void_p]
-        return int(function(params))
+        Raises
+        ------
+        KernelError
+            No address, or an unknown kernel.
+        """
+        names = (kernel,) if isinstance(kernel, str) else tuple(kernel)
+        rows = kernel_rows()
+        for name in names:
+            if name not in rows:
+                near = difflib.get_close_matches(str(name), rows, n=3, cutoff=0.0)
+                raise KernelError(f"no kernel is called {name!r}; near are {', '.join(near)}")
+        if len({(rows[name].params, rows[name].tensors) for name in names}) != 1:
+            raise KernelError(f"expected kernels of one prototype, got {', '.join(names) or 'none'}")
+        address, called = address_of(function)
+        made = cls.__new__(cls)
+        made._set(called, names, output_shapes)
+        made.pointer = made.invoke = address
+        made._keepalive = function
+        return made
+
+    def _set(self, symbol: str, kernels: tuple[str, ...], output_shapes: OutputShapes | None) -> None:
+        self.symbol, self.kernels, self.output_shapes = symbol, kernels, output_shapes
+        self.sources, self.flags, self.include = (), (), ()
+        self.scratch, self.compiler, self.messages = None, "", ""
+        self.invoke = self.pointer = self._scratch = 0
+        self._keepalive = None
+
+    def bind(self, call: KernelCall) -> KernelCall:
+        """Return `call` with this kernel in the place of its own.
+
+        Parameters
+        ----------
+        call : KernelCall
+            Of one of `kernels`, with the parameters of the definition: made while ``select_isa("scalar")``
+            was in effect.
+        """
+        if call.name not in self.kernels:
+            raise KernelError(f"{self!r} cannot take the place of {call.name}")
+        if not self.invoke:
+            raise KernelError(f"{self.symbol} was not compiled for this machine; it cannot be run here")
+        if self.pointer:
+            return with_pointer(call, self.pointer, self)
+        try:
+            return with_kernel(call, self.invoke, self._scratch, self)
+        except KernelError as error:
+            raise KernelError(f"{self.sources[0].name}: {self.scratch}: {error}") from None
+
+
+def address_of(function: Any) -> tuple[int, str]:
+    """Return the address of a function, and what to call it."""
+    if isinstance(function, int) and not isinstance(function, bool):
+        address, name = function, f"0x{function:x}"
+    elif isinstance(function, FUNCTION_OF_CTYPES):
+        pointer: Any = function
+        address = ctypes.cast(pointer, ctypes.c_void_p).value or 0
+        name = getattr(function, "__name__", f"0x{address:x}")
+    elif type(function).__name__ == "PyCapsule":
+        get_name = ctypes.pythonapi.PyCapsule_GetName
+        get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+        get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+        get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        address = get_pointer(function, get_name(function)) or 0
+        name = f"0x{address:x}"
+    else:
+        raise KernelError(
+            f"the function is a {type(function).__name__}; expected an address, a function of "
+            "ctypes, or a PyCapsule"
+        )
+    if not 0 < address < 2**64:
+        raise KernelError(f"the function's address is {address}; expected that of a function")
+    return address, name
 
 
 def source_paths(path: SourceArgument) -> tuple[Path, ...]:

@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Row", "kernel_rows", "source_folder"]
+__all__ = ["CUSTOM", "Row", "kernel_rows", "source_folder"]
 
+CUSTOM = "custom"  # a kernel of an operator that quantcore does not have
 ROW = re.compile(r"^QC_KERNEL_[123V]\((\w+), ([\w, ]+)\)", re.MULTILINE)
 
 
@@ -34,7 +35,8 @@ def source_folder() -> Path:
 
 @cache
 def kernel_rows() -> dict[str, Row]:
-    """Return the kernels by name."""
+    """Return the kernels by name, in the order of their rows; before them that of ``quantcore/custom.h``."""
     text = (source_folder() / "kernels.def").read_text(encoding="utf-8")
     rows = [(name, types.split(", ")) for name, types in ROW.findall(text)]
-    return {name: Row(name, types[0], tuple(types[1:])) for name, types in rows}
+    found = {name: Row(name, types[0], tuple(types[1:])) for name, types in rows}
+    return {CUSTOM: Row(CUSTOM, "qc_custom_params", ())} | found

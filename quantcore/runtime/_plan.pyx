@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from quantcore.custom_kernels.bound import running
 from quantcore.errors import KernelError
 from quantcore.kernels._core import STATUS_MEANING, aligned_bytes
 
@@ -143,6 +144,8 @@ cdef class Plan:
     inputs, outputs : list of ((int, int) or None)
         Offset in the arena and bytes per run of each graph input and output; None for one that has a
         known value instead.
+    custom : dict of int to BoundKernel
+        The steps that kernels of the user's compute.
     """
 
     cdef qc_plan c
@@ -157,12 +160,14 @@ cdef class Plan:
     cdef readonly list names
     cdef list calls
     cdef list parts
+    cdef dict custom
     cdef object base       # uintp: constant pointers, or offsets into the arena
     cdef object in_arena   # bool: which entries are offsets
 
-    def __init__(self, calls, Py_ssize_t arena_bytes, names, inputs, outputs, int32_t threads=1):
+    def __init__(self, calls, Py_ssize_t arena_bytes, names, inputs, outputs, int32_t threads=1, custom=None):
         cdef int32_t i, first
         self.names = names
+        self.custom = custom or {}
         self.count = <int32_t>len(calls)
         self.arena_bytes = arena_bytes
         self.input_count = len(inputs)
@@ -211,6 +216,12 @@ cdef class Plan:
     def pointers(self, arena):
         """Return the pointer table for `arena`, a uint8 array of `arena_bytes`."""
         return np.where(self.in_arena, self.base + np.uintp(arena.ctypes.data), self.base)
+
+    def error(self, int32_t step, int status):
+        """Return the exception for a step that returned `status`."""
+        if step in self.custom:
+            return self.custom[step].error(status)
+        return KernelError(f"{self.names[step]}: {STATUS_MEANING.get(status, f'status {status}')}")
 
 
 cdef class Instance:
@@ -290,6 +301,7 @@ cdef class Instance:
             raise KernelError(f"expected {self.plan.input_count} inputs, and times of {self.plan.count} steps and 2")
         for j in range(self.plan.input_count):
             self.arrays[j] = <char *>PyArray_DATA(<ndarray?>inputs[j])
+        running.arena = self.arena
         with nogil:
             for i in range(seconds.shape[0]):
                 for j in range(self.plan.input_count):
@@ -309,7 +321,7 @@ cdef class Instance:
                     break
         if status != QC_OK:
             self.failed = step
-            raise KernelError(f"{self.plan.names[step]}: {STATUS_MEANING.get(<int>status, f'status {<int>status}')}")
+            raise self.plan.error(step, <int>status)
 
     def run_single(self, x):
         """Run one sample of a plan with one input and one output; None where `x` does not fit as it is.
@@ -353,6 +365,9 @@ cdef class Instance:
         cdef qc_status status = QC_OK
         cdef const Port *port = self.plan.ports
         threads = gather_team(threads)
+        if self.plan.custom:
+            outer = getattr(running, "arena", None)  # of a run whose kernel, in Python, does this one
+            running.arena = self.arena
         with nogil:
             for i in range(start, start + count):
                 for j in range(n_in):
@@ -366,7 +381,8 @@ cdef class Instance:
                 for j in range(n_in, ports):
                     if port[j].offset >= 0:
                         memcpy(self.arrays[j] + i * port[j].nbytes, self.arena_data + port[j].offset, port[j].nbytes)
+        if self.plan.custom:
+            running.arena = outer
         if status != QC_OK:
             self.failed = failed
-            meaning = STATUS_MEANING.get(<int>status, f"status {<int>status}")
-            raise KernelError(f"{self.plan.names[failed]}: {meaning}")
+            raise self.plan.error(failed, <int>status)

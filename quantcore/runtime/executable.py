@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from quantcore.custom_kernels import KernelTable
 from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import Profile
@@ -44,6 +45,9 @@ class Executable:
         How many threads may share a run.
     extend : callable, optional
         Is given the lowered subgraph before memory is laid out, and may add tensors and steps of its own.
+    kernels : KernelTable, optional
+    strict : bool
+        See `quantcore.runtime.lowering.lower`.
 
     Raises
     ------
@@ -63,6 +67,8 @@ class Executable:
         preserve_all: bool,
         threads: int = 1,
         extend: Callable[[Lowered], None] | None = None,
+        kernels: KernelTable | None = None,
+        strict: bool = True,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all = preserve_all
@@ -70,8 +76,9 @@ class Executable:
         while True:
             try:
                 self.lowered: Lowered = lower(
-                    model, subgraph_index, input_shapes, profile, input_values, fuse=self.shares
-                )
+                    model, subgraph_index, input_shapes, profile, input_values,
+                    fuse=self.shares, kernels=kernels, strict=strict,
+                )  # fmt: skip
                 break
             except UnknownValueError as error:
                 missing = governing_inputs(self.subgraph, error.tensor) - input_values.keys()
@@ -121,7 +128,11 @@ class Executable:
             for tensors in (self.subgraph.inputs, self.subgraph.outputs)
         )
         names = [step.name for step in self.lowered.steps]
-        return Plan(calls, arena_bytes, names, inputs, outputs, threads)
+        custom = {i: step.custom for i, step in enumerate(self.lowered.steps) if step.custom is not None}
+        for i, kernel in custom.items():
+            known = enumerate(self.lowered.steps[i].tensors)
+            kernel.constants = {position: constants[t] for position, t in known if t in constants}
+        return Plan(calls, arena_bytes, names, inputs, outputs, threads, custom)
 
     def new_instance(self) -> Instance:
         """Return fresh memory for one thread, with the state tensors at their initial value."""

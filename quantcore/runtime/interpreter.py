@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from quantcore.custom_kernels import Kernel, KernelTable
+from quantcore.custom_kernels.keys import kernel_name
 from quantcore.errors import KernelError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
@@ -35,6 +37,11 @@ class Interpreter:
         Which subgraph to run; 0 is the main one.
     experimental_preserve_all_tensors : bool
         Keep every intermediate tensor readable by `get_tensor` after `invoke`, at the cost of memory.
+    kernels : mapping, optional
+        Kernels of yours that compute operators of the model: ``{"CONV_2D": k, 7: k2, "block_3/*": k3}``. A
+        key is the name of an operator (or the code of a custom operator), its index, or a pattern of the name
+        of its first output; an index goes before a pattern, and that before a name. A kernel is a
+        `quantcore.CKernel`, or a Python callable ``kernel(op, inputs, outputs)``. See docs/custom_kernels.md.
 
     Raises
     ------
@@ -42,6 +49,8 @@ class Interpreter:
         If the model is not a valid ``.tflite`` file.
     UnsupportedOperatorError
         If it uses an operator that quantcore does not run.
+    KernelError
+        If a kernel of yours fits no operator that its key names.
 
     Notes
     -----
@@ -65,6 +74,7 @@ class Interpreter:
         model_content: bytes | bytearray | memoryview | None = None,
         subgraph_index: int = 0,
         experimental_preserve_all_tensors: bool = False,
+        kernels: Mapping[str | int, Kernel] | None = None,
     ) -> None:
         given = [source for source in (model, model_path, model_content) if source is not None]
         if len(given) != 1:
@@ -72,8 +82,24 @@ class Interpreter:
         threads = resolve_threads(num_threads)
         read = given[0] if isinstance(given[0], Model) else read_model(given[0])
         profile = get_profile(numerics)
-        self._session = Session(read, subgraph_index, profile, experimental_preserve_all_tensors, threads)
+        self._session = Session(
+            read, subgraph_index, profile, experimental_preserve_all_tensors, threads,
+            kernels=None if kernels is None else KernelTable(kernels),
+        )  # fmt: skip
         self._lock = self._session.lock
+
+    def __repr__(self) -> str:
+        operators: dict[str, list[str]] = {}
+        for index, kernel in self.kernels.items():
+            operators.setdefault(kernel_name(kernel), []).append(f"operator {index}")
+        custom = "".join(f"; {name} computes {', '.join(where)}" for name, where in operators.items())
+        return f"<Interpreter of {self.model.source}, {self.numerics.name}{custom}>"
+
+    @property
+    def kernels(self) -> dict[int | tuple[int, int], Kernel]:
+        """Your kernels by operator; by ``(subgraph, operator)`` for those of subgraphs that are called."""
+        own = self._session.subgraph_index
+        return {i if s == own else (s, i): kernel for (s, i), kernel in self._session.used_kernels.items()}
 
     @property
     def model(self) -> Model:
@@ -248,5 +274,8 @@ class Interpreter:
         signature = signatures[signature_key]
         session = self._session
         if signature.subgraph_index != session.subgraph_index:
-            session = Session(self.model, signature.subgraph_index, session.profile, False, session.threads)
+            session = Session(
+                self.model, signature.subgraph_index, session.profile, False, session.threads,
+                kernels=session.kernels and session.kernels.without_indices(), strict=False,
+            )  # fmt: skip
         return SignatureRunner(session, signature)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from quantcore.custom_kernels.bound import BoundKernel
+from quantcore.custom_kernels.keys import Kernel
 from quantcore.errors import KernelError
 from quantcore.graph import Tensor
 from quantcore.kernels._core import KernelCall
@@ -27,7 +29,8 @@ class Step:
     """A kernel call and the tensors it takes: inputs (-1 where omitted), then so many outputs.
 
     `name` is for messages, `macs` the multiply-accumulates, for whoever measures; `in_place` has the inputs
-    that the kernel may write over, see `Definition`.
+    that the kernel may write over, see `Definition`. `custom` is the user's kernel that `call` calls, if it
+    does.
     """
 
     name: str
@@ -36,6 +39,14 @@ class Step:
     outputs: int = 1
     macs: int = 0
     in_place: tuple[int, ...] = ()
+    custom: BoundKernel | None = None
+
+    def run(self, inputs: list[np.ndarray | None], outputs: list[np.ndarray]) -> None:
+        """Run the kernel on contiguous arrays, apart from any plan."""
+        if self.custom is not None:
+            self.custom.run(inputs, outputs)
+        else:
+            self.call(inputs, outputs)
 
 
 @dataclass(slots=True)
@@ -58,6 +69,8 @@ class Lowered:
     padded : dict of int to (int, padding)
         Images that are padded by the convolutions which read them: the image without padding, and what to add
         above and below, left and right.
+    kernels : dict of (int, int) to Kernel
+        The user's kernels, by subgraph and operator.
     """
 
     tensors: list[Tensor] = field(default_factory=list)
@@ -67,6 +80,7 @@ class Lowered:
     calls: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     called_operators: int = 0
     padded: dict[int, tuple[int, ImagePadding]] = field(default_factory=dict)
+    kernels: dict[tuple[int, int], Kernel] = field(default_factory=dict)
 
     def add_known(self, index: int, tensor: Tensor) -> None:
         """Enter what is known of tensor `index` before anything runs: constants, and the shape of state."""

@@ -13,6 +13,8 @@ from functools import partial
 
 import numpy as np
 
+from quantcore.custom_kernels.bound import BoundKernel
+from quantcore.custom_kernels.keys import Assignment, KernelTable
 from quantcore.errors import ModelFormatError, UnsupportedOperatorError
 from quantcore.graph import Model, Operator, Subgraph, Tensor
 from quantcore.kernels._core import KernelCall
@@ -20,6 +22,7 @@ from quantcore.numerics import Profile
 from quantcore.ops.node import Node
 from quantcore.ops.registry import build_node, find_definition
 from quantcore.runtime.calls import Calls
+from quantcore.runtime.custom_operators import lower_custom, lowering_lock
 from quantcore.runtime.lowered import RUNNABLE_DTYPES, Lowered, Step, check_shape
 from quantcore.runtime.padding import fusible_pads, padding_of_image
 
@@ -50,6 +53,8 @@ def lower(
     input_values: Mapping[int, np.ndarray],
     *,
     fuse: bool = False,
+    kernels: KernelTable | None = None,
+    strict: bool = True,
 ) -> Lowered:
     """Lower a subgraph.
 
@@ -64,6 +69,10 @@ def lower(
         Graph inputs whose value is known, since shapes follow from it.
     fuse : bool
         Whether operators may become a part of others, so that not all tensors are computed.
+    kernels : KernelTable, optional
+        Kernels of the user's in the place of ours.
+    strict : bool
+        Whether each of their keys must name an operator that it fits.
 
     Raises
     ------
@@ -81,9 +90,14 @@ def lower(
         lowered.values.pop(t, None)
         if t in input_values:
             lowered.values[t] = input_values[t]
-    lower_next = operator_lowering(model, subgraph_index, profile, lowered, fuse=fuse)
-    for index in range(len(subgraph.operators)):
-        lower_next(subgraph, index)
+    assignment = Assignment(kernels or KernelTable({}))
+    lower_next = operator_lowering(model, subgraph_index, profile, lowered, fuse=fuse, assignment=assignment)
+    with lowering_lock:
+        for index in range(len(subgraph.operators)):
+            lower_next(subgraph, index)
+    if strict:
+        assignment.finish()
+    lowered.kernels = assignment.used
     for t in subgraph.outputs:
         if t not in lowered.shapes:
             raise ModelFormatError(
@@ -93,15 +107,21 @@ def lower(
 
 
 def operator_lowering(
-    model: Model, subgraph_index: int, profile: Profile, lowered: Lowered, *, fuse: bool = False
+    model: Model,
+    subgraph_index: int,
+    profile: Profile,
+    lowered: Lowered,
+    *,
+    fuse: bool = False,
+    assignment: Assignment,
 ) -> Callable[[Subgraph, int], None]:
     """Return the function that lowers an operator, given its subgraph and index, into `lowered`."""
     main = model.subgraphs[subgraph_index]
-    pads = fusible_pads(main) if fuse else ()
+    pads = fusible_pads(main, assignment.table.named_operators(main)) if fuse else ()
 
     def lower_next(subgraph: Subgraph, index: int) -> None:
         may_fuse = subgraph is main and index in pads
-        lower_operator(subgraph, index, profile, lowered, calls, may_fuse=may_fuse)
+        lower_operator(subgraph, index, profile, lowered, calls, assignment, may_fuse=may_fuse)
 
     calls = Calls(model, lowered, lower_next)
     calls.active.append(subgraph_index)
@@ -114,6 +134,7 @@ def lower_operator(
     profile: Profile,
     lowered: Lowered,
     calls: Calls,
+    assignment: Assignment,
     *,
     may_fuse: bool = False,
 ) -> None:
@@ -122,7 +143,10 @@ def lower_operator(
     With `may_fuse`, a PAD can become a part of the convolutions that read its output.
     """
     op = subgraph.operators[index]
-    definition = find_definition(op, index)
+    is_main = len(calls.active) == 1
+    candidates = assignment.candidates(subgraph, index, is_main=is_main)
+    if not candidates:
+        find_definition(op, index)
     for t in op.inputs:
         if t >= 0 and t not in lowered.shapes:
             raise UnsupportedOperatorError(f"reads tensor {t}, which nothing has computed yet", op.op, index)
@@ -131,6 +155,13 @@ def lower_operator(
     for t in op.outputs:
         if t in lowered.shapes:
             raise UnsupportedOperatorError(f"writes tensor {t}, which already has a value", op.op, index)
+    if candidates:
+        make_node = partial(build_node, subgraph, index, profile, lowered.shapes, lowered.values)
+        custom = lower_custom(make_node, candidates, assignment, (calls.active[-1], index))
+        if custom is not None:
+            record_custom(*custom, lowered)
+            return
+    definition = find_definition(op, index)
     node = build_node(subgraph, index, profile, lowered.shapes, lowered.values)
     if definition.expand is not None:
         calls.finish(node, definition.expand(node, partial(calls.call, node)))
@@ -142,26 +173,56 @@ def lower_operator(
     except OverflowError as error:
         # Parameters are C integers; only a damaged or hostile model has one that does not fit.
         raise node.refuse(f"a parameter is out of the range of its C type: {error}") from None
-    for y in node.outputs:
-        check_shape(y.shape, f"operator {index} ({op.op}): output tensor {y.index}")
-        numpy_dtype(y.tensor, y.index)
-        lowered.shapes[y.index] = y.shape
+    set_shapes(node, lowered)
+    name = f"operator {index} ({op.op})"
+    written = tuple(y.index for y in node.outputs)
+    step = Step(name, call, (*kernel_inputs(given, call, len(written)), *written), len(written))
     if all(y.value is not None for y in node.outputs):
         lowered.values.update((y.index, np.asarray(y.value)) for y in node.outputs)
     elif all(x is None or x.value is not None for x in node.inputs):
-        outputs = [np.zeros(y.shape, numpy_dtype(y.tensor, y.index)) for y in node.outputs]
-        inputs = kernel_inputs(given, call, len(outputs))
-        call([None if t < 0 else contiguous(lowered.values[t]) for t in inputs], outputs)
-        lowered.values.update((y.index, value) for y, value in zip(node.outputs, outputs, strict=True))
+        run_now(step, lowered)
     elif may_fuse and (padding := padding_of_image(node)) is not None:
         lowered.padded[node.output.index] = (node.input(0).index, padding)
     else:
-        written = tuple(y.index for y in node.outputs)
-        tensors = (*kernel_inputs(given, call, len(written)), *written)
-        macs = 0 if definition.macs is None else int(definition.macs(node))
-        in_place = definition.in_place if len(written) == 1 else ()
-        name = f"operator {index} ({op.op})"
-        lowered.steps.append(Step(name, call, tensors, len(written), macs, in_place))
+        step.macs = 0 if definition.macs is None else int(definition.macs(node))
+        step.in_place = definition.in_place if len(written) == 1 else ()
+        lowered.steps.append(step)
+
+
+def record_custom(node: Node, custom: BoundKernel, lowered: Lowered) -> None:
+    """Record the step of an operator that a user's kernel computes, or its value, as for any other."""
+    set_shapes(node, lowered)
+    op, definition = node.op, node.definition
+    name = f"operator {node.index} ({op.custom_code or op.op})"
+    written = tuple(y.index for y in node.outputs)
+    tensors = (*kernel_inputs(op.inputs, custom.call, len(written)), *written)
+    step = Step(name, custom.call, tensors, len(written), custom=custom)
+    if node.inputs and all(x is None or x.value is not None for x in node.inputs):
+        run_now(step, lowered)
+        return
+    if (
+        custom.call.name not in ("custom", "python")
+        and definition is not None
+        and definition.macs is not None
+    ):
+        step.macs = int(definition.macs(node))
+    lowered.steps.append(step)
+
+
+def set_shapes(node: Node, lowered: Lowered) -> None:
+    """Record the shapes that lowering found for the outputs of an operator."""
+    for y in node.outputs:
+        check_shape(y.shape, f"operator {node.index} ({node.op.op}): output tensor {y.index}")
+        numpy_dtype(y.tensor, y.index)
+        lowered.shapes[y.index] = y.shape
+
+
+def run_now(step: Step, lowered: Lowered) -> None:
+    """Compute the outputs of a step whose inputs are known."""
+    inputs, written = step.tensors[: -step.outputs], step.tensors[-step.outputs :]
+    outputs = [np.zeros(lowered.shapes[t], numpy_dtype(lowered.tensors[t], t)) for t in written]
+    step.run([None if t < 0 else contiguous(lowered.values[t]) for t in inputs], outputs)
+    lowered.values.update(zip(written, outputs, strict=True))
 
 
 def take_padding(node: Node, lowered: Lowered) -> tuple[int, ...]:

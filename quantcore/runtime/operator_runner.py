@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from quantcore.custom_kernels.keys import Assignment, KernelTable
 from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import get_profile
+from quantcore.runtime.custom_operators import lowering_lock
 from quantcore.runtime.lowered import Lowered
 from quantcore.runtime.lowering import contiguous, numpy_dtype, operator_lowering
 from quantcore.runtime.state import initial_state
@@ -26,10 +28,15 @@ class OperatorRunner:
     model : Model
     subgraph_index : int
     numerics : str
+    kernels : KernelTable, optional
+        Kernels of the user's.
     """
 
-    def __init__(self, model: Model, subgraph_index: int, numerics: str) -> None:
+    def __init__(
+        self, model: Model, subgraph_index: int, numerics: str, kernels: KernelTable | None = None
+    ) -> None:
         self.model, self.subgraph_index = model, subgraph_index
+        self.kernels = kernels or KernelTable({})
         self.subgraph = model.subgraphs[subgraph_index]
         self.profile = get_profile(numerics)
         self.state = {t: initial_state(self.subgraph.tensors[t]) for t in self.subgraph.variables()}
@@ -72,8 +79,11 @@ class OperatorRunner:
             if value.dtype.kind in "iub" and tensor.quantization is None:
                 # Unquantized integers may be shapes, axes, indices or conditions that lowering must know.
                 lowered.values[t] = value
-        lower_next = operator_lowering(self.model, self.subgraph_index, self.profile, lowered)
-        lower_next(self.subgraph, operator_index)
+        lower_next = operator_lowering(
+            self.model, self.subgraph_index, self.profile, lowered, assignment=Assignment(self.kernels)
+        )
+        with lowering_lock:
+            lower_next(self.subgraph, operator_index)
         results = _run_steps(lowered, given, len(self.subgraph.tensors))
         return [results[t] for t in op.outputs if t >= 0]
 
@@ -88,6 +98,6 @@ def _run_steps(lowered: Lowered, given: dict[int, np.ndarray], own: int) -> dict
         count = len(step.tensors) - step.outputs
         inputs = [None if t < 0 else contiguous(known[t]) for t in step.tensors[:count]]
         outputs = [np.empty(lowered.shapes[t], lowered.tensors[t].dtype) for t in step.tensors[count:]]
-        step.call(inputs, outputs)
+        step.run(inputs, outputs)
         known.update(zip(step.tensors[count:], outputs, strict=True))
     return known

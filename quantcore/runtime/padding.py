@@ -16,16 +16,24 @@ from quantcore.ops.registry import load_operators
 __all__ = ["fusible_pads", "padding_of_image"]
 
 
-def fusible_pads(subgraph: Subgraph) -> Collection[int]:
-    """Return the operators that pad, and whose output nothing but convolutions without padding read."""
+def fusible_pads(subgraph: Subgraph, whole: Collection[int] = ()) -> Collection[int]:
+    """Return the operators that pad, and whose output nothing but convolutions without padding read.
+
+    The operators `whole` stay as they are.
+    """
     definitions, uses = load_operators(), subgraph.uses()
     return {
         index
         for index, op in enumerate(subgraph.operators)
-        if op.name in definitions
+        if index not in whole
+        and op.name in definitions
         and definitions[op.name].zero_padding is not None
         and not set(op.outputs) & {*subgraph.outputs}
-        and all(_takes(subgraph, *use) for t in op.outputs for use in uses.get(t, [(index, 0)]))
+        and all(
+            use[0] not in whole and _takes(subgraph, *use)
+            for t in op.outputs
+            for use in uses.get(t, [(index, 0)])
+        )
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from quantcore.custom_kernels import Kernel, KernelTable
 from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import Profile
@@ -32,6 +33,10 @@ class Session:
         Keep every tensor readable after a run.
     threads : int
         How many threads share the samples of `run`, or a run where there are fewer samples.
+    kernels : KernelTable, optional
+        Kernels of the user's.
+    strict : bool
+        Whether each of their keys must name an operator that it fits.
 
     Attributes
     ----------
@@ -45,13 +50,21 @@ class Session:
     """
 
     def __init__(
-        self, model: Model, subgraph_index: int, profile: Profile, preserve_all: bool, threads: int = 1
+        self,
+        model: Model,
+        subgraph_index: int,
+        profile: Profile,
+        preserve_all: bool,
+        threads: int = 1,
+        kernels: KernelTable | None = None,
+        strict: bool = True,
     ) -> None:
         if not 0 <= subgraph_index < len(model.subgraphs):
             raise KernelError(f"subgraph_index is {subgraph_index}; the model has {len(model.subgraphs)}")
         self.model, self.subgraph_index, self.profile = model, subgraph_index, profile
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all, self.threads = preserve_all, threads
+        self.kernels, self._strict = kernels, strict
         self.lock = threading.RLock()
         self.arguments = Arguments(model, subgraph_index)
         self.input_shapes = {t: self.subgraph.tensors[t].shape for t in self.subgraph.inputs}
@@ -223,7 +236,14 @@ class Session:
             value_of=self._provisional_value,
             preserve_all=preserve_all,
             threads=self.threads,
+            kernels=self.kernels,
+            strict=self._strict,
         )
+
+    @property
+    def used_kernels(self) -> dict[tuple[int, int], Kernel]:
+        """The user's kernels, by subgraph and operator."""
+        return self._executable.lowered.kernels
 
     def _provisional_value(self, t: int) -> np.ndarray:
         """Return what stands for an input that shapes follow from until it is set."""

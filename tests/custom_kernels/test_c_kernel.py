@@ -39,7 +39,7 @@ def test_the_definitions_have_their_own_prototypes() -> None:
 
 
 def test_rows_are_those_of_the_table() -> None:
-    assert {*kernel_rows()} == {name for name, _ in kernel_table()}
+    assert {*kernel_rows()} - {"custom"} == {name for name, _ in kernel_table()}
     assert kernel_rows()["conv_s8"].prototype("f") == (
         "qc_status f(const qc_conv_params *params, const int8_t *, const int8_t *, const int32_t *, "
         "int8_t *output, void *scratch)"
