@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quantcore.c_compiler import Compiler, first_errors, include_flags
-from quantcore.custom_kernels.rows import Row, kernel_rows, source_folder
+from quantcore.c_interface.source import source_folder
+from quantcore.custom_kernels.rows import Row, kernel_rows
 from quantcore.errors import KernelError
 
 __all__ = ["FLAGS", "Library", "build_library", "kernel_include", "prototype_error"]
@@ -151,6 +152,7 @@ def build_library(
     folders = kernel_include(include)
     arguments = [*FLAGS, *flags, *include_flags(folders)]
     messages = "\n".join(check_alone(source, folder, compiler, arguments) for source in sources)
+    no_versions(folder)
     unit = folder / "quantcore_kernel.c"
     text = UNIT + (SCRATCH if scratch else "")
     mark = ", ".join(str(byte) for byte in MARK)
@@ -162,9 +164,11 @@ def build_library(
     try:
         if load:
             quiet = (*FLAGS, "-w", *flags)
-            compiler.shared_library([unit, *sources[1:]], path, flags=quiet, include=folders)
+            compiler.shared_library([unit, *sources[1:]], path, flags=quiet, include=[*folders, folder])
         else:
-            status, output = compiler.run([*arguments, "-w", "-c", unit, "-o", path], folder=folder)
+            status, output = compiler.run(
+                [*arguments, f"-I{folder}", "-w", "-c", unit, "-o", path], folder=folder
+            )
             if status != 0:
                 raise compiler.refused(sources[:1], output, status)
     except KernelError as error:
@@ -182,6 +186,13 @@ def build_library(
             f"expected is such as\n    {rows[1].prototype(symbol)}"
         )
     return Library(path, kernels, messages.strip())
+
+
+def no_versions(folder: Path) -> None:
+    """Put rows of vector versions, none of them, where kernels.def finds them: a wheel has not the files."""
+    for name in ("x86", "arm"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "versions.def").touch()
 
 
 def check_alone(source: Path, folder: Path, compiler: Compiler, arguments: Sequence[str]) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["CUSTOM", "Row", "kernel_rows", "source_folder"]
+from quantcore.c_interface.kernel_interface import kernel_rows as interface_rows
+
+__all__ = ["CUSTOM", "Row", "kernel_rows"]
 
 CUSTOM = "custom"  # a kernel of an operator that quantcore does not have
-ROW = re.compile(r"^QC_KERNEL_[123V]\((\w+), ([\w, ]+)\)", re.MULTILINE)
 
 
 class Row(NamedTuple):
@@ -28,15 +27,8 @@ class Row(NamedTuple):
         return f"qc_status {symbol}({', '.join(arguments)})"
 
 
-def source_folder() -> Path:
-    """Return the folder of the C sources."""
-    return Path(__file__).parents[2] / "csrc"
-
-
 @cache
 def kernel_rows() -> dict[str, Row]:
     """Return the kernels by name, in the order of their rows; before them that of ``quantcore/custom.h``."""
-    text = (source_folder() / "kernels.def").read_text(encoding="utf-8")
-    rows = [(name, types.split(", ")) for name, types in ROW.findall(text)]
-    found = {name: Row(name, types[0], tuple(types[1:])) for name, types in rows}
+    found = {name: Row(name, types[0], tuple(types[1:])) for name, types in interface_rows().items()}
     return {CUSTOM: Row(CUSTOM, "qc_custom_params", ())} | found

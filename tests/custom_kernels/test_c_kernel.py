@@ -10,7 +10,8 @@ from quantcore.kernels._core import kernel_table
 
 import quantcore as qc
 from quantcore.c_compiler import Compiler, find_compiler, first_errors
-from quantcore.custom_kernels.rows import kernel_rows, source_folder
+from quantcore.c_interface import source_folder
+from quantcore.custom_kernels.rows import kernel_rows
 from quantcore.errors import KernelError
 
 KERNELS = Path(__file__).with_name("kernels.c")
