@@ -7,13 +7,15 @@ result is called bit-exact only if everything was compared. See docs/verify.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, overload
 
-from quantcore.errors import KernelError, OracleUnavailable
+from quantcore.custom_kernels import Kernel, KernelTable
+from quantcore.errors import KernelError, OracleUnavailable, UnsupportedOperatorError
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
 from quantcore.oracle.arguments import ModelLike
+from quantcore.runtime import Interpreter
 from quantcore.samples import SampleSource, split_samples
 from quantcore.verification.drawing import draw
 from quantcore.verification.one_profile import verify_profile
@@ -41,6 +43,7 @@ def verify(  # type: ignore[overload-overlap]  # a str may be "all" at run time
     num_threads: int = 1,
     package: str | None = None,
     oracle: Oracles | None = None,
+    kernels: Mapping[str | int, Kernel] | None = None,
 ) -> ProfilesResult: ...
 
 
@@ -58,6 +61,7 @@ def verify(
     num_threads: int = 1,
     package: str | None = None,
     oracle: Oracles | None = None,
+    kernels: Mapping[str | int, Kernel] | None = None,
 ) -> VerifyResult: ...
 
 
@@ -74,6 +78,7 @@ def verify(
     num_threads: int = 1,
     package: str | None = None,
     oracle: Oracles | None = None,
+    kernels: Mapping[str | int, Kernel] | None = None,
 ) -> VerifyResult | ProfilesResult:
     """Compare a model with TensorFlow Lite, operator by operator and end to end.
 
@@ -105,6 +110,9 @@ def verify(
         One to use, and to leave running, in place of a new one: for several models in a row, so that they
         share a process. With ``all``, a mapping by profile; what it lacks is started. `timeout`,
         `num_threads` and `package` are then its own.
+    kernels : mapping, optional
+        Kernels of yours that compute operators of the model, as for `quantcore.Interpreter`: they are
+        compared with the oracle in the place of ours.
 
     Returns
     -------
@@ -129,18 +137,23 @@ def verify(
         raise KernelError(f"samples is {samples}; expected at least 1")
     if recorded is not None and numerics != ALL:
         raise KernelError(f"a recording is compared with every profile; use numerics='all', not {numerics!r}")
+    if kernels is not None and numerics == ALL:
+        raise KernelError("kernels are compared with one profile's oracle; give numerics=, and not 'all'")
     pool = Pool(numerics, oracle, num_threads, timeout, package)
     graph = model if isinstance(model, Model) else read_model(model)
     recording = None if recorded is None else read_recorded(graph, recorded)
     if recording is not None and inputs is None:
         inputs = recording.inputs
+    table = None if kernels is None else KernelTable(kernels)
     drawn = draw(model, graph, inputs, samples, seed)
     rounds = len(pool.profiles) + (numerics == ALL)
+    if table is not None:
+        drawn.notes.append(uses_of(graph, numerics, table))
     report = _Progress(progress, rounds * drawn.steps)
     with pool:
         if numerics != ALL:
             report.say("the oracle starts")
-            return verify_profile(drawn, numerics, pool.get(pool.profiles[numerics]), report.step)
+            return verify_profile(drawn, numerics, pool.get(pool.profiles[numerics]), report.step, table)
         result = ProfilesResult(graph.source, drawn.samples, seed, notes=drawn.notes)
         for name, profile in pool.profiles.items():
             report.say(f"{name}: the oracle starts")
@@ -160,6 +173,20 @@ def verify(
             )
         result.recorded = compare_recorded(graph, recording, split_samples(graph, 0, inputs))
     return result
+
+
+def uses_of(model: Model, numerics: str, kernels: KernelTable) -> str:
+    """Return which operators kernels of the user's compute.
+
+    Raises
+    ------
+    KernelError
+        A key that names no operator, or none that its kernel fits.
+    """
+    try:
+        return f"your kernels: {Interpreter(model, numerics, kernels=kernels).describe_kernels()}"
+    except UnsupportedOperatorError as error:  # each operator that can be run is compared all the same
+        return f"which operators your kernels compute is not known: {error}"
 
 
 class _Progress:

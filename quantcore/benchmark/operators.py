@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from quantcore.custom_kernels import Kernel, KernelTable
 from quantcore.graph import Model
 from quantcore.numerics import get_profile
 from quantcore.runtime.executable import Executable
@@ -144,6 +145,7 @@ def time_operators(
     samples: int = 1,
     threads: int = 1,
     turns: int | None = None,
+    kernels: Mapping[str | int, Kernel] | None = None,
 ) -> OperatorTimes:
     """Time every step of a model's plan, in the memory and order of a run.
 
@@ -159,6 +161,8 @@ def time_operators(
         Threads that share a step, where it is large enough.
     turns : int, optional
         Runs of each sample; by default as many as half a second has room for, three at least.
+    kernels : mapping, optional
+        Kernels of the user's, as for `quantcore.Interpreter`.
 
     Returns
     -------
@@ -169,7 +173,8 @@ def time_operators(
     QuantcoreError
         A model that cannot be run.
     """
-    session = Session(model, 0, get_profile(numerics), preserve_all=False, threads=threads)
+    table = None if kernels is None else KernelTable(kernels)
+    session = Session(model, 0, get_profile(numerics), preserve_all=False, threads=threads, kernels=table)
     inputs = random_batch(model, 0, samples, 0)
     executable, seconds = session.time_steps(inputs, 2)  # the first run is a warm-up
     if turns is None:
@@ -187,7 +192,8 @@ def step_rows(executable: Executable, seconds: np.ndarray) -> Iterable[OperatorT
     for step, taken in zip(executable.lowered.steps, seconds.tolist(), strict=True):
         index, op = operator_of(step)
         moved = step_bytes(executable, step)
-        yield OperatorTime(index, op, step.call.name, step.call.isa, taken, taken / total, step.macs, moved)
+        kernel = step.call.name if step.custom is None else step.custom.name
+        yield OperatorTime(index, op, kernel, step.call.isa, taken, taken / total, step.macs, moved)
 
 
 def operator_of(step: Step) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from quantcore.benchmark import tflite_script
+from quantcore.custom_kernels import Kernel
 from quantcore.errors import OracleCrashed, OracleRefused
 from quantcore.files import write_arrays
 from quantcore.flatbuffer import read_model
@@ -169,6 +170,7 @@ def compare_speed(
     numerics: str = "reference",
     invoke_only: bool = False,
     advance: Advance = lambda count: None,
+    kernels: Mapping[str | int, Kernel] | None = None,
 ) -> Speed:
     """Time a model, contender after contender, again and again, so that a busy machine is busy for all.
 
@@ -186,13 +188,15 @@ def compare_speed(
         Time ``invoke`` of both on inputs that are set before: the computation without the copies.
     advance : callable
         Called with the number of turns that have passed since the last call.
+    kernels : mapping, optional
+        Kernels of the user's, as for `quantcore.Interpreter`.
 
     Returns
     -------
     Speed
     """
     model = read_model(path)
-    interpreter = Interpreter(model, numerics, threads)
+    interpreter = Interpreter(model, numerics, threads, kernels=kernels)
     inputs = random_batch(model, 0, batch, 0)
     contenders: dict[str, Timer] = {
         OURS: own_invoke_timer(interpreter, inputs) if invoke_only else own_timer(interpreter, inputs)

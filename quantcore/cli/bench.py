@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from quantcore.cli._command import COUNT, numerics_option, verb
+from quantcore.cli._kernels import KernelOption, kernel_options, load_kernels
 from quantcore.cli._output import print_json, progress
 
 EXAMPLES = """
 quantcore bench model.tflite                     # beside TensorFlow Lite; by operator
 quantcore bench *.tflite --threads 2 --batch 64  # several models: one row each
 quantcore bench model.tflite --alone             # without TensorFlow Lite
+quantcore bench model.tflite --alone --kernel CONV_2D=my_conv.c:my_conv_s8
 quantcore bench model.tflite --alone --json | jq '.models[0].operators.kinds'
 """
 
@@ -28,6 +30,7 @@ quantcore bench model.tflite --alone --json | jq '.models[0].operators.kinds'
     help="Also time operator by operator; by default where there is one model.",
 )
 @numerics_option
+@kernel_options
 def command(
     models: tuple[str, ...],
     turns: int,
@@ -37,6 +40,8 @@ def command(
     invoke_only: bool,
     operators: bool | None,
     numerics: str,
+    kernels: tuple[KernelOption, ...],
+    kernel_flags: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Time models, beside TensorFlow Lite, and their operators.
@@ -61,8 +66,11 @@ def command(
     from quantcore.oracle.packages import RESOLVERS
     from quantcore.runtime import Interpreter
 
+    for path in models:
+        read_model(path)
+    own = load_kernels(kernels, kernel_flags)
     for path in models:  # whatever is wrong with a model is said before anything is measured
-        Interpreter(read_model(path), numerics)
+        Interpreter(read_model(path), numerics, kernels=own)
     with ExitStack() as stack:
         timers = [stack.enter_context(TimedTFLite(name)) for name in ([] if alone else RESOLVERS)]
         advance = stack.enter_context(progress("measuring", len(models) * turns))
@@ -76,12 +84,13 @@ def command(
                 numerics=numerics,
                 invoke_only=invoke_only,
                 advance=advance,
+                kernels=own,
             )
             for path in models
         ]
     shown = models if operators or (operators is None and len(models) == 1) else ()
     times = {
-        path: time_operators(read_model(path), numerics=numerics, samples=batch, threads=threads)
+        path: time_operators(read_model(path), numerics=numerics, samples=batch, threads=threads, kernels=own)
         for path in shown
     }
     if as_json:

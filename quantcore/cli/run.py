@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantcore.cli._command import COUNT, input_option, model_argument, numerics_option, seed_option, verb
+from quantcore.cli._kernels import KernelOption, kernel_options, load_kernels
 from quantcore.cli._output import print_json
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ EXAMPLES = """
 quantcore run model.tflite                                  # one random sample
 quantcore run model.tflite --input images.npy --out scores.npz
 quantcore run model.tflite --input inputs.npz --all --out tensors.npz
+quantcore run model.tflite --kernel CONV_2D=my_conv.c:my_conv_s8
 """
 
 FEW = 8  # values shown of each tensor
@@ -34,6 +36,7 @@ FEW = 8  # values shown of each tensor
 @click.option("--all", "everything", is_flag=True, help="All tensors of one sample, not only the outputs.")
 @click.option("--threads", type=COUNT, default=1, help="Threads that share the samples.")
 @numerics_option
+@kernel_options
 def command(
     model: str,
     input_path: str | None,
@@ -43,6 +46,8 @@ def command(
     everything: bool,
     threads: int,
     numerics: str,
+    kernels: tuple[KernelOption, ...],
+    kernel_flags: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run MODEL on samples from a file, or on random ones.
@@ -50,6 +55,8 @@ def command(
     Arrays hold samples along the first axis, in the dtype of the input: quantized values for an integer
     input. The names in an .npz file are those of the inputs (of the signature, or of the tensors). Tables
     show the beginning of each result; --out writes all of it, --json prints all of it.
+
+    With --kernel, operators are computed by kernels of yours; docs/custom_kernels.md says how to write one.
     """
     from quantcore.files import write_arrays
     from quantcore.flatbuffer import read_model
@@ -57,7 +64,7 @@ def command(
     from quantcore.samples import random_samples, split_samples
 
     loaded = read_model(model)
-    interpreter = Interpreter(loaded, numerics, threads)
+    interpreter = Interpreter(loaded, numerics, threads, kernels=load_kernels(kernels, kernel_flags))
     if input_path is not None:
         drawn = split_samples(loaded, 0, input_path)
     else:

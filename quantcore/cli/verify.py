@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantcore.cli._command import COUNT, input_option, model_argument, seed_option, verb
+from quantcore.cli._kernels import KernelOption, kernel_options, load_kernels
 from quantcore.cli._output import complain, print_json, step_progress
 from quantcore.numerics import PROFILES
 
@@ -19,6 +20,7 @@ quantcore verify model.tflite --input images.npy --samples 100
 quantcore verify model.tflite --json | jq .bit_exact
 quantcore verify model.tflite --numerics all              # where backends part
 quantcore verify model.tflite --recorded device.npz       # which one it equals
+quantcore verify model.tflite --kernel CONV_2D=my_conv.c:my_conv_s8
 """
 
 
@@ -39,6 +41,7 @@ quantcore verify model.tflite --recorded device.npz       # which one it equals
 )
 @click.option("--timeout", type=float, default=300.0, help="Seconds that one call of the oracle may take.")
 @click.option("--failed", "failed_only", is_flag=True, help="Show only what is not bit-exact.")
+@kernel_options
 def command(
     model: str,
     input_path: str | None,
@@ -48,6 +51,8 @@ def command(
     recorded: str | None,
     timeout: float,
     failed_only: bool,
+    kernels: tuple[KernelOption, ...],
+    kernel_flags: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Compare every operator with TensorFlow Lite's, bit for bit.
@@ -55,7 +60,7 @@ def command(
     Each operator of MODEL is run on TensorFlow Lite's own inputs to it, so that one mismatch does not
     hide the next; then the model is run end to end. With --numerics all, every profile is compared with
     its oracle, and all with each other: where they part, by which rules, and how often those are
-    expected to differ.
+    expected to differ. With --kernel, kernels of yours are compared in the place of ours.
 
     Exit code 0: every bit agrees (but for float sums whose order a backend does not define); 1: something
     differs, or the recorded outputs match no profile; 2: nothing differs, but something could not be
@@ -64,8 +69,12 @@ def command(
     """
     from quantcore.cli._verify_profiles import print_profiles
     from quantcore.cli._verify_tables import print_result
+    from quantcore.flatbuffer import read_model
     from quantcore.verify import ProfilesResult, verify
 
+    if kernels or kernel_flags:
+        read_model(model)  # what is wrong with it is said before anything is compiled
+    own = load_kernels(kernels, kernel_flags)
     with step_progress("verifying") as progress:
         result = verify(
             model,  # the path: end to end, the oracle must run the file and not what was read from it
@@ -76,6 +85,7 @@ def command(
             recorded=recorded,
             progress=progress,
             timeout=timeout,
+            kernels=own,
         )
     if as_json:
         print_json(result.to_json())

@@ -47,9 +47,14 @@ class BoundKernel:
         self.prototype = str(self.call.name)
 
     @property
+    def name(self) -> str:
+        """What to call the kernel."""
+        return kernel_name(self.kernel)
+
+    @property
     def where(self) -> str:
         """The operator and the kernel, for messages."""
-        return f"operator {self.info.index} ({self.info.name}): kernel {kernel_name(self.kernel)}"
+        return f"operator {self.info.index} ({self.info.name}): kernel {self.name}"
 
     def error(self, status: int) -> BaseException:
         """Return the error for a status other than 0."""

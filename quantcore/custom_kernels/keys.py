@@ -43,17 +43,21 @@ class KernelTable:
         patterns (`fnmatch`) of the name of an operator's first output. Values are `CKernel` objects or Python
         callables.
 
+    strict : bool
+        Whether each key must name an operator that its kernel fits.
+
     Raises
     ------
     KernelError
         A key or value of another kind.
     """
 
-    def __init__(self, kernels: Mapping[str | int, Kernel]) -> None:
+    def __init__(self, kernels: Mapping[str | int, Kernel], *, strict: bool = True) -> None:
         if not isinstance(kernels, Mapping):
             raise KernelError(
                 f"kernels is a {type(kernels).__name__}; expected a mapping such as {{'CONV_2D': k}}"
             )
+        self.strict = strict
         self.kernels: dict[str | int, Kernel] = {}
         for key, kernel in kernels.items():
             if not isinstance(kernel, CKernel) and not callable(kernel):
@@ -88,7 +92,9 @@ class KernelTable:
 
     def without_indices(self) -> KernelTable:
         """Return the same for another subgraph, whose operators the indices do not mean."""
-        return KernelTable({key: kernel for key, kernel in self.kernels.items() if not isinstance(key, int)})
+        others: dict[str | int, Kernel]
+        others = {key: kernel for key, kernel in self.kernels.items() if not isinstance(key, int)}
+        return KernelTable(others, strict=False)
 
     def named_operators(self, subgraph: Subgraph) -> set[int]:
         """Return the operators that keys name."""
@@ -157,7 +163,7 @@ class Assignment:
             A key names no operator, or none that its kernel fits.
         """
         for key, kernel in self.table.kernels.items():
-            if key in self._fitting:
+            if key in self._fitting or not self.table.strict:
                 continue
             if key not in self._reasons:
                 raise self._unmatched(key)

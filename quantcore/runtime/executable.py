@@ -46,8 +46,7 @@ class Executable:
     extend : callable, optional
         Is given the lowered subgraph before memory is laid out, and may add tensors and steps of its own.
     kernels : KernelTable, optional
-    strict : bool
-        See `quantcore.runtime.lowering.lower`.
+        Kernels of the user's.
 
     Raises
     ------
@@ -68,7 +67,6 @@ class Executable:
         threads: int = 1,
         extend: Callable[[Lowered], None] | None = None,
         kernels: KernelTable | None = None,
-        strict: bool = True,
     ) -> None:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all = preserve_all
@@ -77,7 +75,7 @@ class Executable:
             try:
                 self.lowered: Lowered = lower(
                     model, subgraph_index, input_shapes, profile, input_values,
-                    fuse=self.shares, kernels=kernels, strict=strict,
+                    fuse=self.shares, kernels=kernels,
                 )  # fmt: skip
                 break
             except UnknownValueError as error:

@@ -74,7 +74,7 @@ class Interpreter:
         model_content: bytes | bytearray | memoryview | None = None,
         subgraph_index: int = 0,
         experimental_preserve_all_tensors: bool = False,
-        kernels: Mapping[str | int, Kernel] | None = None,
+        kernels: Mapping[str | int, Kernel] | KernelTable | None = None,
     ) -> None:
         given = [source for source in (model, model_path, model_content) if source is not None]
         if len(given) != 1:
@@ -84,16 +84,23 @@ class Interpreter:
         profile = get_profile(numerics)
         self._session = Session(
             read, subgraph_index, profile, experimental_preserve_all_tensors, threads,
-            kernels=None if kernels is None else KernelTable(kernels),
+            kernels=kernels if isinstance(kernels, KernelTable | None) else KernelTable(kernels),
         )  # fmt: skip
         self._lock = self._session.lock
 
     def __repr__(self) -> str:
+        custom = f"; {self.describe_kernels()}" if self.kernels else ""
+        return f"<Interpreter of {self.model.source}, {self.numerics.name}{custom}>"
+
+    def describe_kernels(self) -> str:
+        """Return which operators your kernels compute, in words."""
         operators: dict[str, list[str]] = {}
         for index, kernel in self.kernels.items():
-            operators.setdefault(kernel_name(kernel), []).append(f"operator {index}")
-        custom = "".join(f"; {name} computes {', '.join(where)}" for name, where in operators.items())
-        return f"<Interpreter of {self.model.source}, {self.numerics.name}{custom}>"
+            operators.setdefault(kernel_name(kernel), []).append(str(index))
+        return "; ".join(
+            f"{name} computes {'operator' if len(where) == 1 else 'operators'} {', '.join(where)}"
+            for name, where in operators.items()
+        )
 
     @property
     def kernels(self) -> dict[int | tuple[int, int], Kernel]:
@@ -276,6 +283,6 @@ class Interpreter:
         if signature.subgraph_index != session.subgraph_index:
             session = Session(
                 self.model, signature.subgraph_index, session.profile, False, session.threads,
-                kernels=session.kernels and session.kernels.without_indices(), strict=False,
+                kernels=session.kernels and session.kernels.without_indices(),
             )  # fmt: skip
         return SignatureRunner(session, signature)

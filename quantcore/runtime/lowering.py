@@ -54,7 +54,6 @@ def lower(
     *,
     fuse: bool = False,
     kernels: KernelTable | None = None,
-    strict: bool = True,
 ) -> Lowered:
     """Lower a subgraph.
 
@@ -71,8 +70,6 @@ def lower(
         Whether operators may become a part of others, so that not all tensors are computed.
     kernels : KernelTable, optional
         Kernels of the user's in the place of ours.
-    strict : bool
-        Whether each of their keys must name an operator that it fits.
 
     Raises
     ------
@@ -95,8 +92,7 @@ def lower(
     with lowering_lock:
         for index in range(len(subgraph.operators)):
             lower_next(subgraph, index)
-    if strict:
-        assignment.finish()
+    assignment.finish()
     lowered.kernels = assignment.used
     for t in subgraph.outputs:
         if t not in lowered.shapes:

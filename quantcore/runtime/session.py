@@ -35,8 +35,6 @@ class Session:
         How many threads share the samples of `run`, or a run where there are fewer samples.
     kernels : KernelTable, optional
         Kernels of the user's.
-    strict : bool
-        Whether each of their keys must name an operator that it fits.
 
     Attributes
     ----------
@@ -57,14 +55,13 @@ class Session:
         preserve_all: bool,
         threads: int = 1,
         kernels: KernelTable | None = None,
-        strict: bool = True,
     ) -> None:
         if not 0 <= subgraph_index < len(model.subgraphs):
             raise KernelError(f"subgraph_index is {subgraph_index}; the model has {len(model.subgraphs)}")
         self.model, self.subgraph_index, self.profile = model, subgraph_index, profile
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all, self.threads = preserve_all, threads
-        self.kernels, self._strict = kernels, strict
+        self.kernels = kernels
         self.lock = threading.RLock()
         self.arguments = Arguments(model, subgraph_index)
         self.input_shapes = {t: self.subgraph.tensors[t].shape for t in self.subgraph.inputs}
@@ -237,7 +234,6 @@ class Session:
             preserve_all=preserve_all,
             threads=self.threads,
             kernels=self.kernels,
-            strict=self._strict,
         )
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from quantcore.custom_kernels import KernelTable
 from quantcore.oracle import Oracle
 from quantcore.oracle.packages import MICRO
 from quantcore.oracle.prepared import Prepared
@@ -29,12 +30,22 @@ class SubgraphCheck:
     oracle : Oracle
     step : callable
         Called with a description after each operator and sample.
+    kernels : KernelTable, optional
+        Kernels of the user's in the place of ours.
     """
 
-    def __init__(self, entry: EntryPoint, numerics: str, oracle: Oracle, step: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        entry: EntryPoint,
+        numerics: str,
+        oracle: Oracle,
+        step: Callable[[str], None],
+        kernels: KernelTable | None = None,
+    ) -> None:
+        self.kernels = kernels.without_indices() if kernels is not None and entry.index else kernels
         self.entry, self.numerics, self.oracle, self.step = entry, numerics, oracle, step
         self.operators = entry.subgraph.operators
-        self.ours = OperatorRunner(entry.model, entry.index, numerics)
+        self.ours = OperatorRunner(entry.model, entry.index, numerics, self.kernels)
         self.rows = [[self._row(t, i) for t in op.outputs if t >= 0] for i, op in enumerate(self.operators)]
         self.end_to_end = [self._row(t, None) for t in entry.subgraph.outputs]
 

@@ -24,7 +24,7 @@ class EndToEnd:
         self.undefined: set[int] = set()
         try:
             self.interpreter = Interpreter(
-                check.entry.model, check.numerics, subgraph_index=check.entry.index
+                check.entry.model, check.numerics, subgraph_index=check.entry.index, kernels=check.kernels
             )
         except QuantcoreError as error:
             give_reason(check.end_to_end, str(error))

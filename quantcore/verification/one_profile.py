@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from quantcore.custom_kernels import KernelTable
 from quantcore.errors import OracleError, OracleUnavailable
 from quantcore.numerics import get_profile
 from quantcore.oracle import Oracle
@@ -18,7 +19,13 @@ from quantcore.verification.result import VerifyResult
 __all__ = ["verify_profile"]
 
 
-def verify_profile(drawn: Drawn, numerics: str, oracle: Oracle, step: Callable[[str], None]) -> VerifyResult:
+def verify_profile(
+    drawn: Drawn,
+    numerics: str,
+    oracle: Oracle,
+    step: Callable[[str], None],
+    kernels: KernelTable | None = None,
+) -> VerifyResult:
     """Compare every entry point with the oracle; see `quantcore.verify`."""
     result = VerifyResult(
         drawn.model.source, numerics, oracle.about, drawn.samples, drawn.seed, notes=[*drawn.notes]
@@ -35,24 +42,28 @@ def verify_profile(drawn: Drawn, numerics: str, oracle: Oracle, step: Callable[[
             f"version {version}: it was given the file with version {limit}"
         )
     for entry in drawn.entries:
-        check, notes = _compare(entry, numerics, oracle, step)
+        check, notes = _compare(entry, numerics, oracle, step, kernels)
         check.add_to(result)
         result.notes += notes
     return result
 
 
 def _compare(
-    entry: EntryPoint, numerics: str, oracle: Oracle, step: Callable[[str], None]
+    entry: EntryPoint,
+    numerics: str,
+    oracle: Oracle,
+    step: Callable[[str], None],
+    kernels: KernelTable | None,
 ) -> tuple[SubgraphCheck, list[str]]:
     """Return the filled rows of an entry point, and notes."""
-    check = SubgraphCheck(entry, numerics, oracle, step)
+    check = SubgraphCheck(entry, numerics, oracle, step, kernels)
     try:
         return check, compare_layers(check)
     except OracleUnavailable:
         raise
     except OracleError as error:
         reason = str(error)
-    check = SubgraphCheck(entry, numerics, oracle, step)
+    check = SubgraphCheck(entry, numerics, oracle, step, kernels)
     notes = compare_alone(check)
     for row in check.end_to_end:
         row.reason = f"the oracle could not run the whole model: {reason}"

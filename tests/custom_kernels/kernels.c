@@ -112,3 +112,10 @@ qc_status without_parameters() {
 }
 
 int32_t no_function;
+
+qc_status crashing_conv_s8(const qc_conv_params *params, const int8_t *input, const int8_t *filter,
+                           const int32_t *bias, int8_t *output, void *scratch) {
+    (void)input, (void)filter, (void)bias, (void)scratch;
+    for (int64_t i = 0; i < INT64_C(1) << 40; i += 4096) output[i] = (int8_t)params->groups;
+    return QC_OK;
+}
