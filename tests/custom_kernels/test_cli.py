@@ -59,7 +59,7 @@ def test_run(command: Callable[..., Result], model: Path, tmp_path: Path) -> Non
         (["CONV_2D=missing.c:f"], "missing.c: No such file"),
         ([f"CONV={KERNELS}:plain_conv_s8"], "did you mean 'CONV_2D'"),
         ([f"CONV_2D={KERNELS}:plain_conv_s8"] * 2, "--kernel is given twice for CONV_2D"),
-        ([f"CONV_2D={KERNELS}:refusing_conv_s8"], "operator 0 (CONV_2D): kernel refusing_conv_s8 of kernels.c"),
+        ([f"CONV_2D={KERNELS}:refusing_conv_s8"], "operator 0 (CONV_2D): kernel refusing_conv_s8"),
         ([f"2={KERNELS}:crashing_conv_s8"], "a kernel ended the process with SIG"),
         ([f"3={tmp_path / 'pool.py'}:missing"], "pool.py has no function missing; it has pool"),
     ):  # fmt: skip
