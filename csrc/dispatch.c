@@ -4,7 +4,9 @@
 #include "kernels.h"
 #include "quantcore/plan.h"
 
-#if defined(__AARCH64EL__) && defined(__linux__)
+#if defined(__x86_64__)
+#include "x86/tiles.h"
+#elif defined(__AARCH64EL__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__AARCH64EL__) && defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -84,6 +86,15 @@ const char *qc_kernel_row(int index, qc_isa *isa) {
     return table[index].name;
 }
 
+int qc_takes_runs(qc_isa isa) {
+#if defined(__x86_64__)
+    return isa >= QC_ISA_AVX2;
+#else
+    (void)isa;
+    return 0;
+#endif
+}
+
 qc_isa qc_isa_detect(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -92,7 +103,7 @@ qc_isa qc_isa_detect(void) {
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
         return QC_ISA_AVX2;
     if (!__builtin_cpu_supports("avx512vnni")) return QC_ISA_AVX512;
-    return QC_ISA_VNNI;
+    return qc_tiles_work() ? QC_ISA_AMX : QC_ISA_VNNI;
 #elif defined(__AARCH64EL__) && defined(__linux__)
     const unsigned long dot_product = 1ul << 20; /* HWCAP_ASIMDDP */
     return getauxval(AT_HWCAP) & dot_product ? QC_ISA_DOTPROD : QC_ISA_NEON;

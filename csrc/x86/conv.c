@@ -324,3 +324,4 @@ static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params
 
 QC_PRODUCT_VERSIONS(conv, qc_conv_params, qc_conv_hybrid_params, avx2)
 QC_PRODUCT_VERSIONS(conv, qc_conv_params, qc_conv_hybrid_params, vnni)
+QC_BYTE_VERSIONS(conv, qc_conv_params, amx)

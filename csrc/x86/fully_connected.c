@@ -102,3 +102,4 @@ static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_c
 
 QC_PRODUCT_VERSIONS(fully_connected, qc_fully_connected_params, qc_fully_connected_hybrid_params, avx2)
 QC_PRODUCT_VERSIONS(fully_connected, qc_fully_connected_params, qc_fully_connected_hybrid_params, vnni)
+QC_BYTE_VERSIONS(fully_connected, qc_fully_connected_params, amx)

@@ -46,6 +46,7 @@ typedef struct {
 
 extern const qc_gemm_isa qc_gemm_avx2;
 extern const qc_gemm_isa qc_gemm_vnni;
+extern const qc_gemm_isa qc_gemm_amx; /* that of VNNI where there is no product with requantization */
 
 /* What quantizes the activations of the hybrid forms, for both. */
 extern const qc_hybrid_loops qc_hybrid_avx2;
@@ -109,8 +110,8 @@ const int8_t *qc_packed_filter(const void *packed, const qc_pack_filter_params *
 /* Copy `count` bytes, flipped. */
 void qc_copy_flipped(uint8_t *to, const uint8_t *from, int64_t count, uint8_t flip);
 
-/* The kernels qc_<op>_s8, _u8 and _hybrid with the instructions ISA, of the functions <op>_bytes and <op>_hybrid. */
-#define QC_PRODUCT_VERSIONS(op, P, HybridP, ISA)                                                               \
+/* The kernels qc_<op>_s8 and _u8 with the instructions ISA, of the function <op>_bytes. */
+#define QC_BYTE_VERSIONS(op, P, ISA)                                                                           \
     qc_status qc_##op##_s8_##ISA(const P *p, const int8_t *input, const int8_t *filter, const int32_t *bias,   \
                                  int8_t *output, void *scratch) {                                              \
         return op##_bytes(&qc_gemm_##ISA, 1, p, (const uint8_t *)input, (const uint8_t *)filter, bias,         \
@@ -119,7 +120,11 @@ void qc_copy_flipped(uint8_t *to, const uint8_t *from, int64_t count, uint8_t fl
     qc_status qc_##op##_u8_##ISA(const P *p, const uint8_t *input, const uint8_t *filter, const int32_t *bias, \
                                  uint8_t *output, void *scratch) {                                             \
         return op##_bytes(&qc_gemm_##ISA, 0, p, input, filter, bias, output, scratch);                         \
-    }                                                                                                          \
+    }
+
+/* These and qc_<op>_hybrid, of <op>_hybrid. */
+#define QC_PRODUCT_VERSIONS(op, P, HybridP, ISA)                                                               \
+    QC_BYTE_VERSIONS(op, P, ISA)                                                                               \
     qc_status qc_##op##_hybrid_##ISA(const HybridP *p, const float *input, const int8_t *filter,               \
                                      const float *bias, float *output, void *scratch) {                        \
         return op##_hybrid(&qc_gemm_##ISA, p, input, filter, bias, output, scratch);                           \

@@ -101,3 +101,11 @@ const qc_gemm_isa qc_gemm_vnni = {
     .requantize = requantize,
     .product = &qc_product_vnni,
 };
+
+const qc_gemm_isa qc_gemm_amx = {
+    .is_signed = 0,
+    .tile_rows = QC_TILE_ROWS,
+    .tile = tile,
+    .requantize = requantize,
+    .product = &qc_product_amx,
+};

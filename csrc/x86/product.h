@@ -44,6 +44,7 @@ typedef struct {
 
 extern const qc_product_isa qc_product_avx2;
 extern const qc_product_isa qc_product_vnni;
+extern const qc_product_isa qc_product_amx; /* needs qc_tiles_work */
 
 /* Whether start is given as start ^ 2^31. */
 static inline int qc_has_flipped_start(const qc_product_isa *isa, const qc_requant *r) {

@@ -12,6 +12,10 @@ from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
 from numpy cimport PyArray_DATA, ndarray
 
+cdef extern from "quantcore/plan.h" nogil:
+    bint qc_takes_runs(qc_isa isa)
+
+
 def _isa_names():
     cdef const char *name = qc_isa_name(0)
     names = []
@@ -88,6 +92,11 @@ def select_isa(wanted=None):
 
 
 select_isa(os.environ.get("QUANTCORE_ISA"))
+
+
+def takes_runs():
+    """Whether the versions of CONV_2D in use take filters that are packed by runs (``qc_conv_params``)."""
+    return qc_takes_runs(<qc_isa>ACTIVE_ISA)
 
 
 def kernel_table():

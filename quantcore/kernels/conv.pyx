@@ -112,7 +112,7 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     packed = None
     p.by_runs = (
         bytes_alike and filter is not None and p.requant.form != QC_UNPREPARED and bands.size > 0
-        and _core.isa in ("avx2", "avx512", "vnni", "amx")
+        and _core.takes_runs()
     )
     if p.by_runs:
         packed = pack_runs(dtype, filter, shape, groups, bands)

@@ -34,6 +34,10 @@ const char *qc_isa_name(int isa);
 /* The best instruction set that this CPU and its operating system support. */
 qc_isa qc_isa_detect(void);
 
+/* Whether the versions of the quantized CONV_2D for an instruction set take filters that are packed by runs (see
+ * qc_conv_params). */
+int qc_takes_runs(qc_isa isa);
+
 /* The adapter of kernel `name` for the best version not above `isa`; NULL if there is no such
  * kernel. `arity` receives the number of tensors it takes, or -1 where its parameters say so;
  * `chosen` the instruction set of the version found. */

@@ -1,0 +1,160 @@
+"""The versions for AMX on tiles that are emulated: the bits of the definition, and nothing that would fault.
+
+A machine that has tiles runs the same versions in every other test; on those that have AVX-512 alone, this is the
+proof.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import platform
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from quantcore.kernels._core import KernelCall, kernel_table
+
+from quantcore.kernels.conv_shape import ConvShape
+from tests.kernels.drawn_products import (
+    Product,
+    convolution,
+    convolutions,
+    drawn,
+    fully_connected,
+    fully_connecteds,
+)
+from tests.ops.harness import instruction_sets, using
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+FLAGS = ["-std=c11", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # setup.py, less -O3
+SOURCES = [
+    "tests/amx/kernels.c", "csrc/pack_filter.c", "csrc/x86/tiles.c",
+    *(f"csrc/x86/{name}.c" for name in (
+        "conv", "fully_connected", "gemm", "gemm_vnni", "product", "product_vnni",
+    )),
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64" or "vnni" not in instruction_sets(), reason="needs a CPU with AVX-512 VNNI"
+)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Return the kernels on emulated tiles. What they do not call is not linked."""
+    compiler = shutil.which(os.environ.get("CC", "")) or shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    folder = tmp_path_factory.mktemp("amx")
+    tiles = f'-DQC_EMULATED_TILES="{HERE / "emulated_tiles.h"}"'
+
+    def compile_one(source: str) -> Path:
+        made = folder / f"{Path(source).stem}.o"
+        level = "-O2" if source.startswith("tests") else "-O1"
+        folders = [f"-I{ROOT}/csrc/include", f"-I{ROOT}/csrc"]
+        subprocess.run([compiler, *FLAGS, level, tiles, *folders, "-c", ROOT / source, "-o", made], check=True)
+        return made
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, SOURCES))
+    made = folder / "kernels.so"
+    subprocess.run([compiler, "-shared", "-Wl,-z,lazy", "-o", made, *objects, "-lm"], check=True)
+    system = ctypes.CDLL(None)
+    system.dlopen.restype = ctypes.c_void_p
+    handle = system.dlopen(str(made).encode(), os.RTLD_LAZY)  # CDLL itself wants every function to be there
+    assert handle
+    found = ctypes.CDLL(str(made), handle=handle)
+    found.emulated_products.restype = ctypes.c_int64
+    return found
+
+
+def guarded(size: int) -> np.ndarray:
+    """Return memory that ends where a page begins that nobody may read or write."""
+    page = mmap.PAGESIZE
+    whole = -(-size // page) * page
+    memory = mmap.mmap(-1, whole + page)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(address + whole), page, 0) == 0  # PROT_NONE
+    return np.frombuffer(memory, np.uint8, size, whole - size)
+
+
+def copy_guarded(array: np.ndarray) -> np.ndarray:
+    made = guarded(array.nbytes).view(array.dtype).reshape(array.shape)
+    made[...] = array
+    return made
+
+
+def run_emulated(library: ctypes.CDLL, call: KernelCall, inputs: list[np.ndarray], output: np.ndarray) -> int:
+    """Run the version for AMX of a call that was made for VNNI; return how many products of tiles it took."""
+    tensors = [copy_guarded(x) for x in inputs]
+    made, scratch = copy_guarded(output), guarded(-(-call.scratch_bytes // 64) * 64)
+    params = ctypes.create_string_buffer(call.params_data, len(call.params_data))
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (*tensors, made, scratch)]
+    before = library.emulated_products()
+    status = library[f"qc_{call.name}_amx"](params, *pointers)
+    assert status == 0
+    assert library.emulated_tiles_are_in_use() == 0
+    output[...] = made
+    return int(library.emulated_products() - before)
+
+
+def compare(library: ctypes.CDLL, product: Product) -> int:
+    """Compare with the definition; return the number of products of tiles."""
+    results = [np.full(product.output_shape, 77, product.inputs[0].dtype) for _ in "ab"]
+    with using("scalar"):
+        product.make()(product.inputs, [results[0]])
+    with using("vnni"):
+        call = product.make()
+    count = run_emulated(library, call, product.inputs, results[1])
+    np.testing.assert_array_equal(results[1], results[0], err_msg=str(product.what))
+    return count
+
+
+def test_check_of_tiles(library: ctypes.CDLL) -> None:
+    assert library.qc_tiles_work() == 1
+
+
+def test_every_version_for_amx_is_compared() -> None:
+    assert {name for name, isa in kernel_table() if isa == "amx"} == {
+        "conv_s8",
+        "conv_u8",
+        "fully_connected_s8",
+        "fully_connected_u8",
+    }
+
+
+@pytest.mark.slow
+def test_convolutions(library: ctypes.CDLL) -> None:
+    """As for the other instruction sets, and of depths and widths that make several tiles, and tails of them."""
+    rng = np.random.default_rng(2)
+    counts = [compare(library, product) for product in convolutions(150)]
+    for _ in range(60):
+        groups = drawn(rng, (1, 1), (1, 2))
+        depth, units = drawn(rng, (4, 40), (60, 68), (120, 300)), drawn(rng, (1, 17), (30, 70))
+        window = (1, 1) if rng.random() < 0.5 else (drawn(rng, (1, 3)), drawn(rng, (1, 3)))
+        output = (drawn(rng, (1, 3)), drawn(rng, (1, 70)))
+        rest = (*(drawn(rng, (1, 1), (1, 2)) for _ in range(4)), *(drawn(rng, (-1, 2)) for _ in "hw"))
+        size = (drawn(rng, (1, 6)), drawn(rng, (4, 70)))
+        shape = ConvShape(1, *size, depth * groups, *window, *output, units * groups, *rest)
+        counts.append(compare(library, convolution(rng, shape, groups)))
+    assert np.mean(np.array(counts) > 0) > 0.75
+
+
+@pytest.mark.slow
+def test_fully_connected(library: ctypes.CDLL) -> None:
+    """Every number of rows, and of depths: steps of one size, and with a smaller one at the end."""
+    rng = np.random.default_rng(3)
+    for product in fully_connecteds(60):
+        compare(library, product)
+    for rows in range(1, 70):
+        depth, units = drawn(rng, (1, 64), (65, 300)), drawn(rng, (1, 16), (17, 80))
+        assert (compare(library, fully_connected(rng, rows, depth, units)) > 0) == (rows >= 4)
+    for depth in range(1, 330, 3):
+        assert compare(library, fully_connected(rng, 18, depth, drawn(rng, (1, 40)))) > 0
+    assert compare(library, fully_connected(rng, 130, 1024, 72)) > 0
