@@ -62,7 +62,7 @@ cdef qc_transpose_conv_layout make_layout(shape, inputs, has_bias):
 
 def has_steps(shape, filter) -> bool:
     """Whether the versions in use compute by convolutions of stride 1."""
-    return filter is not None and shape.batches > 0 and _core.isa in ("avx2", "avx512", "vnni", "amx")
+    return filter is not None and shape.batches > 0 and _core.takes_runs()
 
 
 cdef object make_steps(object whole, list made, list calls, int64_t item):

@@ -1,7 +1,7 @@
 """The versions for AMX on tiles that are emulated: the bits of the definition, and nothing that would fault.
 
-A machine that has tiles runs the same versions in every other test; on those that have AVX-512 alone, this is the
-proof.
+A machine that has tiles runs the same versions in every other test; on one that has AVX-512 alone, this is
+the proof.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.ops.harness import instruction_sets, using
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-FLAGS = ["-std=c11", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # setup.py, less -O3
+FLAGS = ["-std=c11", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # of setup.py
 SOURCES = [
     "tests/amx/kernels.c", "csrc/pack_filter.c", "csrc/x86/tiles.c",
     *(f"csrc/x86/{name}.c" for name in (
@@ -57,8 +57,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     def compile_one(source: str) -> Path:
         made = folder / f"{Path(source).stem}.o"
         level = "-O2" if source.startswith("tests") else "-O1"
-        folders = [f"-I{ROOT}/csrc/include", f"-I{ROOT}/csrc"]
-        subprocess.run([compiler, *FLAGS, level, tiles, *folders, "-c", ROOT / source, "-o", made], check=True)
+        flags = [*FLAGS, level, tiles, f"-I{ROOT}/csrc/include", f"-I{ROOT}/csrc"]
+        subprocess.run([compiler, *flags, "-c", ROOT / source, "-o", made], check=True)
         return made
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -131,7 +131,7 @@ def test_every_version_for_amx_is_compared() -> None:
 
 @pytest.mark.slow
 def test_convolutions(library: ctypes.CDLL) -> None:
-    """As for the other instruction sets, and of depths and widths that make several tiles, and tails of them."""
+    """As for the other instruction sets, and of depths and widths that make several tiles, and tails."""
     rng = np.random.default_rng(2)
     counts = [compare(library, product) for product in convolutions(150)]
     for _ in range(60):
