@@ -146,6 +146,7 @@ static void multiply_sums(const qc_gemm_isa *isa, const qc_matmul_shape *s, cons
 
 BYTES_VERSION(avx2)
 BYTES_VERSION(vnni)
+BYTES_VERSION(amx)
 SUMS_VERSION(avx2)
 SUMS_VERSION(vnni)
 WORDS_VERSION(avx2)

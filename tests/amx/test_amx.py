@@ -14,12 +14,15 @@ import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from quantcore.kernels._core import KernelCall, kernel_table
+from quantcore.kernels._batch_matmul import batch_matmul_call
+from quantcore.kernels._core import KernelCall, Requant, kernel_table
 
 from quantcore.kernels.conv_shape import ConvShape
+from quantcore.kernels.matmul_shape import matmul_shape
 from tests.kernels.drawn_products import (
     Product,
     convolution,
@@ -27,18 +30,22 @@ from tests.kernels.drawn_products import (
     drawn,
     fully_connected,
     fully_connecteds,
+    requant,
 )
 from tests.ops.harness import instruction_sets, using
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FLAGS = ["-std=c11", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # of setup.py
-SOURCES = [
-    "tests/amx/kernels.c", "csrc/pack_filter.c", "csrc/x86/tiles.c",
-    *(f"csrc/x86/{name}.c" for name in (
-        "conv", "fully_connected", "gemm", "gemm_vnni", "product", "product_vnni",
-    )),
+VECTOR_FILES = [
+    "batch_matmul", "conv", "fully_connected", "gemm", "gemm_vnni", "matmul_s16", "pack_matrix", "product",
+    "product_vnni", "tiles",
 ]  # fmt: skip
+SOURCES = [
+    "tests/amx/kernels.c",
+    "csrc/pack_filter.c",
+    *(f"csrc/x86/{name}.c" for name in VECTOR_FILES),
+]
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64" or "vnni" not in instruction_sets(), reason="needs a CPU with AVX-512 VNNI"
@@ -122,6 +129,7 @@ def test_check_of_tiles(library: ctypes.CDLL) -> None:
 
 def test_every_version_for_amx_is_compared() -> None:
     assert {name for name, isa in kernel_table() if isa == "amx"} == {
+        "batch_matmul_s8",
         "conv_s8",
         "conv_u8",
         "fully_connected_s8",
@@ -158,3 +166,22 @@ def test_fully_connected(library: ctypes.CDLL) -> None:
     for depth in range(1, 330, 3):
         assert compare(library, fully_connected(rng, 18, depth, drawn(rng, (1, 40)))) > 0
     assert compare(library, fully_connected(rng, 130, 1024, 72)) > 0
+
+
+@pytest.mark.slow
+def test_batch_matmul(library: ctypes.CDLL) -> None:
+    """By the kernel of FULLY_CONNECTED."""
+    rng = np.random.default_rng(4)
+    for number in range(40):
+        rows, depth, columns = drawn(rng, (4, 60)), drawn(rng, (1, 200)), drawn(rng, (1, 70))
+        adjoint = number % 2 == 1
+        rhs = (2, columns, depth) if adjoint else (2, depth, columns)
+        shape, output = matmul_shape((2, rows, depth), rhs, False, adjoint)
+        given = [rng.integers(-128, 128, s).astype(np.int8) for s in ((2, rows, depth), rhs)]
+        store = requant(rng, "int8", 1, depth)
+        offsets = {"lhs_offset": drawn(rng, (-127, 128)), "rhs_offset": drawn(rng, (0, 0), (-127, 128))}
+
+        def make(shape: Any = shape, store: Any = store, offsets: Any = offsets) -> KernelCall:
+            return batch_matmul_call("int8", shape, requant=Requant(**store), **offsets)
+
+        assert compare(library, Product(make, given, output, (shape, store["rounding"]))) > 0

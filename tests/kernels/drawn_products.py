@@ -32,7 +32,7 @@ def drawn(rng: np.random.Generator, *choices: tuple[int, int]) -> int:
     return int(rng.integers(low, high + 1))
 
 
-def drawn_requant(rng: np.random.Generator, dtype: str, channels: int, depth: int) -> dict[str, Any]:
+def requant(rng: np.random.Generator, dtype: str, channels: int, depth: int) -> dict[str, Any]:
     info = np.iinfo(dtype)
     reals = np.exp(rng.uniform(-1, 1, channels)) / (40 * np.sqrt(depth) + 1)
     multiplier, shift = qc.quantize_multiplier(reals)
@@ -49,7 +49,7 @@ def drawn_requant(rng: np.random.Generator, dtype: str, channels: int, depth: in
     }
 
 
-def drawn_operands(
+def operands(
     rng: np.random.Generator, shape: tuple[int, ...], filter_shape: tuple[int, ...], channels: int
 ) -> tuple[list[np.ndarray], dict[str, int]]:
     """Return input, filter and bias, and their offsets, int8 or uint8."""
@@ -68,16 +68,14 @@ def convolution(rng: np.random.Generator, shape: ConvShape, groups: int) -> Prod
     depth = shape.input_channels // groups
     window, channels = (shape.filter_height, shape.filter_width), shape.output_channels
     image = (shape.batches, shape.input_height, shape.input_width, shape.input_channels)
-    given, offsets = drawn_operands(rng, image, (channels, *window, depth), channels)
+    given, offsets = operands(rng, image, (channels, *window, depth), channels)
     dtype = given[0].dtype.name
-    store = drawn_requant(rng, dtype, channels, depth * window[0] * window[1])
+    store = requant(rng, dtype, channels, depth * window[0] * window[1])
     bound = sum_bound(dtype, given[1], given[2], axis=0, **offsets)
 
     def make() -> KernelCall:
-        requant = Requant(**store)
-        return conv_call(
-            dtype, shape, filter=given[1], groups=groups, requant=requant, sum_bound=bound, **offsets
-        )
+        common = {"filter": given[1], "requant": Requant(**store), "sum_bound": bound, **offsets}
+        return conv_call(dtype, shape, groups=groups, **common)
 
     output = (shape.batches, shape.output_height, shape.output_width, channels)
     return Product(make, given, output, (shape, groups, dtype, store["rounding"]))
@@ -85,17 +83,15 @@ def convolution(rng: np.random.Generator, shape: ConvShape, groups: int) -> Prod
 
 def fully_connected(rng: np.random.Generator, batches: int, depth: int, units: int) -> Product:
     """Draw everything but the shape."""
-    given, offsets = drawn_operands(rng, (batches, depth), (units, depth), units)
+    given, offsets = operands(rng, (batches, depth), (units, depth), units)
     dtype = given[0].dtype.name
-    store = drawn_requant(rng, dtype, units, depth)
+    store = requant(rng, dtype, units, depth)
     bound = sum_bound(dtype, given[1], given[2], axis=0, **offsets)
 
     def make() -> KernelCall:
         size = {"batches": batches, "depth": depth, "units": units}
-        requant = Requant(**store)
-        return fully_connected_call(
-            dtype, filter=given[1], requant=requant, sum_bound=bound, **size, **offsets
-        )
+        common = {"filter": given[1], "requant": Requant(**store), "sum_bound": bound, **offsets}
+        return fully_connected_call(dtype, **size, **common)
 
     return Product(make, given, (batches, units), (batches, depth, units, dtype, store["rounding"]))
 

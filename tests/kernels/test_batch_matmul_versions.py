@@ -10,8 +10,8 @@ from quantcore.kernels._batch_matmul import batch_matmul_call
 from quantcore.kernels._core import KernelCall, Requant
 
 from quantcore.kernels.matmul_shape import MatmulShape, matmul_shape
+from tests.kernels.drawn_products import drawn, requant
 from tests.kernels.test_elementwise_versions import compare
-from tests.kernels.test_products import drawn, requant
 from tests.kernels.test_recurrent_versions import extreme
 
 Rng = np.random.Generator

@@ -11,8 +11,8 @@ from quantcore.kernels._transpose_conv import transpose_conv_call, transpose_con
 
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.sum_bound import sum_bound
+from tests.kernels.drawn_products import drawn, operands, requant
 from tests.kernels.test_int16_versions import draw_bias, draw_requant
-from tests.kernels.test_products import drawn, operands, requant
 from tests.kernels.test_recurrent_versions import extreme
 from tests.kernels.versions import compare
 
