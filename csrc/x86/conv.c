@@ -111,14 +111,14 @@ static qc_product group_product(const by_runs *c, int32_t group) {
     };
 }
 
-/* Copy the rows under output rows [first, first + rows) with their padding. */
-static void copy_band(const by_runs *c, const uint8_t *image, int32_t first, int64_t rows, uint8_t *to) {
-    const qc_conv_shape *s = &c->p->shape;
-    const int64_t channels = s->input_channels, width = c->bands.width;
+/* Copy the rows under output rows [first, first + rows) with their padding, bytes that stand for 0. width: of a row of
+ * the copy. */
+static void copy_band(const qc_conv_shape *s, int64_t width, uint8_t flip, uint8_t padding, const uint8_t *image,
+                      int32_t first, int64_t rows, uint8_t *to) {
+    const int64_t channels = s->input_channels;
     const int64_t left = qc_input_column(s, 0, 0);
     const int64_t begin = left < 0 ? 0 : left, wanted = left + width;
     const int64_t end = wanted > s->input_width ? s->input_width : wanted;
-    const uint8_t padding = (uint8_t)-c->x.shift;
     const int64_t height = qc_band_height(s, rows);
     for (int64_t i = 0; i < height; ++i, to += width * channels) {
         const int64_t iy = qc_input_row(s, first, 0) + i;
@@ -128,9 +128,19 @@ static void copy_band(const by_runs *c, const uint8_t *image, int32_t first, int
         }
         memset(to, padding, (size_t)((begin - left) * channels));
         qc_product_copy(to + (begin - left) * channels, image + (iy * s->input_width + begin) * channels,
-                        (end - begin) * channels, c->x.flip);
+                        (end - begin) * channels, flip);
         memset(to + (end - left) * channels, padding, (size_t)((wanted - end) * channels));
     }
+}
+
+/* Fill [runs + 1] offsets of the runs of a window in a band; the last is 0. */
+static void find_runs(const qc_conv_shape *s, const qc_conv_bands *bands, int64_t *offsets) {
+    for (int64_t fy = 0; fy < s->filter_height; ++fy) {
+        const int64_t row = fy * s->dilation_height * bands->width;
+        for (int64_t fx = 0; fx < (bands->by_rows ? 1 : s->filter_width); ++fx)
+            *offsets++ = (row + fx * s->dilation_width) * s->input_channels;
+    }
+    *offsets = 0;
 }
 
 /* `count` outputs of all groups, of windows that are `stride` bytes apart. */
@@ -157,7 +167,7 @@ static void convolve_image(const by_runs *c, const uint8_t *image, uint8_t *outp
     for (int64_t first = 0; first < s->output_height; first += c->bands.rows) {
         const int64_t left = s->output_height - first;
         const int32_t rows = (int32_t)(left < c->bands.rows ? left : c->bands.rows);
-        copy_band(c, image, (int32_t)first, rows, band);
+        copy_band(s, c->bands.width, c->x.flip, (uint8_t)-c->x.shift, image, (int32_t)first, rows, band);
         for (int32_t row = 0; row < rows; ++row)
             convolve_row(c, band + row * step, stride, s->output_width, terms,
                          output + (first + row) * row_size);
@@ -193,13 +203,7 @@ static void prepare_by_runs(by_runs *c, const int32_t *bias, uint8_t *scratch) {
     const int64_t padded = qc_round_up(s->output_channels / p->groups, QC_LANES);
     int64_t *offsets = qc_take(&scratch, (c->bands.runs + 1) * (int64_t)sizeof *offsets);
     int32_t *start = qc_take(&scratch, p->groups * padded * (int64_t)sizeof *start);
-    int64_t n = 0;
-    for (int64_t fy = 0; fy < s->filter_height; ++fy) {
-        const int64_t row = fy * s->dilation_height * c->bands.width;
-        for (int64_t fx = 0; fx < (c->bands.by_rows ? 1 : s->filter_width); ++fx)
-            offsets[n++] = (row + fx * s->dilation_width) * s->input_channels;
-    }
-    offsets[n] = 0;
+    find_runs(s, &c->bands, offsets);
     c->offsets = offsets;
     c->start = start;
     c->scratch = scratch;
@@ -264,6 +268,7 @@ static qc_status conv_bytes(const qc_gemm_isa *isa, int is_signed, const qc_conv
 }
 
 typedef struct {
+    const qc_gemm_isa *isa;
     const qc_conv_hybrid_params *p;
     float scale; /* of the quantized image */
     const float *bias;
@@ -275,18 +280,51 @@ typedef struct {
 static void store_hybrid(const void *context, const int32_t *acc, int64_t row, int32_t first,
                          int32_t count) {
     const hybrid_store *h = context;
+    const qc_conv_hybrid_params *p = h->p;
     const int32_t channel = h->first_channel + first;
-    float *output = h->output + row * h->p->shape.output_channels + channel;
-    const float *filter_scale = h->p->filter_scale + (h->p->per_channel ? channel : 0);
-    const float *bias = h->bias + channel;
-    const float low = h->p->activation_min, high = h->p->activation_max;
-    if (h->p->per_channel) {
-        for (int32_t i = 0; i < count; ++i)
-            output[i] = qc_clamp_f32((float)acc[i] * filter_scale[i] * h->scale + bias[i], low, high);
-    } else {
-        const float scale = h->scale * filter_scale[0];
-        for (int32_t i = 0; i < count; ++i)
-            output[i] = qc_clamp_f32(0.0f + (float)acc[i] * scale + bias[i], low, high);
+    const qc_hybrid_output output = {
+        .filter_scale = p->per_channel ? p->filter_scale + channel : NULL,
+        .bias = h->bias + channel,
+        .scale = p->per_channel ? h->scale : h->scale * p->filter_scale[0],
+        .low = p->activation_min,
+        .high = p->activation_max,
+    };
+    h->isa->hybrid_outputs(&output, acc, count, h->output + row * p->shape.output_channels + channel);
+}
+
+/* Copy runs of a window to a row of the panel; where they are short, bytes behind it may be overwritten. */
+static void copy_runs(const uint8_t *window, const int64_t *offsets, int64_t runs, int64_t run, uint8_t *to) {
+    for (int64_t i = 0; i < runs; ++i, to += run) {
+        const uint8_t *from = window + offsets[i];
+        if (run <= 8)
+            memcpy(to, from, 8);
+        else
+            for (int64_t at = 0; at < run; at += 16) memcpy(to + at, from + at, 16);
+    }
+}
+
+/* The same as convolve, from bands of the image. */
+static void convolve_bands(const qc_gemm *g, const windows *w, const qc_conv_bands *bands, const uint8_t *image,
+                           int64_t first_row, uint8_t *memory, qc_store store, const void *context) {
+    const qc_conv_shape *s = w->shape;
+    const int64_t stride = qc_round_up(g->depth, QC_QUAD), most = qc_panel_rows(stride);
+    const int64_t step = (int64_t)s->stride_width * s->input_channels;
+    const int64_t row_step = s->stride_height * bands->width * s->input_channels;
+    int64_t *offsets = qc_take(&memory, (bands->runs + 1) * (int64_t)sizeof *offsets);
+    uint8_t *band = qc_take(&memory, bands->size + 64), *panel = memory;
+    find_runs(s, bands, offsets);
+    for (int64_t first = 0; first < s->output_height; first += bands->rows) {
+        const int64_t left = s->output_height - first, rows = left < bands->rows ? left : bands->rows;
+        const int64_t pixels = rows * s->output_width;
+        copy_band(s, bands->width, w->flip, w->padding, image, (int32_t)first, rows, band);
+        for (int64_t pixel = 0; pixel < pixels; pixel += most) {
+            const int64_t count = pixels - pixel < most ? pixels - pixel : most;
+            for (int64_t i = 0; i < count; ++i) {
+                const int64_t oy = (pixel + i) / s->output_width, ox = (pixel + i) % s->output_width;
+                copy_runs(band + oy * row_step + ox * step, offsets, bands->runs, bands->run, panel + i * stride);
+            }
+            qc_gemm_run(g, panel, (int32_t)count, first_row + first * s->output_width + pixel, store, context);
+        }
     }
 }
 
@@ -306,17 +344,22 @@ static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params
     qc_gemm g = {.isa = isa, .units = pack.units, .depth = pack.depth};
     g.start = qc_take(&memory, qc_round_up(pack.units, QC_LANES) * (int64_t)sizeof(int32_t));
     windows w = {.shape = s, .depth = s->input_channels / p->groups};
+    const qc_conv_bands bands = qc_make_conv_bands(s, p->groups);
+    const int by_bands = p->groups == 1 && bands.size > 0 && !windows_are_image(&w);
     for (int32_t b = 0; b < s->batches; ++b) {
         const qc_hybrid_scale q =
-            qc_hybrid_quantize(&qc_hybrid_avx2, p->per_channel, input + b * image_size, image_size, image);
+            qc_hybrid_quantize(isa->hybrid, p->per_channel, input + b * image_size, image_size, image);
         w.flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
         w.padding = (uint8_t)-g.input_shift;
         for (int32_t group = 0; group < p->groups; ++group) {
-            const hybrid_store store = {p, q.scale, bias, output, group * pack.units};
+            const hybrid_store store = {isa, p, q.scale, bias, output, group * pack.units};
+            const uint8_t *first = (const uint8_t *)image + group * w.depth;
             g.packed = packed + group * qc_packed_group_size(pack.units, pack.depth);
             qc_gemm_prepare(&g, NULL);
-            convolve(&g, &w, (const uint8_t *)image + group * w.depth, b * pixels, memory, store_hybrid,
-                     &store);
+            if (by_bands)
+                convolve_bands(&g, &w, &bands, first, b * pixels, memory, store_hybrid, &store);
+            else
+                convolve(&g, &w, first, b * pixels, memory, store_hybrid, &store);
         }
     }
     return QC_OK;

@@ -87,7 +87,7 @@ static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_c
     int8_t *row = qc_take(&memory, p->depth);
     for (int32_t b = 0; b < p->batches; ++b) {
         const float *x = input + (int64_t)b * p->depth;
-        const qc_hybrid_scale q = qc_hybrid_quantize(&qc_hybrid_avx2, p->asymmetric, x, p->depth, row);
+        const qc_hybrid_scale q = qc_hybrid_quantize(isa->hybrid, p->asymmetric, x, p->depth, row);
         const hybrid_store store = {p, q.scale, bias, output};
         const uint8_t flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
         qc_copy_flipped(memory, (const uint8_t *)row, p->depth, flip);

@@ -28,6 +28,14 @@ enum { QC_TILE_ROWS = 6, QC_TILE_UNITS = 64 };
 typedef void (*qc_store)(const void *context, const int32_t *acc, int64_t row, int32_t first,
                          int32_t count);
 
+/* How sums of a hybrid CONV_2D become floats: clamp((sum * filter_scale[i]) * scale + bias[i]), or, where filter_scale is
+ * NULL, clamp((0 + sum * scale) + bias[i]). */
+typedef struct {
+    const float *filter_scale;
+    const float *bias;
+    float scale, low, high;
+} qc_hybrid_output;
+
 typedef struct {
     uint8_t is_signed; /* whether panels hold int8 (else uint8) */
     int32_t tile_rows; /* at most QC_TILE_ROWS */
@@ -42,14 +50,19 @@ typedef struct {
                        uint8_t *output);
 
     const qc_product_isa *product; /* with requantization in registers */
+
+    /* The float sides of the hybrid forms. */
+    const qc_hybrid_loops *hybrid;
+    void (*hybrid_outputs)(const qc_hybrid_output *h, const int32_t *acc, int32_t count, float *output);
 } qc_gemm_isa;
 
 extern const qc_gemm_isa qc_gemm_avx2;
 extern const qc_gemm_isa qc_gemm_vnni;
 extern const qc_gemm_isa qc_gemm_amx; /* that of VNNI where there is no product with requantization */
 
-/* What quantizes the activations of the hybrid forms, for both. */
-extern const qc_hybrid_loops qc_hybrid_avx2;
+extern const qc_hybrid_loops qc_hybrid_avx2, qc_hybrid_avx512;
+void qc_hybrid_outputs_avx2(const qc_hybrid_output *h, const int32_t *acc, int32_t count, float *output);
+void qc_hybrid_outputs_avx512(const qc_hybrid_output *h, const int32_t *acc, int32_t count, float *output);
 
 /* A matrix product for one group of output channels. */
 typedef struct {

@@ -106,4 +106,6 @@ const qc_gemm_isa qc_gemm_avx2 = {
     .tile = tile,
     .requantize = requantize,
     .product = &qc_product_avx2,
+    .hybrid = &qc_hybrid_avx2,
+    .hybrid_outputs = qc_hybrid_outputs_avx2,
 };

@@ -16,26 +16,23 @@ const float *qc_packed_filter_f32(const void *packed, const qc_pack_filter_param
     return memory;
 }
 
-/* Rows [first, last) of outputs, by tiles: those of one part of the filter after the other. */
-static void run_rows(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t row_step,
+/* Rows [first, last) of outputs: those of one part of the filter after the other. */
+static void run_rows(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t start, int64_t row_step,
                      int64_t first, int64_t last, float *output, int64_t row_size) {
     const int64_t block_size = g->depth * QC_LANES;
     for (int32_t unit = 0; unit < g->units; unit += g->isa->units) {
         const int32_t units = g->units - unit < g->isa->units ? g->units - unit : g->isa->units;
-        const int64_t filter_offset = unit / QC_LANES * block_size;
-        qc_float_output out = {g->bias != NULL ? g->bias + unit : NULL, g->low, g->high, NULL, row_size};
-        for (int64_t r = first; r < last; r += QC_FLOAT_TILE_ROWS) {
-            const int32_t rows = (int32_t)(last - r < QC_FLOAT_TILE_ROWS ? last - r : QC_FLOAT_TILE_ROWS);
-            out.output = output + r * row_size + unit;
-            g->isa->tile(places, count, r * row_step, row_step, rows, filter_offset, block_size, units, &out);
-        }
+        const float *bias = g->bias != NULL ? g->bias + unit : NULL;
+        const qc_float_output out = {bias, g->low, g->high, output + first * row_size + unit, row_size};
+        g->isa->rows(places, count, start + first * row_step, row_step, last - first, unit / QC_LANES * block_size,
+                     block_size, units, &out);
     }
 }
 
-void qc_float_gemm_run(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t row_step,
+void qc_float_gemm_run(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t start, int64_t row_step,
                        int64_t rows, float *output, int64_t row_size) {
     const int64_t tiles = CACHED_INPUT / (g->depth * QC_FLOAT_TILE_ROWS);
     const int64_t step = (tiles > 1 ? tiles : 1) * QC_FLOAT_TILE_ROWS;
     for (int64_t r = 0; r < rows; r += step)
-        run_rows(g, places, count, row_step, r, rows - r < step ? rows : r + step, output, row_size);
+        run_rows(g, places, count, start, row_step, r, rows - r < step ? rows : r + step, output, row_size);
 }

@@ -30,20 +30,28 @@ typedef struct {
     int64_t row_size;
 } qc_float_output;
 
+/* A window of a depthwise convolution: rows and columns of places inside the input, with the elements from one to the
+ * next in input and filter. */
+typedef struct {
+    const float *input;
+    const float *filter;
+    int32_t rows, columns;
+    int64_t row_step, column_step, filter_row_step, filter_step;
+} qc_float_window;
+
 typedef struct {
     int32_t units; /* of one tile: a multiple of 16 */
+    int32_t fused; /* whether products are added without being rounded */
 
-    /* Outputs of up to QC_FLOAT_TILE_ROWS rows and `tile_units` units, at most `units`. The input of row r is
-     * `row_step` elements after that of row r - 1. block_size: elements of the filter between blocks of 16
-     * units. */
-    void (*tile)(const qc_place *places, int64_t count, int64_t first_offset, int64_t row_step,
-                 int32_t rows, int64_t filter_offset, int64_t block_size, int32_t tile_units,
-                 const qc_float_output *out);
+    /* Outputs of `number` rows and `some_units` units, at most `units`. The input of row r is `offset + r * row_step`
+     * elements after that of the place. block_size: elements of the filter between blocks of 16 units. */
+    void (*rows)(const qc_place *places, int64_t count, int64_t offset, int64_t row_step, int64_t number,
+                 int64_t filter_offset, int64_t block_size, int32_t some_units, const qc_float_output *out);
 
-    /* Outputs [column][c] of the sums over places of input[c] * filter[c] for all channels. The input of a
-     * column is `step` elements after that of the column before. */
-    void (*depthwise)(const qc_place *places, int64_t count, int64_t step, int32_t columns,
-                      int32_t channels, const qc_float_output *out);
+    /* Outputs [column][c] of the sums over a window of input[c] * filter[c] for all channels. The input of a column is
+     * `step` elements after that of the column before. */
+    void (*depthwise)(const qc_float_window *window, int64_t step, int32_t columns, int32_t channels,
+                      const qc_float_output *out);
 } qc_float_isa;
 
 /* `fused`: products are added without being rounded. */
@@ -59,8 +67,9 @@ typedef struct {
     float high;
 } qc_float_gemm;
 
-/* Compute `rows` rows of outputs, `row_size` elements apart; input rows are `row_step` elements apart. */
-void qc_float_gemm_run(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t row_step,
+/* Compute `rows` rows of outputs, `row_size` elements apart; input rows are `row_step` elements apart, the first is
+ * `start` elements after the place. */
+void qc_float_gemm_run(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t start, int64_t row_step,
                        int64_t rows, float *output, int64_t row_size);
 
 /* The filter laid out: `packed` if it is not NULL, else made now in scratch memory. */

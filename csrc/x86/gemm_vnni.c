@@ -100,6 +100,8 @@ const qc_gemm_isa qc_gemm_vnni = {
     .tile = tile,
     .requantize = requantize,
     .product = &qc_product_vnni,
+    .hybrid = &qc_hybrid_avx512,
+    .hybrid_outputs = qc_hybrid_outputs_avx512,
 };
 
 const qc_gemm_isa qc_gemm_amx = {

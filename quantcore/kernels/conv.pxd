@@ -44,6 +44,7 @@ cdef extern from "quantcore/conv.h" nogil:
         float activation_min
         float activation_max
         const void *packed
+        int32_t finite
     ctypedef struct qc_conv_hybrid_params:
         qc_conv_shape shape
         int32_t groups

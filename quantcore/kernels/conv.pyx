@@ -142,6 +142,7 @@ def conv_f32_call(shape, *, filter=None, int32_t groups, float activation_min,
     p.activation_min = activation_min
     p.activation_max = activation_max
     p.packed = address(packed)
+    p.finite = packed is not None and bool(np.isfinite(filter).all())
     scratch = qc_conv_f32_scratch_size(&p.shape, groups, packed is not None)
     call = make_call("conv_f32_fused" if fused else "conv_f32", &p, sizeof(p), scratch, packed)
     return divide_conv(call, &p.shape, 4, 4, window_depth(shape, groups), 20)

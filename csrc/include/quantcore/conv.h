@@ -53,26 +53,31 @@ typedef struct {
     int64_t run;     /* elements of each; in the filter it is filled up to a multiple of 4 */
     int64_t width;   /* columns of a band */
     int64_t rows;    /* output rows that a band is for */
-    int64_t size;    /* bytes of a band; 0 where one output row takes more than QC_MOST_BAND_SIZE */
+    int64_t size;    /* elements of a band; 0 where one output row takes more than QC_MOST_BAND_SIZE bytes */
 } qc_conv_bands;
 
 static inline int64_t qc_band_height(const qc_conv_shape *s, int64_t output_rows) {
     return (output_rows - 1) * s->stride_height + (int64_t)(s->filter_height - 1) * s->dilation_height + 1;
 }
 
-static inline qc_conv_bands qc_make_conv_bands(const qc_conv_shape *s, int32_t groups) {
+/* item: bytes of an element. */
+static inline qc_conv_bands qc_make_bands(const qc_conv_shape *s, int32_t groups, int32_t item) {
     qc_conv_bands b = {.by_rows = s->dilation_width == 1 && groups == 1};
     b.runs = (int64_t)s->filter_height * (b.by_rows ? 1 : s->filter_width);
     b.run = (int64_t)(s->input_channels / groups) * (b.by_rows ? s->filter_width : 1);
     b.width =
         (int64_t)(s->output_width - 1) * s->stride_width + (int64_t)(s->filter_width - 1) * s->dilation_width + 1;
-    const double row = (double)b.width * s->input_channels;
+    const double row = (double)b.width * s->input_channels * item;
     if (row * (double)qc_band_height(s, 1) > QC_MOST_BAND_SIZE || s->output_height < 1 || s->output_width < 1)
         return b;
     for (b.rows = 1; b.rows < s->output_height; ++b.rows)
         if (row * (double)qc_band_height(s, b.rows + 1) > QC_BAND_SIZE) break;
     b.size = qc_band_height(s, b.rows) * b.width * s->input_channels;
     return b;
+}
+
+static inline qc_conv_bands qc_make_conv_bands(const qc_conv_shape *s, int32_t groups) {
+    return qc_make_bands(s, groups, 1);
 }
 
 /* Number of elements of one image of the input. */
@@ -139,7 +144,8 @@ QC_FILTER_KERNEL(qc_conv_s16_wide_ref, qc_conv_params, int16_t, int8_t, int64_t,
 
 /* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
  * the order filter row, filter column, channel; places outside the input are left out. bias may be NULL
- * (then 0 is added). packed: the filter as qc_pack_filter_f32 lays it out, or NULL.
+ * (then 0 is added). packed: the filter as qc_pack_filter_f32 lays it out, or NULL. finite: whether it was laid out and
+ * has neither NaN nor infinity; then the vector versions may add products with zeros, or leave them out.
  * scratch: qc_conv_f32_scratch_size bytes. */
 typedef struct {
     qc_conv_shape shape;
@@ -147,16 +153,22 @@ typedef struct {
     float activation_min;
     float activation_max;
     const void *packed;
+    int32_t finite;
 } qc_conv_f32_params;
 
-/* Bytes of scratch that the vector versions need: places of the window, and the filter if it is not
- * packed. */
+/* Bytes of a band of floats. */
+static inline int64_t qc_float_band_size(const qc_conv_shape *s) {
+    return qc_round_up(qc_make_bands(s, 1, sizeof(float)).size * (int64_t)sizeof(float), 64);
+}
+
+/* Bytes of scratch that the vector versions need: places of the window, a band of the image, and the filter if it is
+ * not packed. */
 static inline int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed) {
     const int64_t units = s->output_channels / groups;
     const int64_t taps = (int64_t)s->filter_height * s->filter_width;
     const int64_t depth = taps * (s->input_channels / groups);
     const int64_t filter = is_packed ? 0 : qc_round_up(groups * qc_packed_group_size_f32(units, depth), 64);
-    return filter + qc_round_up(taps * QC_PLACE_SIZE, 64);
+    return filter + qc_round_up(taps * QC_PLACE_SIZE, 64) + qc_float_band_size(s);
 }
 
 QC_FILTER_KERNEL(qc_conv_f32_ref, qc_conv_f32_params, float, float, float, float)
@@ -188,9 +200,11 @@ typedef struct {
     const void *packed;
 } qc_conv_hybrid_params;
 
-/* As qc_conv_scratch_size, and one byte per element of an image. */
+/* As qc_conv_scratch_size, and one byte per element of an image, and a band of it with the places of runs. */
 static inline int64_t qc_conv_hybrid_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed) {
-    return qc_conv_scratch_size(s, groups, is_packed) + qc_round_up(qc_conv_image_size(s), 64);
+    const qc_conv_bands b = qc_make_conv_bands(s, groups);
+    const int64_t band = b.size + qc_round_up((b.runs + 1) * (int64_t)sizeof(int64_t), 64) + 3 * 64;
+    return qc_conv_scratch_size(s, groups, is_packed) + qc_round_up(qc_conv_image_size(s), 64) + qc_round_up(band, 64);
 }
 
 QC_FILTER_KERNEL(qc_conv_hybrid_ref, qc_conv_hybrid_params, float, int8_t, float, float)

@@ -58,13 +58,11 @@ typedef struct {
     float activation_max;
 } qc_depthwise_f32_params;
 
-/* Bytes of scratch that the vector versions need: places of the window, and where the channels are
- * multiplied, one image with the channels of the output. */
+/* Bytes of scratch that the vector versions need: where the channels are multiplied, one image with the channels of the
+ * output. */
 static inline int64_t qc_depthwise_f32_scratch_size(const qc_conv_shape *s) {
-    const int64_t taps = (int64_t)s->filter_height * s->filter_width;
     const int64_t pixels = (int64_t)s->input_height * s->input_width;
-    const int64_t image = s->output_channels == s->input_channels ? 0 : pixels * s->output_channels;
-    return qc_round_up(taps * QC_PLACE_SIZE, 64) + image * (int64_t)sizeof(float);
+    return s->output_channels == s->input_channels ? 0 : pixels * s->output_channels * (int64_t)sizeof(float);
 }
 
 QC_FILTER_KERNEL(qc_depthwise_conv_f32_ref, qc_depthwise_f32_params, float, float, float, float)
