@@ -70,8 +70,31 @@ QC_AVX512 __m512i quotient(__m512i sum, __m512i half, __m512 inverse) {
     return _mm512_mask_sub_epi32(y, _mm512_movepi32_mask(sum), _mm512_setzero_si512(), y);
 }
 
+/* An average of at most 16 channels, each in a lane of its own from the start. */
+QC_AVX512 void average_few(const qc_byte_window *w, int is_signed, int64_t channels, int32_t low, int32_t high,
+                           uint8_t *y) {
+    const int32_t n = (int32_t)(w->rows * w->columns);
+    const __mmask16 exist = (__mmask16)channels_from(0, channels);
+    const uint8_t *row = w->x;
+    __m512i sum = _mm512_setzero_si512();
+    for (int64_t r = 0; r < w->rows; ++r, row += w->row_distance) {
+        const uint8_t *pixel = row;
+        for (int64_t k = 0; k < w->columns; ++k, pixel += w->distance) {
+            const __m128i bytes = _mm_maskz_loadu_epi8(exist, pixel);
+            sum = _mm512_add_epi32(sum, is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes));
+        }
+    }
+    const __m512i q = quotient(sum, _mm512_set1_epi32(n / 2), _mm512_set1_ps(1.0f / (float)n));
+    const __m512i clamped = _mm512_min_epi32(_mm512_max_epi32(q, _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
+    _mm_mask_storeu_epi8(y, exist, _mm512_cvtepi32_epi8(clamped));
+}
+
 __attribute__((target(QC_AVX512_TARGET))) static void average(const qc_byte_window *w, int is_signed, int64_t channels,
                                                               int32_t low, int32_t high, uint8_t *y) {
+    if (channels <= 16) {
+        average_few(w, is_signed, channels, low, high, y);
+        return;
+    }
     const int32_t n = (int32_t)(w->rows * w->columns);
     const __m512i half = _mm512_set1_epi32(n / 2), flipped = _mm512_set1_epi32(is_signed ? 128 * n : 0);
     const __m512i lowest = _mm512_set1_epi16((int16_t)low), highest = _mm512_set1_epi16((int16_t)high);

@@ -4,8 +4,9 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
+from quantcore.kernels import _core
 from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES, aligned_bytes
-from quantcore.kernels.conv import HYBRID_FORMS
+from quantcore.kernels.conv import HYBRID_FORMS, conv_call
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
 from quantcore.kernels.conv cimport c_shape, divide_conv, qc_conv_shape, qc_hybrid_form
@@ -35,6 +36,9 @@ cdef extern from "quantcore/depthwise_conv.h" nogil:
     int64_t qc_depthwise_hybrid_scratch_size(const qc_conv_shape *s, int is_prepared)
 
 
+X86_ISAS = ("avx2", "avx512", "vnni", "amx")
+
+
 cdef object prepare(str dtype, const qc_depthwise_params *p, constants):
     """Lay out filter and bias for the version in use; None where they are not known or not laid out."""
     call = make_call(f"prepare_depthwise_{DTYPE_SUFFIX[dtype]}", p, sizeof(p[0]))
@@ -58,8 +62,17 @@ def depthwise_conv_call(str dtype, shape, *, constants=None, int32_t input_offse
     `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `constants` is (filter, bias), or
     None if one of them is computed at run time; the bias may be None, where there is none. `four_bits`: the filter is
     packed, two elements in a byte; `dtype` is int8. `sum_bound`: what the accumulators do not exceed, or None.
+
+    With one input channel it is a CONV_2D, whose vector versions need no copy of the input for each output channel.
     """
     cdef qc_depthwise_params p
+    one_channel = shape.input_channels == 1 and shape.output_channels > 1
+    if one_channel and constants is not None and dtype in ("int8", "uint8") and not four_bits and _core.isa in X86_ISAS:
+        filter = np.ascontiguousarray(np.moveaxis(constants[0], 3, 0))
+        return conv_call(
+            dtype, shape, filter=filter, groups=1, input_offset=input_offset, filter_offset=filter_offset,
+            requant=requant, sum_bound=sum_bound,
+        )
     p.shape = c_shape(shape)
     p.input_offset = input_offset
     p.filter_offset = filter_offset
