@@ -2,6 +2,7 @@
  * rules, vectorised by the compiler. */
 #include <immintrin.h>
 
+#define QC_WALK qc_walk_long_rows
 #include "pair_sum.h"
 
 #define TARGET __attribute__((target("avx2")))
@@ -71,6 +72,7 @@ INLINE __m256i load(const void *x) {
 SUM_ROW(s8, int8_t, _mm256_cvtepi8_epi16, _mm256_packs_epi16, _mm256_max_epi8, _mm256_min_epi8)
 SUM_ROW(u8, uint8_t, _mm256_cvtepu8_epi16, _mm256_packus_epi16, _mm256_max_epu8, _mm256_min_epu8)
 
+#define QC_SCALED_SUM(op, suffix, T)
 QC_PAIR_KERNELS(s8, avx2, TARGET, int8_t)
 QC_PAIR_KERNELS(u8, avx2, TARGET, uint8_t)
 QC_ADD_KERNEL(s16, avx2, TARGET, int16_t, qc_add_combined_one, qc_add_truncated_one)

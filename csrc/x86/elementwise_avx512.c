@@ -1,11 +1,12 @@
-/* ADD, SUB, MUL and weighted sums with AVX-512: 64 elements of 8 bits at a time, see pair_sum.h. The rest: the reference
- * rules, vectorised by the compiler. */
+/* ADD, SUB, MUL and weighted sums with AVX-512: 64 elements of 8 bits at a time as pair_sum.h has them, or as
+ * scaled_sum.h; 32 of int16. The rest: the reference rules, vectorised by the compiler. */
 #include <immintrin.h>
 
 #include "pair_sum.h"
+#include "scaled_sum_avx512.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
-#define INLINE TARGET static inline __attribute__((always_inline))
+#define TARGET QC_SUM_TARGET
+#define INLINE QC_SUM_INLINE
 enum { BLOCK = 64 };
 
 /* A sum in registers. */
@@ -42,25 +43,54 @@ INLINE __m512i in_order(__m512i packed) {
     return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
 }
 
-/* Defines `name`_loop, which takes `name`(r, 64 elements, 64 elements) along a row. */
-#define BYTE_LOOP(name, R, T)                                                                                \
+typedef char element8;
+typedef int16_t element16;
+
+/* Defines `name`_loop, which takes `name`(r, block, block) along a row of elements of 8 or 16 bits. */
+#define ROW_LOOP(name, R, T, bits, mask)                                                                     \
     INLINE void name##_loop(const R *r, const T *a, int repeat1, const T *b, int repeat2, T *y, int64_t count) { \
-        const __m512i a0 = _mm512_set1_epi8((char)*a), b0 = _mm512_set1_epi8((char)*b);                      \
+        enum { BLOCK = 64 / sizeof(T) };                                                                     \
+        const __m512i a0 = _mm512_set1_epi##bits((element##bits)*a);                                         \
+        const __m512i b0 = _mm512_set1_epi##bits((element##bits)*b);                                         \
         int64_t i = 0;                                                                                       \
         for (; i + BLOCK <= count; i += BLOCK)                                                               \
             _mm512_storeu_si512(y + i, name(r, repeat1 ? a0 : _mm512_loadu_si512(a + i),                     \
                                             repeat2 ? b0 : _mm512_loadu_si512(b + i)));                      \
         if (i == count) return;                                                                              \
-        const __mmask64 rest = (__mmask64)-1 >> (BLOCK - (count - i));                                       \
-        _mm512_mask_storeu_epi8(y + i, rest, name(r, repeat1 ? a0 : _mm512_maskz_loadu_epi8(rest, a + i),    \
-                                                  repeat2 ? b0 : _mm512_maskz_loadu_epi8(rest, b + i)));     \
+        const mask rest = (mask)((mask)-1 >> (BLOCK - (count - i)));                                         \
+        const __m512i last = name(r, repeat1 ? a0 : _mm512_maskz_loadu_epi##bits(rest, a + i),               \
+                                  repeat2 ? b0 : _mm512_maskz_loadu_epi##bits(rest, b + i));                 \
+        _mm512_mask_storeu_epi##bits(y + i, rest, last);                                                     \
     }
-#define BYTE_ROW(name, r, a, stride1, b, stride2, y, count)                                                  \
+#define BYTE_LOOP(name, R, T) ROW_LOOP(name, R, T, 8, __mmask64)
+#define WORD_LOOP(name, R) ROW_LOOP(name, R, int16_t, 16, __mmask32)
+#define ANY_ROW(name, r, a, stride1, b, stride2, y, count)                                                   \
     do {                                                                                                     \
         if (!(stride1)) name##_loop(r, a, 1, b, 0, y, count);                                                \
         else if (!(stride2)) name##_loop(r, a, 0, b, 1, y, count);                                           \
         else name##_loop(r, a, 0, b, 0, y, count);                                                           \
     } while (0)
+
+/* Defines <op>_<suffix>_scaled, a row of ADD or SUB by its definition, of blocks op##_block_##suffix; the rule is a
+ * qc_scaled_sum. */
+#define SCALED_ROW(op, suffix, T)                                                                            \
+    TARGET static void op##_##suffix##_scaled(const void *rule, const void *input1, int64_t stride1,         \
+                                              const void *input2, int64_t stride2, void *output,             \
+                                              int64_t count) {                                               \
+        const T *a = (const T *)input1, *b = (const T *)input2;                                              \
+        const qc_scaled_sum *s = (const qc_scaled_sum *)rule;                                                \
+        const qc_scaled_sum_lanes r = qc_load_scaled_sum(s->rule, s, sizeof(T));                             \
+        ANY_ROW(op##_block_##suffix, &r, a, stride1, b, stride2, (T *)output, count);                        \
+    }
+
+/* In a kernel: if no pair sum fits, but this does. */
+#define QC_SCALED_SUM(op, suffix, T)                                                                         \
+    qc_scaled_sum scaled;                                                                                    \
+    const int32_t lowest = (T)-1 < 0 ? -128 : 0;                                                             \
+    if (!p->rule.plain_sum.fits && qc_make_scaled_sum(&p->rule, lowest, lowest + 255, &scaled)) {            \
+        qc_walk_long_rows(&p->broadcast, &scaled, input1, input2, output, sizeof(T), op##_##suffix##_scaled); \
+        return QC_OK;                                                                                        \
+    }
 
 /* How MUL requantizes: products have at most 18 bits, so that QC_DOUBLE_ROUNDING and QC_RUY without a left shift are
  * one floor division, see requantize_avx512.h, and the product with a float is that of QC_FLOAT32. */
@@ -68,10 +98,9 @@ enum { FLOOR, FLOOR_AWAY, REAL };
 
 /* MUL in registers. */
 typedef struct {
-    __m512i offset1, offset2, output_offset, least, most, away;
-    __m512d factor, addend;
+    __m512i offset1, offset2, output_offset, least, most;
+    qc_floor_lanes scale;
     __m512 real;
-    __m128i right;
 } product_lanes;
 
 static int product_form(const qc_mul_params *p) {
@@ -92,34 +121,14 @@ INLINE product_lanes load_product(const qc_mul_params *p, int form) {
     r.output_offset = _mm512_set1_epi16((short)q->output_offset);
     r.least = _mm512_set1_epi8((char)q->activation_min);
     r.most = _mm512_set1_epi8((char)q->activation_max);
-    if (form == REAL) {
-        r.real = _mm512_set1_ps((float)q->real_multiplier[0]);
-        return r;
-    }
-    /* floor((x * m + 2^30 + 2^(30 + e)) / 2^30) in the low bits of a float64 that is rounded down; x comes as
-     * 2^52 + 2^31 + x. All constants are exact. */
-    const int e = -q->shift[0];
-    const double m = q->multiplier[0];
-    const double nudge = 0x1.8p+52 + 1.0 + (e ? (double)((int64_t)1 << e) : 0.0);
-    r.factor = _mm512_set1_pd(m * 0x1p-30);
-    r.addend = _mm512_set1_pd(nudge - (m * 0x1p+22 + 2.0 * m));
-    r.away = _mm512_set1_epi32(2);
-    r.right = _mm_cvtsi32_si128(e + 1);
+    if (form == REAL) r.real = _mm512_set1_ps((float)q->real_multiplier[0]);
+    else r.scale = qc_load_floor(q->multiplier[0], q->shift[0]);
     return r;
 }
 
 INLINE __m512i scale_products(const product_lanes *r, int form, __m512i x) {
-    enum { DOWN = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
     if (form == REAL) return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(x), r->real));
-    const __m512i exponent = _mm512_set1_epi32(0x43300000); /* of 2^52 */
-    const __m512i above = _mm512_xor_si512(x, _mm512_set1_epi32(INT32_MIN));
-    const __m512d low = _mm512_castsi512_pd(_mm512_unpacklo_epi32(above, exponent));
-    const __m512d high = _mm512_castsi512_pd(_mm512_unpackhi_epi32(above, exponent));
-    const __m512 y0 = _mm512_castpd_ps(_mm512_fmadd_round_pd(low, r->factor, r->addend, DOWN));
-    const __m512 y1 = _mm512_castpd_ps(_mm512_fmadd_round_pd(high, r->factor, r->addend, DOWN));
-    __m512i y = _mm512_castps_si512(_mm512_shuffle_ps(y0, y1, _MM_SHUFFLE(2, 0, 2, 0)));
-    if (form == FLOOR_AWAY) y = _mm512_mask_sub_epi32(y, _mm512_movepi32_mask(x), y, r->away);
-    return _mm512_sra_epi32(y, r->right);
+    return qc_floor_scaled(&r->scale, form == FLOOR_AWAY, x);
 }
 
 /* 32 elements of each input in 16 bits, to 32 results in order. */
@@ -146,8 +155,19 @@ INLINE __m512i multiply_words(const product_lanes *r, int form, __m512i a, __m51
                                                      int64_t count) {                                        \
         const T *a = (const T *)input1, *b = (const T *)input2;                                              \
         const product_lanes r = load_product((const qc_mul_params *)rule, form);                             \
-        BYTE_ROW(product_##suffix##_##form, &r, a, stride1, b, stride2, (T *)output, count);                 \
+        ANY_ROW(product_##suffix##_##form, &r, a, stride1, b, stride2, (T *)output, count);                 \
     }
+
+#define SCALED_BYTES(op, is_sub, suffix, T, widen, pack, max, min)                                           \
+    INLINE __m512i op##_block_##suffix(const qc_scaled_sum_lanes *r, __m512i a, __m512i b) {                 \
+        const __m512i y0 = qc_sum_words(r, is_sub, widen(_mm512_castsi512_si256(a)),                         \
+                                        widen(_mm512_castsi512_si256(b)));                                   \
+        const __m512i y1 = qc_sum_words(r, is_sub, widen(_mm512_extracti64x4_epi64(a, 1)),                   \
+                                        widen(_mm512_extracti64x4_epi64(b, 1)));                             \
+        return min(max(in_order(pack(y0, y1)), r->least), r->most);                                          \
+    }                                                                                                        \
+    BYTE_LOOP(op##_block_##suffix, qc_scaled_sum_lanes, T)                                                   \
+    SCALED_ROW(op, suffix, T)
 
 #define BYTE_ROWS(suffix, T, widen, pack, max, min)                                                          \
     INLINE __m512i sum_##suffix(const lanes *r, __m512i a, __m512i b) {                                      \
@@ -157,10 +177,12 @@ INLINE __m512i multiply_words(const product_lanes *r, int form, __m512i a, __m51
         return min(max(in_order(pack(y0, y1)), r->least), r->most);                                          \
     }                                                                                                        \
     BYTE_LOOP(sum_##suffix, lanes, T)                                                                        \
+    SCALED_BYTES(add, 0, suffix, T, widen, pack, max, min)                                                   \
+    SCALED_BYTES(sub, 1, suffix, T, widen, pack, max, min)                                                   \
     TARGET static void sum_row_##suffix(const qc_pair_sum *s, int32_t least, int32_t most, const T *a,       \
                                         int64_t stride1, const T *b, int64_t stride2, T *y, int64_t count) { \
         const lanes r = load_sum(s, least, most);                                                            \
-        BYTE_ROW(sum_##suffix, &r, a, stride1, b, stride2, y, count);                                        \
+        ANY_ROW(sum_##suffix, &r, a, stride1, b, stride2, y, count);                                        \
     }                                                                                                        \
     PRODUCT_ROW(suffix, T, FLOOR, widen, pack, max, min)                                                     \
     PRODUCT_ROW(suffix, T, FLOOR_AWAY, widen, pack, max, min)                                                \
@@ -173,7 +195,7 @@ INLINE __m512i multiply_words(const product_lanes *r, int form, __m512i a, __m51
         (void)scratch;                                                                                       \
         const int form = product_form(p);                                                                    \
         if (form < 0) mul_##suffix##_rows(p, input1, input2, output);                                        \
-        else qc_broadcast_walk(&p->broadcast, p, input1, input2, output, sizeof(T), rows[form]);             \
+        else qc_walk_long_rows(&p->broadcast, p, input1, input2, output, sizeof(T), rows[form]);             \
         return QC_OK;                                                                                        \
     }
 
@@ -182,6 +204,57 @@ BYTE_ROWS(u8, uint8_t, _mm512_cvtepu8_epi16, _mm512_packus_epi16, _mm512_max_epu
 
 QC_PAIR_KERNELS(s8, avx512, TARGET, int8_t)
 QC_PAIR_KERNELS(u8, avx512, TARGET, uint8_t)
-QC_ADD_KERNEL(s16, avx512, TARGET, int16_t, qc_add_combined_one, qc_add_truncated_one)
-QC_SUB_KERNEL(s16, avx512, TARGET, int16_t)
-QC_MUL_KERNEL(s16, avx512, TARGET, int16_t)
+
+/* int16: the sums, and products whose requantization is a floor division. */
+#define WORD_SUM(op, is_sub)                                                                                 \
+    INLINE __m512i op##_block_s16(const qc_scaled_sum_lanes *r, __m512i a, __m512i b) {                      \
+        return _mm512_min_epi16(_mm512_max_epi16(qc_sum_words(r, is_sub, a, b), r->least), r->most);         \
+    }                                                                                                        \
+    WORD_LOOP(op##_block_s16, qc_scaled_sum_lanes)                                                           \
+    SCALED_ROW(op, s16, int16_t)                                                                             \
+    qc_status qc_##op##_s16_avx512(const qc_add_params *p, const int16_t *input1, const int16_t *input2,     \
+                                   int16_t *output, void *scratch) {                                         \
+        qc_scaled_sum scaled;                                                                                \
+        if (!qc_make_scaled_sum(&p->rule, INT16_MIN, INT16_MAX, &scaled))                                    \
+            return qc_##op##_s16_avx2(p, input1, input2, output, scratch);                                   \
+        qc_walk_long_rows(&p->broadcast, &scaled, input1, input2, output, sizeof *input1, op##_s16_scaled);  \
+        return QC_OK;                                                                                        \
+    }
+WORD_SUM(add, 0)
+WORD_SUM(sub, 1)
+
+/* MUL of int16 in registers; away is 0 where ties go upward. */
+typedef struct {
+    qc_floor_lanes scale;
+    __m512i offset, least, most;
+} word_lanes;
+
+INLINE __m512i multiply_block(const word_lanes *r, __m512i a, __m512i b) {
+    const __m512i low = _mm512_mullo_epi16(a, b), high = _mm512_mulhi_epi16(a, b);
+    const __m512i y0 = qc_floor_scaled(&r->scale, 1, _mm512_unpacklo_epi16(low, high));
+    const __m512i y1 = qc_floor_scaled(&r->scale, 1, _mm512_unpackhi_epi16(low, high));
+    const __m512i y = _mm512_packs_epi32(_mm512_add_epi32(y0, r->offset), _mm512_add_epi32(y1, r->offset));
+    return _mm512_min_epi16(_mm512_max_epi16(y, r->least), r->most);
+}
+WORD_LOOP(multiply_block, word_lanes)
+
+TARGET static void multiply_words_row(const void *rule, const void *input1, int64_t stride1, const void *input2,
+                                      int64_t stride2, void *output, int64_t count) {
+    const qc_requant *q = &((const qc_mul_params *)rule)->requant;
+    word_lanes r = {qc_load_floor(q->multiplier[0], q->shift[0]), _mm512_set1_epi32(q->output_offset),
+                    _mm512_set1_epi16((short)q->activation_min), _mm512_set1_epi16((short)q->activation_max)};
+    if (q->rounding == QC_RUY || q->shift[0] == 0) r.scale.away = _mm512_setzero_si512();
+    const int16_t *a = (const int16_t *)input1, *b = (const int16_t *)input2;
+    ANY_ROW(multiply_block, &r, a, stride1, b, stride2, (int16_t *)output, count);
+}
+
+qc_status qc_mul_s16_avx512(const qc_mul_params *p, const int16_t *input1, const int16_t *input2, int16_t *output,
+                            void *scratch) {
+    const qc_requant *q = &p->requant;
+    const int is_floor = q->rounding == QC_DOUBLE_ROUNDING || q->rounding == QC_RUY;
+    if (!is_floor || p->input1_offset || p->input2_offset || p->body.block || p->repeated_body.block ||
+        !qc_floor_fits((int64_t)1 << 30, q->multiplier[0], q->shift[0]))
+        return qc_mul_s16_avx2(p, input1, input2, output, scratch);
+    qc_walk_long_rows(&p->broadcast, p, input1, input2, output, sizeof *input1, multiply_words_row);
+    return QC_OK;
+}

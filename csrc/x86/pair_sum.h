@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../kernels.h"
+#include "long_rows.h"
 #include "quantcore/elementwise_rules.h"
 
 /* XNNPACK's sum as one of 30-bit weights; its weights have at most 22 bits. */
@@ -66,18 +67,35 @@ typedef struct {
         const qc_weighted_pairs pairs = {qc_pair_sum_of_weights(&p->rule), p->rule.activation_min,           \
                                          p->rule.activation_max};                                            \
         const void *rule = pairs.sum.fits ? (const void *)&pairs : &p->rule;                                 \
-        qc_broadcast_walk(&p->broadcast, rule, input1, input2, output, sizeof(T),                            \
+        qc_walk_long_rows(&p->broadcast, rule, input1, input2, output, sizeof(T),                            \
                           pairs.sum.fits ? weighted_sum_##suffix##_pairs : weighted_sum_##suffix##_row);     \
         return QC_OK;                                                                                        \
     }
 
+/* Rows may be joined where vector bodies have no rule of their own. */
+static inline int qc_has_plain_rule(const qc_add_rule *r) {
+    return r->body.block == 0 && r->repeated_body.block == 0;
+}
+
+#define QC_PAIR_KERNEL(op, suffix, isa, T)                                                                   \
+    QC_PAIR_SUM_ROW(op, suffix, T)                                                                           \
+    qc_status qc_##op##_##suffix##_##isa(const qc_add_params *p, const T *input1, const T *input2, T *output, \
+                                         void *scratch) {                                                    \
+        (void)scratch;                                                                                       \
+        QC_SCALED_SUM(op, suffix, T)                                                                         \
+        if (qc_has_plain_rule(&p->rule))                                                                     \
+            qc_walk_long_rows(&p->broadcast, &p->rule, input1, input2, output, sizeof(T), op##_##suffix##_pairs); \
+        else                                                                                                 \
+            qc_broadcast_walk(&p->broadcast, &p->rule, input1, input2, output, sizeof(T), op##_##suffix##_pairs); \
+        return QC_OK;                                                                                        \
+    }
+
+/* QC_SCALED_SUM(op, suffix, T) is what an instruction set does, and returns from, before it looks for pair sums. */
 #define QC_PAIR_KERNELS(suffix, isa, target, T)                                                              \
     QC_ADD_ROWS(suffix, target, T, qc_add_combined_narrow_one, qc_add_truncated_narrow_one)                  \
-    QC_PAIR_SUM_ROW(add, suffix, T)                                                                          \
-    QC_BINARY_KERNEL(add, suffix, isa, qc_add_params, T, add_##suffix##_pairs)                               \
+    QC_PAIR_KERNEL(add, suffix, isa, T)                                                                      \
     QC_BINARY_ROW(sub_##suffix##_row, target, qc_add_rule, T, qc_sub_one)                                    \
-    QC_PAIR_SUM_ROW(sub, suffix, T)                                                                          \
-    QC_BINARY_KERNEL(sub, suffix, isa, qc_add_params, T, sub_##suffix##_pairs)                               \
+    QC_PAIR_KERNEL(sub, suffix, isa, T)                                                                      \
     QC_WEIGHTED_PAIRS_KERNEL(suffix, isa, target, T)
 
 #endif

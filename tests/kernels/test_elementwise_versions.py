@@ -11,7 +11,13 @@ from quantcore.kernels._core import KernelCall, Requant
 from quantcore.kernels._softmax import softmax_call
 from quantcore.kernels.affine import requantize_call
 from quantcore.kernels.arg_extreme import arg_extreme_call
-from quantcore.kernels.elementwise import WORTH_FITTING, add_call, mul_call, weighted_sum_call
+from quantcore.kernels.elementwise import (
+    WORTH_FITTING,
+    add_call,
+    arithmetic_f32_call,
+    mul_call,
+    weighted_sum_call,
+)
 from quantcore.kernels.lookup import lookup_call
 from quantcore.kernels.min_max import min_max_call
 from quantcore.kernels.tf_quantize import quantize_call, quantize_ranges
@@ -143,6 +149,72 @@ def test_sums(op: str, dtype: str) -> None:
 
         place = 0 if shape1 == output.shape else 1 if shape2 == output.shape else -1
         compare(rng, make, [x, y], output, f"{op} {shape1} {shape2} {parameters}", place)
+
+
+def sum_parameters(rng: Rng, number: int, dtype: str) -> dict[str, Any]:
+    """Return those of ADD or SUB on int16, or of 8 bits with shifts of 15 and more as well."""
+    m1, s1 = factor(rng, -16, 0)
+    m2, s2 = factor(rng, -16, 0)
+    left = 15 if dtype == "int16" else 20
+    mo, so = factor(rng, -20, -10) if number % 8 else factor(rng, -31, 0)
+    if number % 3 == 0:
+        m1, s1 = 2**30, 0
+    unsigned = 128 if dtype == "uint8" else 0
+    offsets = [int(v) for v in rng.integers(-128, 128, 3) - unsigned]
+    if dtype == "int16" and number % 7:
+        offsets = [0, 0, 0]
+    return {
+        "left_shift": left,
+        "input1_offset": offsets[0],
+        "input1_multiplier": m1,
+        "input1_shift": s1,
+        "input2_offset": offsets[1],
+        "input2_multiplier": m2,
+        "input2_shift": s2,
+        "output_offset": -offsets[2],
+        "output_multiplier": mo,
+        "output_shift": so,
+        **bounds(rng, dtype),
+    }
+
+
+@pytest.mark.parametrize("dtype", [*BYTES, "int16"])
+@pytest.mark.parametrize("op", ["add", "sub"])
+def test_sums_as_defined(op: str, dtype: str) -> None:
+    """Few outputs, for which nobody looks for a weighted sum; short rows, which are joined."""
+    rng = np.random.default_rng(11)
+    for number in range(150):
+        parameters = sum_parameters(rng, number, dtype)
+        shape1, shape2 = draw_shapes(rng, int(rng.choice([1, 200, 3000])))
+        x, y = random_values(rng, shape1, dtype), random_values(rng, shape2, dtype)
+        output = np.empty(np.broadcast_shapes(shape1, shape2), dtype)
+
+        def make(parameters: Any = parameters, shapes: Any = (shape1, shape2)) -> KernelCall:
+            return add_call(op, dtype, shape1=shapes[0], shape2=shapes[1], **parameters)
+
+        place = 0 if shape1 == output.shape else 1 if shape2 == output.shape else -1
+        compare(rng, make, [x, y], output, f"{op} {shape1} {shape2} {parameters}", place)
+
+
+def test_products_of_words() -> None:
+    rng = np.random.default_rng(12)
+    for number in range(120):
+        shape1, shape2 = draw_shapes(rng, int(rng.choice([1, 200, 3000])))
+        offsets = [0, 0] if number % 6 else [int(v) for v in rng.integers(-255, 256, 2)]
+        multiplier, shift = factor(rng, -16, 0) if number % 8 else factor(rng, -31, 8)
+        rule = ("double_rounding", "ruy", "double_rounding", "single_rounding")[number % 4]
+        requant = Requant(
+            rule, multiplier, shift, output_offset=int(rng.integers(-40000, 40000)), **bounds(rng, "int16")
+        )
+        x, y = random_values(rng, shape1, "int16"), random_values(rng, shape2, "int16")
+        output = np.empty(np.broadcast_shapes(shape1, shape2), np.int16)
+
+        def make(requant: Requant = requant, o: Any = offsets, s: Any = (shape1, shape2)) -> KernelCall:
+            return mul_call(
+                "int16", shape1=s[0], shape2=s[1], input1_offset=o[0], input2_offset=o[1], requant=requant
+            )
+
+        compare(rng, make, [x, y], output, f"{shape1} {shape2} {rule} {multiplier} {shift} {offsets}")
 
 
 @pytest.mark.parametrize("dtype", BYTES)
@@ -361,3 +433,20 @@ def test_tf_quantize(dtype: str) -> None:
                 return quantize_call(mode, dtype, outer=1, inner=n, ranges=chosen)
 
             compare(rng, make, [x], np.empty(x.size, dtype), f"{mode} {low} {high}")
+
+
+def test_float_arithmetic() -> None:
+    """Short rows are joined; zeros keep their signs."""
+    rng = np.random.default_rng(13)
+    for number in range(60):
+        op = ("add", "sub", "mul")[number % 3]
+        shape1, shape2 = draw_shapes(rng, int(rng.choice([1, 200, 3000])))
+        x, y = (rng.normal(0, 1, s).astype(np.float32) for s in (shape1, shape2))
+        x[rng.random(shape1) < 0.2] = -0.0
+        y[rng.random(shape2) < 0.1] = np.inf
+        output = np.empty(np.broadcast_shapes(shape1, shape2), np.float32)
+
+        def make(op: str = op, s: Any = (shape1, shape2)) -> KernelCall:
+            return arithmetic_f32_call(op, shape1=s[0], shape2=s[1], activation_min=-2.0, activation_max=1.5)
+
+        compare(rng, make, [x, y], output, f"{op} {shape1} {shape2}")

@@ -245,12 +245,17 @@ QC_ARITHMETIC_RULE(add, s64, int64_t, (uint64_t)a + (uint64_t)b, qc_clamp_s64)
 QC_ARITHMETIC_RULE(sub, s64, int64_t, (uint64_t)a - (uint64_t)b, qc_clamp_s64)
 QC_ARITHMETIC_RULE(mul, s64, int64_t, (uint64_t)a * (uint64_t)b, qc_clamp_s64)
 
+/* What walks the rows of rules without scales; vector versions have another. */
+#ifndef QC_WALK
+#define QC_WALK qc_broadcast_walk
+#endif
+
 #define QC_ARITHMETIC_KERNEL(op, suffix, isa, target, T)                                                     \
     QC_BINARY_ROW(op##_##suffix##_row, target, qc_arithmetic_##suffix##_params, T, qc_##op##_##suffix##_one) \
     qc_status qc_##op##_##suffix##_##isa(const qc_arithmetic_##suffix##_params *p, const T *input1,          \
                                          const T *input2, T *output, void *scratch) {                        \
         (void)scratch;                                                                                       \
-        qc_broadcast_walk(&p->broadcast, p, input1, input2, output, sizeof(T), op##_##suffix##_row);         \
+        QC_WALK(&p->broadcast, p, input1, input2, output, sizeof(T), op##_##suffix##_row);                   \
         return QC_OK;                                                                                        \
     }
 
