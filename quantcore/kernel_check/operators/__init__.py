@@ -1,0 +1,1 @@
+"""How cases of operators are drawn; see `registry`."""
