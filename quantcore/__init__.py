@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         quantize_multiplier,
         requantize,
     )
+    from quantcore.check_kernel import check_kernel
     from quantcore.compare import compare
     from quantcore.custom_kernels import CKernel
     from quantcore.flatbuffer import load, save
@@ -57,6 +58,7 @@ __all__ = [
     "UnsupportedOperatorError",
     "__version__",
     "calibration",
+    "check_kernel",
     "choose_qparams",
     "compare",
     "dequantize",
@@ -75,6 +77,7 @@ _MODULE_OF = {
     "CKernel": "custom_kernels",
     "Interpreter": "runtime",
     "QuantParams": "affine",
+    "check_kernel": "check_kernel",
     "choose_qparams": "affine",
     "compare": "compare",
     "dequantize": "affine",

@@ -32,8 +32,8 @@ LAYERS = (
     "runtime samples",
     "calibration.methods calibration.trackers",  # with which the oracle's process observes
     "oracle",
-    "benchmark calibration comparison images inspection rounding_error verification",
-    "compare evaluate export_c verify",
+    "benchmark calibration comparison images inspection kernel_check rounding_error verification",
+    "check_kernel compare evaluate export_c verify",
     "quantizer",
     "qat",
     "quantcore",  # its __init__.py

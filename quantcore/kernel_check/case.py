@@ -118,7 +118,11 @@ def tensor_names(kernel: str, inputs: int, outputs: int) -> list[str]:
 
 
 def make_request(
-    params: Struct, inputs: Sequence[np.ndarray | None], outputs: Sequence[int], scratch: int, names: Sequence[str]
+    params: Struct,
+    inputs: Sequence[np.ndarray | None],
+    outputs: Sequence[int],
+    scratch: int,
+    names: Sequence[str],
 ) -> RunRequest:
     """Return what the runner is sent.
 
@@ -134,7 +138,11 @@ def make_request(
     """
     packer = Packer()
     data = packer.pack(params, "params")
-    arrays = [RunArray("params", INPUT, len(data), data), RunArray("scratch", SCRATCH, scratch), *packer.arrays]
+    arrays = [
+        RunArray("params", INPUT, len(data), data),
+        RunArray("scratch", SCRATCH, scratch),
+        *packer.arrays,
+    ]
     tensors = []
     for name, array in zip(names, inputs, strict=False):
         tensors.append(-1 if array is None else len(arrays))

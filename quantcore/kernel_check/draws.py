@@ -91,7 +91,9 @@ class Draws:
         self.facts[f"zero point of the {what}"] = names.get(value, "other")
         return value
 
-    def integers(self, shape: Sequence[int], dtype: str, zero_point: int = 0, *, low: int | None = None) -> np.ndarray:
+    def integers(
+        self, shape: Sequence[int], dtype: str, zero_point: int = 0, *, low: int | None = None
+    ) -> np.ndarray:
         """Return data of an integer dtype, or of values in its range (``int4`` as int8)."""
         least, largest = type_range(dtype)
         least = least if low is None else low

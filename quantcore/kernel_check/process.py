@@ -18,8 +18,9 @@ import numpy as np
 
 from quantcore.errors import KernelError
 from quantcore.kernel_check.programs import Program
+from quantcore.wording import counted
 
-__all__ = ["Fault", "Fills", "KernelProcess", "Reply", "RunArray", "RunRequest"]
+__all__ = ["Fault", "Fills", "KernelProcess", "Reply", "RunArray", "RunRequest", "as_arrays"]
 
 INPUT, OUTPUT, SCRATCH = range(3)
 ALIGNMENT = 16  # of arrays, as TensorFlow Lite and its arenas have it
@@ -28,6 +29,11 @@ NO_FAULT, BEFORE, AFTER, CHANGED, STACK_OVERFLOW, ELSEWHERE = range(6)
 MOST_OUTPUT = 4000  # characters of what a process prints
 SANITIZER = re.compile(r"runtime error: .*|ERROR: AddressSanitizer: .*")
 FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (\S+) (\S+:\d+)", re.MULTILINE)
+ACCESS = re.compile(r"^(READ|WRITE) of size (\d+)", re.MULTILINE)
+REGION = re.compile(
+    r"is located (\d+) bytes (before|after|to the left of|to the right of|inside of) (\d+)-byte region"
+)
+SIDES = {"to the left of": "before", "to the right of": "behind", "after": "behind", "inside of": "inside"}
 ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=0:exitcode=99:detect_stack_use_after_return=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=0:halt_on_error=1:exitcode=99",
@@ -82,7 +88,8 @@ class Fault:
     Attributes
     ----------
     kind : str
-        ``crash``, ``hang``, ``memory`` (a write that was found afterwards), ``sanitizer``, ``status``, ``exit``.
+        ``crash``, ``hang``, ``memory`` (a write that was found afterwards), ``sanitizer``, ``status``,
+        ``exit``.
     message : str
         One line.
     details : str
@@ -106,10 +113,10 @@ class Reply:
 class KernelProcess:
     """Runs cases in a process, which is started when it is needed, and again where it has ended."""
 
-    def __init__(self, program: Program, symbol: str, timeout: float) -> None:
-        self.program, self.symbol, self.timeout = program, symbol, timeout
+    def __init__(self, program: Program, timeout: float) -> None:
+        self.program, self.timeout = program, timeout
         self.process: subprocess.Popen[bytes] | None = None
-        self.printed = tempfile.TemporaryFile()
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         self.requests = self.replies = -1
 
     def __enter__(self) -> KernelProcess:
@@ -174,7 +181,7 @@ class KernelProcess:
             self.stop()
             return Reply(fault=Fault("hang", f"it did not return within {self.timeout:g} s", self.output()))
         except (EOFError, BrokenPipeError):
-            return Reply(fault=self.ended())
+            return Reply(fault=self.ended(request))
         if status:
             return Reply(outputs, Fault("status", f"it returned {status}, not QC_OK"), nanoseconds)
         return Reply(outputs, memory_fault(request, words), nanoseconds)
@@ -202,7 +209,8 @@ class KernelProcess:
         """Return what the process has printed, the end of it."""
         self.printed.seek(0)
         text = self.printed.read().decode(errors="replace")
-        return text if len(text) <= MOST_OUTPUT else f"{text[: MOST_OUTPUT // 2]}\n...\n{text[-MOST_OUTPUT // 2 :]}"
+        half = MOST_OUTPUT // 2
+        return text if len(text) <= MOST_OUTPUT else f"{text[:half]}\n...\n{text[-half:]}"
 
     def signalled(self, request: RunRequest, words: Sequence[int]) -> Fault:
         """Return what a signal, reported by the runner, says."""
@@ -215,16 +223,17 @@ class KernelProcess:
         if place == ELSEWHERE:
             where = f" ({access} address {offset:#x}, in none of its arrays)" if offset else ""
             if number in (signal.SIGSEGV, signal.SIGBUS) and 0 <= offset < 4096:
-                where = f" ({access} address {offset:#x}: a NULL pointer, such as that of a bias or packed filter)"
+                where = f" ({access} address {offset:#x}: a NULL pointer, such as that of an omitted bias)"
             return Fault("crash", f"{name}{where}", self.output())
-        return Fault("crash", f"it {access} {place_in(request.arrays[array], place, offset)} ({name})", self.output())
+        where = place_in(request.arrays[array], place, offset)
+        return Fault("crash", f"it {access} {where} ({name})", self.output())
 
-    def ended(self) -> Fault:
+    def ended(self, request: RunRequest) -> Fault:
         """Return what ended the process."""
         status = self.stop()
         printed = self.output()
         if found := SANITIZER.search(printed):
-            return Fault("sanitizer", sanitizer_message(found[0], printed), printed)
+            return Fault("sanitizer", sanitizer_message(found[0], printed, request), printed)
         if status < 0:
             return Fault("crash", f"it ended with {signal_name(-status)}", printed)
         return Fault("exit", f"it ended the process with exit status {status}", printed)
@@ -248,24 +257,30 @@ def memory_fault(request: RunRequest, words: Sequence[int]) -> Fault | None:
 
 def place_in(array: RunArray, place: int, offset: int) -> str:
     """Return where an access went, in words."""
-    what = f"{array.name} ({array.size} bytes)"
+    what = f"{array.name} ({counted(array.size, 'byte')})"
     if place == BEFORE:
-        return f"{-offset} bytes before the start of {what}"
+        return f"{counted(-offset, 'byte')} before the start of {what}"
     if place == AFTER:
         return f"byte {offset} of {what}, {offset - array.size + 1} beyond its end"
     return f"to byte {offset} of {what}, which is to be read only"
 
 
-def sanitizer_message(first: str, printed: str) -> str:
-    """Return the sanitizer's first line with the place in the user's source."""
+def sanitizer_message(first: str, printed: str, request: RunRequest) -> str:
+    """Return what a sanitizer found, with the place in the user's source."""
     line = next((line for line in printed.splitlines() if first in line), first)
-    place = line.partition(": runtime error: ")[0] if "runtime error: " in line else ""
-    if not place:
-        frame = next((f for f in FRAME.finditer(printed) if "runner.c" not in f[2]), None)
-        place = frame[2] if frame else ""
-    said = re.sub(r" on (unknown )?address.*| on address.*", "", first.replace("runtime error: ", ""))
-    said = said.replace("ERROR: AddressSanitizer: ", "")
-    return f"{place}: {said}" if place else said
+    if first.startswith("runtime error: "):
+        return f"{line.partition(': runtime error: ')[0]}: {first.removeprefix('runtime error: ')}"
+    kind = first.removeprefix("ERROR: AddressSanitizer: ").split()[0]
+    frame = next((f[2] for f in FRAME.finditer(printed) if "runner.c" not in f[2]), "")
+    said = [f"{frame}: {kind}" if frame else kind]
+    if access := ACCESS.search(printed):
+        said.append(f"it {access[1].lower()}s {counted(int(access[2]), 'byte')}")
+    if region := REGION.search(printed):
+        distance, side, size = int(region[1]), SIDES.get(region[2], region[2]), int(region[3])
+        names = [a.name for a in request.arrays if a.size == size and a.name != "params"]
+        array = f"{' or '.join(names[:3]) or 'an array'} ({counted(size, 'byte')})"
+        said.append(f"{counted(distance, 'byte')} {side} {array}" if distance else f"right {side} {array}")
+    return ", ".join(said)
 
 
 def as_arrays(outputs: Sequence[bytes], like: Sequence[np.ndarray]) -> list[np.ndarray]:

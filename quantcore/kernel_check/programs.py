@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from quantcore.c_compiler import Compiler
@@ -17,17 +19,18 @@ from quantcore.errors import KernelError
 
 __all__ = ["BUILDS", "Build", "Program", "build_programs", "build_reference"]
 
-RUNNER = Path(__file__).with_name("runner.c")
 RUNNER_FLAGS = ("-std=gnu11", "-O1", "-g")
 
 # The kernel's own file comes first, so that it is compiled as it will be where it is used.
 GLUE = """\
 {include}
-#include "kernels.h"
+#include "{header}"
+
+#include <stdint.h>
 
 int quantcore_check_call(const void *params, void *const *tensors, void *scratch);
 int quantcore_check_call(const void *params, void *const *tensors, void *scratch) {{
-    qc_{kernel}_kernel *const kernel = {symbol};
+    __typeof__(qc_{kernel}_ref) *const kernel = {symbol};
     void *const *t = tensors;
     return (int)kernel(params, {arguments}, scratch);
 }}
@@ -78,7 +81,7 @@ class Program:
 
 
 def build_programs(
-    kernel: CKernel, name: str, compiler: Compiler, folder: Path
+    kernel: CKernel, name: str, compiler: Compiler, folder: Path, *, sanitizers: bool = True
 ) -> tuple[list[Program], dict[str, str]]:
     """Build the runner with a kernel in all ways of `BUILDS` that the compiler has.
 
@@ -91,6 +94,8 @@ def build_programs(
     compiler : Compiler
     folder : Path
         Where the programs go.
+    sanitizers : bool
+        Whether that build is made.
 
     Returns
     -------
@@ -102,7 +107,7 @@ def build_programs(
     call = f"{kernel.scratch}(params)" if kernel.scratch else "-1"
     glue = write_glue(folder, f'#include "{first}"', kernel_interface(name), kernel.symbol, call)
     programs, missing = [], {}
-    for build in BUILDS:
+    for build in BUILDS if sanitizers else BUILDS[:-1]:
         target = folder / f"runner_{build.name}"
         flags = (*FLAGS, "-w", "-g", *kernel.flags, *build.flags)
         try:
@@ -116,12 +121,20 @@ def build_programs(
     return programs, missing
 
 
-def build_reference(name: str, compiler: Compiler, folder: Path) -> Program:
+@cache
+def workshop() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for what is built once in a process."""
+    return tempfile.TemporaryDirectory(prefix="quantcore-check-")
+
+
+@cache
+def build_reference(name: str, compiler: Compiler) -> Program:
     """Build the runner with the definition of a kernel."""
+    folder = Path(workshop().name)
     interface = kernel_interface(name)
     sources = [source for source in interface.sources if source.suffix == ".c"]
     glue = write_glue(folder, "", interface, f"qc_{name}_ref", "-1")
-    target = folder / "runner_reference"
+    target = folder / f"reference_{name}"
     link(compiler, target, [glue, *sources], (*FLAGS, "-w", "-g"), (), BUILDS[0])
     return Program(BUILDS[0], target)
 
@@ -133,7 +146,12 @@ def write_glue(folder: Path, include: str, interface: KernelInterface, symbol: s
     glue = folder / f"glue_{symbol}.c"
     glue.write_text(
         GLUE.format(
-            include=include, kernel=interface.name, symbol=symbol, arguments=arguments, scratch=scratch
+            include=include,
+            header=interface.header,
+            kernel=interface.name,
+            symbol=symbol,
+            arguments=arguments,
+            scratch=scratch,
         ),
         encoding="utf-8",
     )
@@ -150,12 +168,18 @@ def link(
 ) -> None:
     """Compile `sources` with a kernel's flags, and the runner with flags of its own."""
     root = source_folder()
-    runner = target.with_suffix(".o")
-    sanitizers = [flag for flag in build.flags if "sanitize" in flag]
-    compiler.program([RUNNER], runner, flags=(*RUNNER_FLAGS, *sanitizers, "-c"))
+    runner = runner_object(compiler, tuple(flag for flag in build.flags if "sanitize" in flag))
     folders = (*include, root / "include", root, root / "reference")
     compiler.program([runner, *sources], target, flags=(*flags, "-lm"), include=folders)
     check_start(target)
+
+
+@cache
+def runner_object(compiler: Compiler, flags: tuple[str, ...]) -> Path:
+    """Compile the runner."""
+    target = Path(workshop().name, f"runner_{len(flags)}.o")
+    source = source_folder() / "check" / "runner.c"
+    return compiler.program([source], target, flags=(*RUNNER_FLAGS, *flags, "-c"))
 
 
 def check_start(program: Path) -> None:

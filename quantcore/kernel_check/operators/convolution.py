@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from quantcore.kernel_check.draws import CHANNELS, Draft, Draws, constant, make_draft, tensor
@@ -143,13 +144,11 @@ def forms(stem: str, *, four_bits: tuple[str, ...]) -> dict[str, tuple[str, ...]
 
 
 FAMILIES = [
-    Family(
-        "CONV_2D", forms("conv", four_bits=("int8",)), lambda draws, form: draw_convolution(draws, form, "CONV_2D")
-    ),
+    Family("CONV_2D", forms("conv", four_bits=("int8",)), partial(draw_convolution, op="CONV_2D")),
     Family(
         "DEPTHWISE_CONV_2D",
         forms("depthwise_conv", four_bits=("int8",)),
-        lambda draws, form: draw_convolution(draws, form, "DEPTHWISE_CONV_2D"),
+        partial(draw_convolution, op="DEPTHWISE_CONV_2D"),
     ),
     Family("FULLY_CONNECTED", forms("fully_connected", four_bits=("int8", "int16")), draw_fully_connected),
 ]

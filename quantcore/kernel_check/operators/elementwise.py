@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def draw_pair(draws: Draws, form: str, op: str) -> Draft:
     shapes = [shape, other]
     if kind != "equal shapes" and draws.flag():
         shapes.reverse()
-    options = {}
+    options: dict[str, Any] = {}
     if op in WITH_ACTIVATION:
         options["fused_activation_function"] = draws.activation()
     if op == "ADD" or op == "SUB":
@@ -81,7 +82,9 @@ def draw_operands(
     if op == "MUL":  # the product of the scales is the output's, more or less
         scales[2] = np.float32(scales[0] * scales[1] * draws.one_of(2.0, 64.0, 100.0, 256.0, 37.0, 8.0))
     if form == "int16":
-        scales = [np.float32(s / 256) for s in scales[:2]] + [scales[2] / (256 if op != "MUL" else 65536 / 256)]
+        scales = [np.float32(s / 256) for s in scales[:2]] + [
+            scales[2] / (256 if op != "MUL" else 65536 / 256)
+        ]
     made = [
         tensor(name, form, shape, scale, zero)
         for name, shape, scale, zero in zip(names, [*shapes, ()], scales, zeros, strict=True)

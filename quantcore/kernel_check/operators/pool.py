@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from quantcore.kernel_check.draws import Draft, Draws, make_draft, tensor
 from quantcore.kernel_check.operators.convolution import channel_fact, draw_extent, window_facts
 from quantcore.kernel_check.operators.registry import Family
@@ -38,7 +40,7 @@ FAMILIES = [
     Family(
         op,
         {form: (f"{kind}_pool_{suffix}",) for form, suffix in SUFFIXES.items()},
-        lambda draws, form, op=op: draw_pool(draws, form, op),
+        partial(draw_pool, op=op),
     )
     for op, kind in (("MAX_POOL_2D", "max"), ("AVERAGE_POOL_2D", "average"))
 ]

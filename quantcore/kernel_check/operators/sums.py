@@ -1,4 +1,4 @@
-"""Scales and biases of operators that requantize sums of products, aimed at the edges of the requantization."""
+"""Scales and biases of operators that requantize sums of products, aimed at the edges of that."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def quantize_products(
 ) -> Products:
     """Draw data, zero points, scales and bias of a quantized form.
 
-    Accumulators stay within int32 without wrapping, in any order of summation, and so does what a multiplier above 1
-    makes of them: beyond that, C leaves the result of the usual code undefined.
+    Accumulators stay within int32 without wrapping, in any order of summation, and so does what a multiplier
+    above 1 makes of them: beyond that, C leaves the result of the usual code undefined.
     """
     dtype, _, variant = form.partition(" ")
     filter_dtype = {"uint8": "uint8"}.get(dtype, "int4" if "int4" in variant else "int8")
@@ -70,7 +70,11 @@ def quantize_products(
         wide = dtype == "int16" and "int32_bias" not in variant
         made = constant("bias", bias.astype("int64" if wide else "int32"), sx * sw)
     return Products(
-        tensor("input", dtype, input_shape, sx, zx), filter_tensor, made, tensor("output", dtype, (), sy, zy), x
+        tensor("input", dtype, input_shape, sx, zx),
+        filter_tensor,
+        made,
+        tensor("output", dtype, (), sy, zy),
+        x,
     )
 
 
@@ -117,7 +121,8 @@ def draw_multipliers(
         real = factors * np.float32(draws.one_of(0.99999994, 1.0000001)) * 2.0 ** -draws.integer(1, 12)
     # The shift to the left of an accumulator must stay within int32; 16x8 has its own limit.
     limit = np.minimum(2.0 ** np.floor(np.log2(ACCUMULATOR_LIMIT / np.maximum(reach, 1))), 64)
-    return np.minimum(real, limit * 0.49)
+    bounded: np.ndarray = np.minimum(real, limit * 0.49)
+    return bounded
 
 
 def float_bias(draws: Draws, channels: int, *, needs_bias: bool = False) -> Tensor | None:
