@@ -8,10 +8,10 @@ from quantcore.cli._command import COUNT, numerics_option, seed_option, verb
 from quantcore.cli._output import print_json, step_progress
 
 EXAMPLES = """
-quantcore check-kernel my_conv.c --op CONV_2D --symbol my_conv_s8
-quantcore check-kernel my_conv.c --op CONV_2D --symbol my_conv_s8 --numerics tflm --cases 5000
-quantcore check-kernel my_conv.c --op CONV_2D --symbol my_conv_s8 --replay my_conv_s8_failure.npz
-quantcore check-kernel my_fc.c dot.c --op FULLY_CONNECTED --symbol my_fc --dtype "int8 int4" --flag=-O2
+quantcore check-kernel conv.c --op CONV_2D --symbol conv_s8
+quantcore check-kernel conv.c --op CONV_2D --symbol conv_s8 --numerics tflm --cases 5000
+quantcore check-kernel conv.c --op CONV_2D --symbol conv_s8 --replay conv_s8_failure.npz
+quantcore check-kernel fc.c dot.c --op FULLY_CONNECTED --symbol fc --flag=-O2
 """
 
 
