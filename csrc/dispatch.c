@@ -95,15 +95,30 @@ int qc_takes_runs(qc_isa isa) {
 #endif
 }
 
-qc_isa qc_isa_detect(void) {
 #if defined(__x86_64__)
+/* The best but for AMX, which is not to be had without being asked for. */
+static qc_isa detect_vectors(void) {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return QC_ISA_SCALAR;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
         return QC_ISA_AVX2;
     if (!__builtin_cpu_supports("avx512vnni")) return QC_ISA_AVX512;
-    return qc_tiles_work() ? QC_ISA_AMX : QC_ISA_VNNI;
+    return QC_ISA_VNNI;
+}
+#endif
+
+int qc_isa_supported(qc_isa isa) {
+#if defined(__x86_64__)
+    if (isa != QC_ISA_AMX) return isa <= detect_vectors();
+#endif
+    return isa <= qc_isa_detect();
+}
+
+qc_isa qc_isa_detect(void) {
+#if defined(__x86_64__)
+    const qc_isa vectors = detect_vectors();
+    return vectors == QC_ISA_VNNI && qc_tiles_work() ? QC_ISA_AMX : vectors;
 #elif defined(__AARCH64EL__) && defined(__linux__)
     const unsigned long dot_product = 1ul << 20; /* HWCAP_ASIMDDP */
     return getauxval(AT_HWCAP) & dot_product ? QC_ISA_DOTPROD : QC_ISA_NEON;

@@ -14,6 +14,7 @@ from numpy cimport PyArray_DATA, ndarray
 
 cdef extern from "quantcore/plan.h" nogil:
     bint qc_takes_runs(qc_isa isa)
+    bint qc_isa_supported(qc_isa isa)
 
 
 def _isa_names():
@@ -80,12 +81,12 @@ def select_isa(wanted=None):
     """
     global ACTIVE_ISA, isa
     before = isa
-    detected = <int>qc_isa_detect()
     if wanted and wanted not in ISA_NAMES:
         raise KernelError(f"instruction set is {wanted!r}; expected one of {', '.join(ISA_NAMES)}")
-    chosen = ISA_NAMES.index(wanted) if wanted else detected
-    if chosen > detected:
-        raise KernelError(f"instruction set is {wanted!r}, but this CPU offers {ISA_NAMES[detected]!r} at most")
+    cdef int chosen = ISA_NAMES.index(wanted) if wanted else <int>qc_isa_detect()
+    if wanted and not qc_isa_supported(<qc_isa>chosen):
+        best = ISA_NAMES[<int>qc_isa_detect()]
+        raise KernelError(f"instruction set is {wanted!r}, but this CPU offers {best!r} at most")
     ACTIVE_ISA = chosen
     isa = ISA_NAMES[chosen]
     return before

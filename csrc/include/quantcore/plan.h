@@ -31,8 +31,10 @@ typedef enum {
 /* The name of an instruction set, as in the rows of kernels; NULL past the last. */
 const char *qc_isa_name(int isa);
 
-/* The best instruction set that this CPU and its operating system support. */
+/* The best instruction set that this CPU and its operating system support; whether they support this one. Tiles of AMX
+ * are asked of the operating system, and tried, where they are among those in question. */
 qc_isa qc_isa_detect(void);
+int qc_isa_supported(qc_isa isa);
 
 /* Whether the versions of the quantized CONV_2D for an instruction set take filters that are packed by runs (see
  * qc_conv_params). */
