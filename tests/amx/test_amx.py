@@ -10,7 +10,6 @@ import ctypes
 import mmap
 import os
 import platform
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,8 @@ import pytest
 from quantcore.kernels._batch_matmul import batch_matmul_call
 from quantcore.kernels._core import KernelCall, Requant, kernel_table
 
+from quantcore.c_compiler import find_compiler
+from quantcore.errors import KernelError
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.matmul_shape import matmul_shape
 from tests.kernels.drawn_products import (
@@ -54,29 +55,30 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """Return the kernels on emulated tiles. What they do not call is not linked."""
-    compiler = shutil.which(os.environ.get("CC", "")) or shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
+    """Return the kernels on emulated tiles. For what is not called, there are names alone."""
+    try:
+        compiler = find_compiler()
+    except KernelError as error:
+        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("amx")
-    tiles = f'-DQC_EMULATED_TILES="{HERE / "emulated_tiles.h"}"'
+    flags = [*FLAGS, f'-DQC_EMULATED_TILES="{HERE / "emulated_tiles.h"}"']
 
     def compile_one(source: str) -> Path:
-        made = folder / f"{Path(source).stem}.o"
         level = "-O2" if source.startswith("tests") else "-O1"
-        flags = [*FLAGS, level, tiles, f"-I{ROOT}/csrc/include", f"-I{ROOT}/csrc"]
-        subprocess.run([compiler, *flags, "-c", ROOT / source, "-o", made], check=True)
-        return made
+        include = [ROOT / "csrc/include", ROOT / "csrc"]
+        made = folder / f"{Path(source).stem}.o"
+        return compiler.program([ROOT / source], made, flags=[*flags, level, "-c"], include=include)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compile_one, SOURCES))
-    made = folder / "kernels.so"
-    subprocess.run([compiler, "-shared", "-Wl,-z,lazy", "-o", made, *objects, "-lm"], check=True)
-    system = ctypes.CDLL(None)
-    system.dlopen.restype = ctypes.c_void_p
-    handle = system.dlopen(str(made).encode(), os.RTLD_LAZY)  # CDLL itself wants every function to be there
-    assert handle
-    found = ctypes.CDLL(str(made), handle=handle)
+    made = compiler.shared_library(objects, folder / "kernels.so")
+    listed = subprocess.run(
+        ["nm", "-D", "--undefined-only", made], check=True, capture_output=True, text=True
+    )
+    missing = [line.split()[-1] for line in listed.stdout.splitlines() if line.split()[-1].startswith("qc_")]
+    other = folder / "other.c"
+    other.write_text("".join(f"const char {name}[1024];\n" for name in missing))
+    found = ctypes.CDLL(str(compiler.shared_library([*objects, other], made)))
     found.emulated_products.restype = ctypes.c_int64
     return found
 
