@@ -3,6 +3,8 @@
 #ifndef QUANTCORE_KERNELS_H
 #define QUANTCORE_KERNELS_H
 
+#include "quantcore/custom.h" /* of a kernel that has no row: qc_custom_kernel */
+
 #define QC_KERNEL_1(name, P, A, O) \
     typedef qc_status qc_##name##_kernel(const P *params, const A *input, O *output, void *scratch); \
     QC_VERSION(name, ref)

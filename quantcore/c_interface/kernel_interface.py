@@ -14,6 +14,10 @@ from quantcore.errors import KernelError, QuantcoreError
 
 __all__ = ["KernelInterface", "definition_sources", "kernel_interface", "kernel_rows"]
 
+CUSTOM = "custom"
+CUSTOM_PROTOTYPE = (
+    "qc_status qc_custom(const qc_custom_params *params, void * const *tensors, void *scratch);"
+)
 ROW = re.compile(r"^QC_KERNEL_([123V])\((.*)\)$", re.MULTILINE)
 
 
@@ -68,7 +72,8 @@ def kernel_interface(name: str) -> KernelInterface:
     Parameters
     ----------
     name : str
-        Of its row in csrc/kernels.def, such as ``conv_s8``.
+        Of its row in csrc/kernels.def, such as ``conv_s8``; or ``custom``, whose prototype kernels of
+        operators have that quantcore does not run (``quantcore/custom.h``). It has no definition.
 
     Raises
     ------
@@ -76,10 +81,12 @@ def kernel_interface(name: str) -> KernelInterface:
         There is no such kernel.
     """
     rows = kernel_rows()
-    if name not in rows:
+    if name not in rows and name != CUSTOM:
         family = sorted(row for row in rows if row.split("_")[0] == name.split("_")[0])
         known = f"those of its family are {', '.join(family)}" if family else "csrc/kernels.def lists them"
         raise KernelError(f"there is no kernel {name!r}; {known}")
+    if name == CUSTOM:
+        return KernelInterface(name, "quantcore/custom.h", "qc_custom_params", (), CUSTOM_PROTOTYPE)
     params, *tensors = rows[name]
     declared = header_unit().functions[f"qc_{name}_ref"]
     header = Path(declared.coord.file).resolve().relative_to((source_folder() / "include").resolve())

@@ -63,6 +63,8 @@ class BoundKernel:
             running.error = None
             assert isinstance(raised, BaseException)
             return raised
+        if isinstance(self.kernel, CKernel) and not self.kernel.invoke:
+            return KernelError(f"{self.where} was compiled for another machine; it cannot be run here")
         meaning = f" ({STATUS_MEANING[status]})" if status in STATUS_MEANING else ""
         return KernelError(f"{self.where} returned status {status}{meaning}")
 

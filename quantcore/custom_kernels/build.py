@@ -38,7 +38,6 @@ SCRATCH_MISMATCH = "quantcore scratch has another type"
 UNIT = """\
 #include "{source}"
 #include "kernels.h"
-#include "quantcore/custom.h"
 #include "quantcore/plan.h"
 
 #define QUANTCORE_EXPORT __attribute__((visibility("default"), used))

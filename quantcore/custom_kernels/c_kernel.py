@@ -120,8 +120,8 @@ class CKernel:
             For a custom operator: ``output_shapes(op, input_shapes)`` returns the shapes of its outputs; by
             default, they are those in the model's file.
         load : bool
-            False for a kernel of another machine, compiled by a cross compiler: it is not run, and its
-            prototype is checked all the same.
+            False for a kernel of another machine, compiled by a cross compiler: its prototype is checked and
+            models are planned with it, but running them is an error.
 
         Raises
         ------
@@ -208,8 +208,11 @@ class CKernel:
         """
         if call.name not in self.kernels:
             raise KernelError(f"{self!r} cannot take the place of {call.name}")
-        if not self.invoke:
-            raise KernelError(f"{self.symbol} was not compiled for this machine; it cannot be run here")
+        if not self.invoke and self.scratch:
+            raise KernelError(
+                f"{self.symbol} was compiled for another machine, so that {self.scratch} cannot say here how "
+                "much scratch memory it needs"
+            )
         if self.pointer:
             return with_pointer(call, self.pointer, self)
         try:

@@ -168,11 +168,9 @@ class Assignment:
             if key not in self._reasons:
                 raise self._unmatched(key)
             reasons = [f"for {listed(where)}, {said}" for said, where in self._reasons[key].items()]
-            prototype = " and ".join(kernel.kernels) if isinstance(kernel, CKernel) else "any kernel"
-            raise KernelError(
-                f"kernels[{key!r}]: {kernel_name(kernel)} has the prototype of {prototype}, but "
-                f"{'; '.join(reasons)}"
-            )
+            prototype = " and ".join(kernel.kernels) if isinstance(kernel, CKernel) else ""
+            fits = f"has the prototype of {prototype}" if prototype else "computes what runs a kernel"
+            raise KernelError(f"kernels[{key!r}]: {kernel_name(kernel)} {fits}, but {'; '.join(reasons)}")
 
     def _unmatched(self, key: str | int) -> KernelError:
         if isinstance(key, int):

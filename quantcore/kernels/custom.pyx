@@ -105,7 +105,7 @@ def with_kernel(KernelCall call, uintptr_t invoke, uintptr_t size, object kernel
     ----------
     call : KernelCall
     invoke : int
-        Address of a ``qc_invoke``.
+        Address of a ``qc_invoke``; 0 for a kernel that cannot be run here, so that each run fails.
     size : int
         Address of a function that says of the parameters how many bytes of scratch memory the kernel needs; 0 for as
         many as `call` has.
@@ -113,7 +113,8 @@ def with_kernel(KernelCall call, uintptr_t invoke, uintptr_t size, object kernel
         What must live as long as the call.
     """
     made = new_call(call.name, call.params, call.params_bytes, call.arity, (call.keepalive, kernel))
-    made.invoke = <qc_invoke>invoke
+    if invoke != 0:
+        made.invoke = <qc_invoke>invoke
     made.scratch_bytes = call.scratch_bytes if size == 0 else scratch_of(call, size)
     return made
 
@@ -174,19 +175,24 @@ def custom_call(tensors, int32_t inputs, options):
         keepalive += [dims, scales, zero_points]
         described[i].type = <qc_tensor_type><int>(DTYPE_CODES[dtype] if dtype else -1)
         described[i].rank = <int32_t>dims.size
-        described[i].dims = <const int32_t *>address(dims)
+        described[i].dims = <const int32_t *>filled(dims)
         described[i].scales = <int32_t>scales.size
         described[i].axis = <int32_t>axis
-        described[i].scale = <const float *>address(scales)
-        described[i].zero_point = <const int32_t *>address(zero_points)
+        described[i].scale = <const float *>filled(scales)
+        described[i].zero_point = <const int32_t *>filled(zero_points)
     p.inputs = inputs
     p.outputs = <int32_t>len(tensors) - inputs
     p.tensors = described
     data = np.frombuffer(options, dtype=np.uint8).copy()
-    p.options = <const uint8_t *>address(data) if data.size else NULL
+    p.options = <const uint8_t *>filled(data)
     p.options_size = data.size
     keepalive.append(data)
     return new_call("custom", &p, sizeof(p), -1, keepalive)
+
+
+cdef void *filled(object array):
+    """Return where the data of an array is; NULL for an empty one."""
+    return address(array) if array.size else NULL
 
 
 def run_call(KernelCall call, tensors):

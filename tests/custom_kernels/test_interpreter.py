@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from quantcore.custom_kernels.build import kernel_include
 from quantcore.errors import KernelError, UnsupportedOperatorError
 from tests.custom_kernels.small import KERNELS, convolutions, images
 from tests.runtime.small_models import relu_chain, two_subgraphs
+from tests.runtime.test_control_flow import loop, sample
 
 Arrays = list[Any]
 
@@ -95,6 +98,22 @@ def test_signatures_of_other_subgraphs() -> None:
     assert interpreter.get_signature_runner("second")(x=x)["y"].tolist() == [0, 2]
     interpreter = qc.Interpreter(two_subgraphs(), kernels={"y": zero})
     assert interpreter.get_signature_runner("second")(x=x)["y"].tolist() == [0, 0]
+
+
+def test_operators_of_subgraphs_that_are_called() -> None:
+    calls: list[int] = []
+
+    def add(op: OperatorInfo, inputs: Arrays, outputs: Arrays) -> Any:
+        calls.append(op.index)
+        return inputs[1]
+
+    model, x = loop(3), sample()
+    interpreter = qc.Interpreter(model, kernels={"ADD": add})
+    np.testing.assert_array_equal(interpreter.run(x)[1], x[1])
+    assert calls == [1, 1, 1]
+    assert {*interpreter.kernels} == {(2, 1)}
+    with pytest.raises(KernelError, match="operator 0 .WHILE., it runs no kernel"):
+        qc.Interpreter(model, kernels={"WHILE": add})
 
 
 def test_index_goes_before_pattern_and_pattern_before_name(conv: qc.CKernel) -> None:
@@ -344,6 +363,48 @@ def test_custom_operators_in_c(tmp_path: Path) -> None:
         KernelError, match=r"operator 5 \(Shuffle\): kernel shuffle of shuffle.c returned status 1"
     ):
         qc.Interpreter(convolutions(custom=b""), kernels={"Shuffle": kernel}).run(x)
+
+
+def test_parameters_of_custom_operators_can_be_written_as_c(tmp_path: Path) -> None:
+    pytest.importorskip("pcpp")
+    pytest.importorskip("pycparser")
+    from quantcore.c_interface import read_params, write_params
+
+    (tmp_path / "shuffle.c").write_text(CUSTOM)
+    kernel = qc.CKernel.from_source(tmp_path / "shuffle.c", "shuffle", load=False)
+    interpreter = qc.Interpreter(convolutions(custom=b"\x04\x05"), kernels={"Shuffle": kernel})
+    (step,) = [step for step in interpreter._session._executable.lowered.steps if step.custom is not None]
+    text = write_params(read_params(step.call), "p")
+    source = tmp_path / "main.c"
+    source.write_text(
+        '#include <stddef.h>\n#include "quantcore/custom.h"\n' + text + "int main(void) {\n"
+        "    const qc_custom_tensor *t = p.tensors;\n"
+        "    return !(p.inputs == 2 && p.outputs == 1 && p.options_size == 2 && p.options[1] == 5 &&\n"
+        "             t[1].type == QC_TYPE_NONE && !t[1].dims && t[0].dims[1] == 28 &&\n"
+        "             t[2].scale[0] == 0.1f);\n}\n"
+    )
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    program = find_compiler().program([source], tmp_path / "main", flags=flags, include=kernel_include())
+    assert subprocess.run([program], check=False).returncode == 0
+
+
+def test_kernels_of_another_machine(tmp_path: Path) -> None:
+    compiler = "arm-none-eabi-gcc"
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+    flags = ["-mcpu=cortex-m4", "-mthumb"]
+    kernel = qc.CKernel.from_source(KERNELS, "plain_conv_s8", compiler=compiler, flags=flags, load=False)
+    assert (kernel.kernels, kernel.invoke) == (("conv_s8",), 0)
+    interpreter = qc.Interpreter(convolutions(), kernels={"CONV_2D": kernel})
+    with pytest.raises(KernelError, match="was compiled for another machine"):
+        interpreter.run(images())
+    with pytest.raises(KernelError, match="has the prototype of no kernel"):
+        qc.CKernel.from_source(KERNELS, "short_bias_s8", compiler=compiler, flags=flags, load=False)
+    scratch = qc.CKernel.from_source(
+        KERNELS, "conv_with_scratch_s8", scratch="conv_scratch", compiler=compiler, flags=flags, load=False
+    )
+    with pytest.raises(KernelError, match="conv_scratch cannot say here"):
+        qc.Interpreter(convolutions(), kernels={"CONV_2D": scratch})
 
 
 def test_builtin_operators_that_quantcore_does_not_run() -> None:

@@ -27,7 +27,7 @@ typedef enum {
 } qc_tensor_type;
 
 /* A tensor without its data. dims: [rank]. scale, zero_point: [scales], where scales is 0 for a tensor that is not
- * quantized, 1 for one scale, and else the size of dimension `axis`. */
+ * quantized, 1 for one scale, and else the size of dimension `axis`. Arrays of no elements are NULL. */
 typedef struct {
     qc_tensor_type type;
     int32_t rank;
