@@ -112,7 +112,7 @@ def test_operators_of_subgraphs_that_are_called() -> None:
     np.testing.assert_array_equal(interpreter.run(x)[1], x[1])
     assert calls == [1, 1, 1]
     assert {*interpreter.kernels} == {(2, 1)}
-    with pytest.raises(KernelError, match="operator 0 .WHILE., it runs no kernel"):
+    with pytest.raises(KernelError, match=r"operator 0 \(WHILE\), it runs no kernel"):
         qc.Interpreter(model, kernels={"WHILE": add})
 
 
