@@ -156,6 +156,7 @@ def check_kernel(
     out: str | os.PathLike[str] | None = None,
     replay: str | os.PathLike[str] | None = None,
     sanitizers: bool = True,
+    may_refuse: bool = False,
     compiler: str | None = None,
     progress: Progress | None = None,
     **build: Any,
@@ -193,6 +194,9 @@ def check_kernel(
     sanitizers : bool
         Whether the kernel is also built with the address and undefined behaviour sanitizers, where there are
         some.
+    may_refuse : bool
+        Whether the kernel may return ``QC_BAD_ARGUMENT`` for parameters that it is not made for: such cases
+        are passed over, and others drawn.
     compiler : str, optional
         Command of the compiler.
     progress : callable, optional
@@ -248,8 +252,9 @@ def check_kernel(
             coverage.add(case, reference)
             others: list[Failure] = []
         else:
-            search = Search(drawn, forms, names, profile, checker, seen)
+            search = Search(drawn, forms, names, profile, checker, seen, may_refuse)
             result.failure, others = search.run(cases, seed), search.others()
+            coverage.refused = search.refused
         if result.failure is not None:
             step(coverage.cases, cases, "looking for a small case")
             result.failure = reduce_data(result.failure, checker)

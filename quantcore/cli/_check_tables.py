@@ -11,8 +11,9 @@ from quantcore.wording import counted
 if TYPE_CHECKING:
     from quantcore.check_kernel import CheckResult
     from quantcore.kernel_check.coverage import Coverage
+    from quantcore.kernel_check.vectors import WrittenVectors
 
-__all__ = ["print_check"]
+__all__ = ["print_check", "print_vectors"]
 
 
 def print_check(result: CheckResult) -> None:
@@ -26,6 +27,8 @@ def print_check(result: CheckResult) -> None:
         say(result.report())
         return
     compared = counted(coverage.elements, "output")
+    if coverage.refused:
+        say(f"passed over: {counted(coverage.refused, 'case')} that the kernel refused with QC_BAD_ARGUMENT")
     ties = "" if coverage.ties is None else f", {coverage.ties} of them at rounding ties"
     say(f"{result.symbol} is {result.kernel} of the profile {result.numerics}, bit for bit: {compared}{ties}")
     if {"kernel", "reference"} <= result.nanoseconds.keys():
@@ -42,3 +45,12 @@ def print_coverage(coverage: Coverage) -> None:
     for aspect, counts in coverage.aspects.items():
         result.add_row(aspect, "  ".join(f"{what}: {count}" for what, count in sorted(counts.items())))
     print_table(result)
+
+
+def print_vectors(written: WrittenVectors) -> None:
+    """Print what the cases in a folder tell apart."""
+    result = table(">cases", "on which the definition gives something else", title=written.title)
+    for words, count in written.purposes.items():
+        result.add_row(str(count), words)
+    print_table(result)
+    say(f"\n{counted(written.size, 'byte')} of data; written: {written.folder} (its README.md says more)")

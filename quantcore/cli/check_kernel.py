@@ -8,17 +8,18 @@ from quantcore.cli._command import COUNT, numerics_option, seed_option, verb
 from quantcore.cli._output import print_json, step_progress
 
 EXAMPLES = """
-quantcore check-kernel conv.c --op CONV_2D --symbol conv_s8
-quantcore check-kernel conv.c --op CONV_2D --symbol conv_s8 --numerics tflm --cases 5000
-quantcore check-kernel conv.c --op CONV_2D --symbol conv_s8 --replay conv_s8_failure.npz
-quantcore check-kernel fc.c dot.c --op FULLY_CONNECTED --symbol fc --flag=-O2
+quantcore check-kernel conv.c --op CONV_2D --symbol my_conv
+quantcore check-kernel conv.c --op CONV_2D --symbol my_conv --numerics tflm
+quantcore check-kernel conv.c --op CONV_2D --symbol my_conv --replay failure.npz
+quantcore check-kernel fc.c dot.c --op FULLY_CONNECTED --symbol my_fc --flag=-O2
+quantcore check-kernel --op CONV_2D --vectors board/        # cases for a board
 """
 
 
 @verb(examples=EXAMPLES)
-@click.argument("sources", type=click.Path(), nargs=-1, required=True)
+@click.argument("sources", type=click.Path(), nargs=-1)
 @click.option("--op", required=True, help="The operator: CONV_2D, DEPTHWISE_CONV_2D, ADD ...")
-@click.option("--symbol", required=True, help="Name of the function in the first source.")
+@click.option("--symbol", help="Name of the function in the first source.")
 @click.option("--dtype", help="Form of the operator, where several fit: int8, 'int8 int4', int16 ...")
 @numerics_option
 @click.option("--cases", type=COUNT, default=500, help="How many cases.")
@@ -29,7 +30,13 @@ quantcore check-kernel fc.c dot.c --op FULLY_CONNECTED --symbol fc --flag=-O2
 )
 @click.option("--replay", type=click.Path(), help="Check this failing case, .npz, and no other.")
 @click.option(
+    "--vectors", type=click.Path(), help="Write cases and a runner in C to this folder; no SOURCES."
+)
+@click.option(
     "--sanitizers/--no-sanitizers", default=True, help="Build with the compiler's sanitizers as well."
+)
+@click.option(
+    "--may-refuse", is_flag=True, help="The kernel may return QC_BAD_ARGUMENT: pass over such cases."
 )
 @click.option("--scratch", help="Function in the source that says how much scratch memory the kernel needs.")
 @click.option("--flag", "flags", multiple=True, help="Argument for the compiler; also several.")
@@ -38,7 +45,7 @@ quantcore check-kernel fc.c dot.c --op FULLY_CONNECTED --symbol fc --flag=-O2
 def command(
     sources: tuple[str, ...],
     op: str,
-    symbol: str,
+    symbol: str | None,
     dtype: str | None,
     numerics: str,
     cases: int,
@@ -46,7 +53,9 @@ def command(
     timeout: float,
     out: str,
     replay: str | None,
+    vectors: str | None,
     sanitizers: bool,
+    may_refuse: bool,
     scratch: str | None,
     flags: tuple[str, ...],
     include: tuple[str, ...],
@@ -67,6 +76,18 @@ def command(
     could not be checked (it does not compile, its prototype is that of no kernel of the operator).
     Needs a C compiler and the extra 'kernels'.
     """
+    if vectors is not None and not sources:
+        from quantcore.cli._check_tables import print_vectors
+        from quantcore.kernel_check.vectors import write_vectors
+
+        written = write_vectors(vectors, op, dtype=dtype, numerics=numerics, symbol=symbol, seed=seed)
+        if as_json:
+            print_json(written.to_json())
+        else:
+            print_vectors(written)
+        return 0
+    if not sources or symbol is None:
+        raise click.UsageError("expected SOURCES and --symbol (or --vectors alone)")
     from quantcore.check_kernel import check_kernel
     from quantcore.cli._check_tables import print_check
 
@@ -83,6 +104,7 @@ def command(
             out=out,
             replay=replay,
             sanitizers=sanitizers,
+            may_refuse=may_refuse,
             compiler=compiler,
             progress=progress,
             flags=flags,

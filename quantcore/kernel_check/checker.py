@@ -50,6 +50,8 @@ class Failure:
         What it computed; empty where it did not return.
     details : str
         What the process printed.
+    status : int
+        What the kernel returned.
     """
 
     kind: str
@@ -59,6 +61,7 @@ class Failure:
     arrangement: int
     got: list[np.ndarray]
     details: str = ""
+    status: int = 0
 
     @property
     def size(self) -> int:
@@ -114,7 +117,7 @@ def judge(case: Case, reply: Reply, build: str, arrangement: int) -> Failure | N
     got = as_arrays(reply.outputs, case.expected) if reply.outputs else []
     if reply.fault is not None:
         fault = reply.fault
-        return Failure(fault.kind, fault.message, case, build, arrangement, got, fault.details)
+        return Failure(fault.kind, fault.message, case, build, arrangement, got, fault.details, fault.status)
     for y, (given, wanted) in enumerate(zip(got, case.expected, strict=True)):
         places = differing(given, wanted)
         if places.size:

@@ -25,6 +25,8 @@ class Coverage:
     cases : int
     elements : int
         Outputs that were compared.
+    refused : int
+        Cases that the kernel refused, where it may.
     aspects : dict of str to Counter
         Cases by aspect (``strides``) and by what it is there (``2``).
     ties : int or None
@@ -35,6 +37,7 @@ class Coverage:
 
     cases: int = 0
     elements: int = 0
+    refused: int = 0
     aspects: dict[str, Counter[str]] = field(default_factory=dict)
     ties: int | None = None
     largest: Case | None = None
@@ -55,7 +58,13 @@ class Coverage:
     def to_json(self) -> dict[str, Any]:
         """Return the counts as plain data."""
         aspects = {aspect: dict(sorted(counts.items())) for aspect, counts in self.aspects.items()}
-        return {"cases": self.cases, "elements": self.elements, "ties": self.ties, "aspects": aspects}
+        return {
+            "cases": self.cases,
+            "elements": self.elements,
+            "refused": self.refused,
+            "ties": self.ties,
+            "aspects": aspects,
+        }
 
 
 def size(case: Case) -> int:

@@ -94,11 +94,14 @@ class Fault:
         One line.
     details : str
         What else there is to read.
+    status : int
+        What the kernel returned.
     """
 
     kind: str
     message: str
     details: str = ""
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,11 @@ class KernelProcess:
         except (EOFError, BrokenPipeError):
             return Reply(fault=self.ended(request))
         if status:
-            return Reply(outputs, Fault("status", f"it returned {status}, not QC_OK"), nanoseconds)
+            return Reply(
+                outputs,
+                Fault("status", f"it returned {status_text(status)}, not QC_OK", status=status),
+                nanoseconds,
+            )
         return Reply(outputs, memory_fault(request, words), nanoseconds)
 
     def send(self, data: bytes) -> None:
@@ -237,6 +244,12 @@ class KernelProcess:
         if status < 0:
             return Fault("crash", f"it ended with {signal_name(-status)}", printed)
         return Fault("exit", f"it ended the process with exit status {status}", printed)
+
+
+def status_text(status: int) -> str:
+    """Return what a kernel returned, by its name in status.h where it has one."""
+    name = {1: "QC_BAD_ARGUMENT", 2: "QC_BAD_DATA"}.get(status)
+    return f"{name} ({status})" if name else str(status)
 
 
 def signal_name(number: int) -> str:

@@ -18,6 +18,7 @@ __all__ = ["Search"]
 
 T = TypeVar("T")
 SHRINK_SECONDS = 20.0  # for making a failing case smaller
+BAD_ARGUMENT = 1  # status.h
 HANG_SECONDS = 1.0  # that a kernel is given while a case on which it hangs is made smaller
 
 
@@ -68,6 +69,10 @@ class Search:
     checker : Checker
     seen : callable
         Called with each case that was checked, until one fails.
+    may_refuse : bool
+        Whether cases for which the kernel returns ``QC_BAD_ARGUMENT`` are passed over.
+    refused : int
+        How many there were, before one failed.
     """
 
     family: Family
@@ -76,6 +81,8 @@ class Search:
     numerics: str
     checker: Checker
     seen: Callable[[Case], None]
+    may_refuse: bool = False
+    refused: int = 0
     failures: dict[Hashable, Failure] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
     deadline: float | None = None
@@ -105,6 +112,9 @@ class Search:
         if self.deadline is not None and time.monotonic() > self.deadline:
             return None
         failure = self.checker.check(case)
+        if failure is not None and failure.status == BAD_ARGUMENT and self.may_refuse:
+            self.refused += not self.failures
+            import_hypothesis().reject()
         if not self.failures:
             self.seen(case)
         if failure is None or (self.failures and failure.kind != self.first.kind):
@@ -184,6 +194,8 @@ class Search:
             pass  # the failures are recorded; a flaky kernel fails now and then
         except hypothesis.errors.Unsatisfiable:
             reason = self.refusals[0] if self.refusals else "the operator has nothing to compute"
+            if self.refused:
+                reason = f"the kernel returned QC_BAD_ARGUMENT for all {self.refused}"
             raise KernelError(f"no case of {self.family.op} could be made: {reason}") from None
         finally:
             hypothesis.configuration.set_hypothesis_home_dir(None)

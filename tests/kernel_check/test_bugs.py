@@ -28,7 +28,7 @@ BUGS = {
     "WRONG_CHANNEL": ("mismatch", "the multiplier and shift of the channel before"),
     "STALE_SCRATCH": ("mismatch", "scratch memory before the call"),
     "HANGS": ("hang", "did not return within 0.5 s"),
-    "RETURNS_ERROR": ("status", "returned 1, not QC_OK"),
+    "RETURNS_ERROR": ("status", "returned QC_BAD_ARGUMENT"),
     "EXITS": ("exit", "exit status 3"),
     "OVERWRITES_INPUT": ("crash", "writes to byte 0 of input"),
     "STACK_OVERFLOW": ("crash", "SIGSEGV"),
@@ -37,8 +37,9 @@ BUGS = {
 
 def check(bug: str, **options: object) -> CheckResult:
     timeout = 0.5 if bug == "HANGS" else 20.0
+    options = {"flags": [f"-D{bug}"], "cases": 200, "timeout": timeout, **options}
     return check_kernel(
-        KERNELS / "conv.c", "CONV_2D", "conv", flags=[f"-D{bug}"], cases=200, timeout=timeout, **options
+        KERNELS / "conv.c", "CONV_2D", "conv", sanitizers=bug == "READ_OUT_OF_BOUNDS", **options
     )
 
 

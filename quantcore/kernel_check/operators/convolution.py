@@ -9,9 +9,10 @@ from quantcore.kernel_check.draws import CHANNELS, Draft, Draws, constant, make_
 from quantcore.kernel_check.operators.registry import Family
 from quantcore.kernel_check.operators.sums import Products, float_bias, quantize_products
 
-__all__ = ["FAMILIES", "Extent", "draw_extent", "window_facts"]
+__all__ = ["FAMILIES", "Extent", "channel_fact", "draw_image"]
 
 MOST_PRODUCTS = 60_000  # of a case, so that one takes well below a millisecond
+BEYOND = (0, 1, 2, 3, 4, 5, 7)  # what an image has more than a window needs
 VERSIONS = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 9}
 
 
@@ -28,7 +29,20 @@ def draw_extent(draws: Draws, padding: str, *, dilated: bool) -> Extent:
     stride = draws.one_of(1, 1, 2, 3)
     dilation = draws.one_of(1, 1, 2, 3) if dilated and window > 1 else 1
     least = 1 if padding == "SAME" else (window - 1) * dilation + 1
-    return Extent(least + draws.one_of(0, 1, 2, 3, 4, 5, 7), window, stride, dilation)
+    return Extent(least + draws.one_of(*BEYOND), window, stride, dilation)
+
+
+def draw_image(draws: Draws, padding: str, *, dilated: bool) -> tuple[Extent, Extent]:
+    """Draw both dimensions of an image; half of the windows are square, with equal strides and dilations."""
+    rows = draw_extent(draws, padding, dilated=dilated)
+    if draws.flag():
+        columns = draw_extent(draws, padding, dilated=dilated)
+    else:
+        least = 1 if padding == "SAME" else (rows.window - 1) * rows.dilation + 1
+        size = least + draws.one_of(*BEYOND)
+        columns = Extent(size, rows.window, rows.stride, rows.dilation)
+    window_facts(draws, padding, rows, columns)
+    return rows, columns
 
 
 def window_facts(draws: Draws, padding: str, rows: Extent, columns: Extent) -> None:
@@ -52,8 +66,7 @@ def draw_convolution(draws: Draws, form: str, op: str) -> Draft:
     """Draw a case of CONV_2D or DEPTHWISE_CONV_2D."""
     padding = draws.one_of("VALID", "SAME", "SAME")
     dilated = draws.flag()
-    rows, columns = (draw_extent(draws, padding, dilated=dilated) for _ in range(2))
-    window_facts(draws, padding, rows, columns)
+    rows, columns = draw_image(draws, padding, dilated=dilated)
     taps = rows.window * columns.window
     most = max(1, MOST_PRODUCTS // (taps * rows.size * columns.size))
     options: dict[str, Any] = {}

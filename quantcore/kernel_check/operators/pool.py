@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from quantcore.kernel_check.draws import Draft, Draws, make_draft, tensor
-from quantcore.kernel_check.operators.convolution import channel_fact, draw_extent, window_facts
+from quantcore.kernel_check.operators.convolution import channel_fact, draw_image
 from quantcore.kernel_check.operators.registry import Family
 
 __all__ = ["FAMILIES"]
@@ -16,8 +16,7 @@ SUFFIXES = {"int8": "s8", "uint8": "u8", "int16": "s16", "float32": "f32"}
 def draw_pool(draws: Draws, form: str, op: str) -> Draft:
     """Draw a case of a pool."""
     padding = draws.one_of("VALID", "SAME")
-    rows, columns = (draw_extent(draws, padding, dilated=False) for _ in range(2))
-    window_facts(draws, padding, rows, columns)
+    rows, columns = draw_image(draws, padding, dilated=False)
     channels = draws.channels()
     draws.facts["channels"] = channel_fact(channels)
     batches = draws.one_of(1, 1, 2)

@@ -12,7 +12,7 @@ from quantcore.kernel_check.draws import Build
 
 __all__ = ["Family", "checkable", "family"]
 
-MODULES = ("convolution", "elementwise", "pool")
+MODULES = ("convolution", "elementwise", "pool", "products", "reduction", "unary")
 
 
 @dataclass(frozen=True, slots=True)
