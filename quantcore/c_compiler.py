@@ -54,7 +54,7 @@ class Compiler:
         include: Sequence[str | os.PathLike[str]] = (),
     ) -> Path:
         """Compile and link `sources` into a library that a process can load; see `program`."""
-        return self._link(sources, out, ("-shared", "-fPIC", *flags, "-lm"), include)
+        return self.program(sources, out, flags=("-shared", "-fPIC", *flags, "-lm"), include=include)
 
     def program(
         self,
@@ -88,15 +88,6 @@ class Compiler:
             The sources do not compile (with the compiler's own first messages), or the compiler takes too
             long.
         """
-        return self._link(sources, out, flags, include)
-
-    def _link(
-        self,
-        sources: Sequence[str | os.PathLike[str]],
-        out: str | os.PathLike[str],
-        flags: Sequence[str],
-        include: Sequence[str | os.PathLike[str]],
-    ) -> Path:
         target = Path(out)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
             made = Path(folder, target.name)

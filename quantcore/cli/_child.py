@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import signal
@@ -68,4 +69,5 @@ def exit_code(work: Callable[[], int | None], writer: int) -> int:
             traceback.print_exc()
         os.write(writer, message(error).encode())
     sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)  # what a kernel has printed
     return code

@@ -132,7 +132,7 @@ class CKernel:
             If a file cannot be read.
         """
         sources = source_paths(path)
-        folders = tuple(Path(folder).resolve() for folder in include)
+        folders = tuple(Path(folder).absolute() for folder in include)
         system = find_compiler(compiler)
         kernel = cls.__new__(cls)
         with tempfile.TemporaryDirectory(prefix="quantcore-kernel-") as folder:
@@ -249,7 +249,7 @@ def address_of(function: Any) -> tuple[int, str]:
 def source_paths(path: SourceArgument) -> tuple[Path, ...]:
     """Return the C files of a kernel, all of which exist."""
     given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    paths = tuple(Path(each).resolve() for each in given)
+    paths = tuple(Path(each).absolute() for each in given)
     if not paths:
         raise KernelError("no source of a kernel was given; expected one C file at least")
     for source in paths:

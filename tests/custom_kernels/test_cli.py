@@ -68,6 +68,8 @@ def test_run(command: Callable[..., Result], model: Path, tmp_path: Path) -> Non
         assert said in result.err
         assert result.err.count("\n") == 1
     assert command("run", model, "--kernel-flag=-O1").code == 2
+    result = command("run", model, "--kernel", f"2={KERNELS}:printing_conv_s8")
+    assert (result.code, result.out.count("a kernel of 7 channels\n")) == (0, 1)
 
 
 @pytest.mark.oracle
