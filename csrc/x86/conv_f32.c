@@ -67,29 +67,25 @@ static int is_pointwise(const qc_conv_shape *s) {
 }
 
 /* All pixels of all images in one product. */
-static void convolve_pixels(const qc_float_gemm *g, const windows *w, float *output) {
+static void convolve_pixels(const qc_float_gemm *g, const windows *w, int with_lists, uint8_t *memory, float *output) {
     const qc_conv_shape *s = w->shape;
     const int64_t pixels = (int64_t)s->batches * s->output_height * s->output_width;
+    if (with_lists) {
+        qc_float_rows_run(g, w->image, w->filter, pixels, memory, output, s->output_channels);
+        return;
+    }
     const qc_place place = {w->image, w->filter, w->depth};
     qc_float_gemm_run(g, &place, 1, 0, s->input_channels, pixels, output, s->output_channels);
 }
 
-/* Bands of an image with zeros around it -------------------------------------------------------------------
- *
- * Where all elements of the filter are finite, what padding of zeros adds is 0 or -0. A sum starts at 0, and is never -0
- * where it is rounded to nearest and subnormals are kept, since products are rounded before they are added: x - x is 0,
- * and 0 + -0 is 0. So the zeros change no bit, and all windows have the same places. */
-
-static int zeros_are_neutral(void) {
-    const unsigned flush_to_zero = 1u << 15, rounding = 3u << 13, denormals_are_zeros = 1u << 6;
-    return (_mm_getcsr() & (flush_to_zero | rounding | denormals_are_zeros)) == 0;
-}
+/* Bands of an image with zeros around it: padding that is neutral, so that all windows have the same places. */
 
 /* An image whose windows are read from bands of it, or where they lie in it. */
 typedef struct {
     const qc_conv_shape *shape;
     qc_conv_bands bands;
     int in_place;
+    int64_t pitch; /* columns from one row to the next */
     float *memory;
 } banded;
 
@@ -100,19 +96,16 @@ static int windows_are_inside(const qc_conv_shape *s) {
 }
 
 static banded make_banded(const qc_conv_shape *s, int32_t groups, float *memory) {
-    banded b = {s, qc_make_bands(s, groups, sizeof(float)), windows_are_inside(s), memory};
-    if (b.in_place && b.bands.size > 0) {
-        b.bands.rows = s->output_height;
-        b.bands.width = s->input_width;
-    }
-    return b;
+    const qc_conv_bands bands = qc_make_bands(s, groups, sizeof(float));
+    const int in_place = windows_are_inside(s);
+    return (banded){s, bands, in_place, in_place ? s->input_width : bands.width, memory};
 }
 
 /* The window of output (first, 0), in a band for `rows` output rows. */
 static const float *band_at(const banded *b, const float *image, int32_t first, int32_t rows) {
     const qc_conv_shape *s = b->shape;
     const int64_t channels = s->input_channels, width = b->bands.width, left = qc_input_column(s, 0, 0);
-    if (b->in_place) return image + (qc_input_row(s, first, 0) * width + left) * channels;
+    if (b->in_place) return image + (qc_input_row(s, first, 0) * b->pitch + left) * channels;
     const int64_t begin = left < 0 ? 0 : left, wanted = left + width;
     const int64_t end = wanted > s->input_width ? s->input_width : wanted;
     const int64_t height = qc_band_height(s, rows);
@@ -133,13 +126,14 @@ static const float *band_at(const banded *b, const float *image, int32_t first, 
 }
 
 /* List the places of a window that begins at `window`, see qc_conv_bands; returns how many. */
-static int64_t find_band_places(const windows *w, const qc_conv_bands *bands, const float *window) {
+static int64_t find_band_places(const windows *w, const banded *b, const float *window) {
     const qc_conv_shape *s = w->shape;
+    const qc_conv_bands *bands = &b->bands;
     const int32_t columns = bands->by_rows ? 1 : s->filter_width;
     int64_t count = 0;
     for (int32_t fy = 0; fy < s->filter_height; ++fy) {
         for (int32_t fx = 0; fx < columns; ++fx) {
-            const int64_t pixel = (int64_t)fy * s->dilation_height * bands->width + (int64_t)fx * s->dilation_width;
+            const int64_t pixel = fy * s->dilation_height * b->pitch + (int64_t)fx * s->dilation_width;
             const float *filter = w->filter + ((int64_t)fy * s->filter_width + fx) * w->filter_step;
             w->places[count++] = (qc_place){window + pixel * s->input_channels, filter, bands->run};
         }
@@ -147,17 +141,83 @@ static int64_t find_band_places(const windows *w, const qc_conv_bands *bands, co
     return count;
 }
 
-/* channel: the first of the group. */
-static void convolve_bands(const qc_float_gemm *g, const windows *w, const banded *b, int32_t channel, float *output) {
+/* Rows of outputs from a band, with the places of its windows. */
+static void convolve_places(const qc_float_gemm *g, const windows *w, const banded *b, const float *window, int32_t rows,
+                            float *output) {
     const qc_conv_shape *s = w->shape;
-    const int64_t step = s->stride_height * b->bands.width * s->input_channels;
+    const int64_t step = s->stride_height * b->pitch * s->input_channels, count = find_band_places(w, b, window);
+    for (int32_t row = 0; row < rows; ++row, output += (int64_t)s->output_width * s->output_channels)
+        qc_float_gemm_run(g, w->places, count, row * step, (int64_t)s->stride_width * s->input_channels, s->output_width,
+                          output, s->output_channels);
+}
+
+/* The elements of a band that are not zero, and where its columns begin. */
+typedef struct {
+    qc_float_list list;
+    int32_t *starts; /* [rows of the band][columns + 1] */
+    qc_float_run *runs;
+} band_lists;
+
+static band_lists take_lists(const banded *b, uint8_t *memory) {
+    const int64_t size = (b->bands.size + 16) * 4, height = qc_band_height(b->shape, b->bands.rows);
+    band_lists l = {.list = {.offsets = qc_take(&memory, size)}};
+    l.list.values = qc_take(&memory, size);
+    l.starts = qc_take(&memory, height * (b->bands.width + 1) * 4);
+    l.runs = (qc_float_run *)(void *)memory;
+    return l;
+}
+
+/* The same as convolve_places without the zeros of the band; returns 0 where it has too few. */
+static int convolve_lists(const qc_float_gemm *g, const windows *w, const banded *b, const band_lists *l,
+                          const float *window, int32_t rows, float *output) {
+    const qc_conv_shape *s = w->shape;
+    const int64_t channels = s->input_channels, width = b->bands.width, height = qc_band_height(s, rows);
+    const int32_t column = (int32_t)channels * QC_LANES; /* offsets of a column */
+    const float *middle = window + height / 2 * b->pitch * channels; /* a row that stands for all */
+    if (!qc_is_worth_a_list(qc_count_elements_avx512(middle, width * channels), width * channels, height, g->units)) return 0;
+    int64_t n = 0;
+    for (int64_t i = 0; i < height; ++i)
+        n = qc_list_row_avx512(window + i * b->pitch * channels, width, channels, column, n, &l->list,
+                               l->starts + i * (width + 1));
+    for (int32_t row = 0; row < rows; ++row, output += (int64_t)s->output_width * s->output_channels) {
+        qc_float_run *run = l->runs;
+        for (int32_t ox = 0; ox < s->output_width; ++ox) {
+            const int64_t first = (int64_t)ox * s->stride_width;
+            for (int32_t fy = 0; fy < s->filter_height; ++fy, ++run) {
+                const int64_t i = (int64_t)row * s->stride_height + (int64_t)fy * s->dilation_height;
+                const int32_t *starts = l->starts + i * (width + 1) + first;
+                run->offsets = l->list.offsets + starts[0];
+                run->values = l->list.values + starts[0];
+                run->count = starts[s->filter_width] - starts[0];
+                run->filter = w->filter + ((int64_t)fy * s->filter_width - first) * column;
+            }
+        }
+        const qc_float_output out = {g->bias, g->low, g->high, output, s->output_channels};
+        qc_float_runs_avx512(l->runs, s->filter_height, s->output_width, g->depth * QC_LANES, g->units, &out);
+    }
+    return 1;
+}
+
+/* Whether zeros are looked for: where each element takes part in many products. */
+static int may_have_lists(const qc_float_gemm *g, const windows *w) {
+    const int64_t taps = (int64_t)w->shape->filter_height * w->shape->filter_width;
+    return g->isa->lists && w->depth >= 8 && g->units > QC_LANES && taps * g->units >= 96 &&
+           w->depth == w->shape->input_channels;
+}
+
+/* channel: the first of the group. memory: for lists. */
+static void convolve_bands(const qc_float_gemm *g, const windows *w, const banded *b, int32_t channel, uint8_t *memory,
+                           float *output) {
+    const qc_conv_shape *s = w->shape;
+    const int with_lists = b->bands.by_rows && b->bands.size < INT32_MAX / QC_LANES && may_have_lists(g, w);
+    const band_lists lists = with_lists ? take_lists(b, memory) : (band_lists){.runs = NULL};
     for (int32_t first = 0; first < s->output_height; first += (int32_t)b->bands.rows) {
         const int32_t left = s->output_height - first;
         const int32_t rows = left < b->bands.rows ? left : (int32_t)b->bands.rows;
-        const int64_t count = find_band_places(w, &b->bands, band_at(b, w->image, first, rows) + channel);
-        for (int32_t row = 0; row < rows; ++row, output += (int64_t)s->output_width * s->output_channels)
-            qc_float_gemm_run(g, w->places, count, row * step, (int64_t)s->stride_width * s->input_channels,
-                              s->output_width, output, s->output_channels);
+        const float *window = band_at(b, w->image, first, rows) + channel;
+        float *to = output + (int64_t)first * s->output_width * s->output_channels;
+        if (!with_lists || !convolve_lists(g, w, b, &lists, window, rows, to))
+            convolve_places(g, w, b, window, rows, to);
     }
 }
 
@@ -172,8 +232,8 @@ static qc_status conv_f32(const qc_float_isa *isa, const qc_conv_f32_params *p, 
     const float *packed = qc_packed_filter_f32(p->packed, &pack, filter, &memory);
     windows w = {.shape = s, .depth = depth, .filter_step = (int64_t)depth * QC_LANES};
     w.places = qc_take(&memory, taps * (int64_t)sizeof(qc_place));
-    const banded bands = make_banded(s, p->groups, (float *)(void *)memory);
-    const int by_bands = p->finite && !isa->fused && bands.bands.size > 0 && zeros_are_neutral();
+    const banded bands = make_banded(s, p->groups, qc_take(&memory, qc_float_band_size(s)));
+    const int neutral = p->finite && !isa->fused && qc_zeros_are_neutral(), by_bands = neutral && bands.bands.size > 0;
     const int64_t group_size = qc_packed_group_size_f32(pack.units, pack.depth) / (int64_t)sizeof(float);
     const int64_t row_size = (int64_t)s->output_width * s->output_channels;
     for (int32_t group = 0; group < p->groups; ++group) {
@@ -187,14 +247,14 @@ static qc_status conv_f32(const qc_float_isa *isa, const qc_conv_f32_params *p, 
         w.filter = packed + group * group_size;
         w.image = input + group * depth;
         if (is_pointwise(s)) {
-            convolve_pixels(&g, &w, output + first);
+            convolve_pixels(&g, &w, neutral && may_have_lists(&g, &w), memory, output + first);
             continue;
         }
         for (int32_t b = 0; b < s->batches; ++b) {
             float *to = output + b * s->output_height * row_size + first;
             w.image = input + b * qc_conv_image_size(s) + (by_bands ? 0 : group * depth);
             if (by_bands) {
-                convolve_bands(&g, &w, &bands, group * depth, to);
+                convolve_bands(&g, &w, &bands, group * depth, memory, to);
                 continue;
             }
             for (int32_t oy = 0; oy < s->output_height; ++oy) convolve_row(&g, &w, oy, to + oy * row_size);
@@ -274,6 +334,10 @@ static qc_status fully_connected_f32(const qc_float_isa *isa, const qc_fully_con
     uint8_t *memory = scratch;
     const float *packed = qc_packed_filter_f32(p->packed, &pack, filter, &memory);
     const qc_float_gemm g = {isa, p->units, p->depth, bias, p->activation_min, p->activation_max};
+    if (isa->lists && p->finite && p->depth >= 8 && p->units > QC_LANES && qc_zeros_are_neutral()) {
+        qc_float_rows_run(&g, input, packed, p->batches, memory, output, p->units);
+        return QC_OK;
+    }
     const qc_place row = {input, packed, p->depth};
     qc_float_gemm_run(&g, &row, 1, 0, p->depth, p->batches, output, p->units);
     return QC_OK;

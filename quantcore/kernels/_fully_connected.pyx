@@ -25,6 +25,7 @@ cdef extern from "quantcore/fully_connected.h" nogil:
         float activation_min
         float activation_max
         const void *packed
+        int32_t finite
     ctypedef struct qc_fully_connected_hybrid_params:
         int32_t batches
         int32_t depth
@@ -91,6 +92,7 @@ def fully_connected_f32_call(*, filter=None, int32_t batches, int32_t depth, int
     p.activation_min = activation_min
     p.activation_max = activation_max
     p.packed = address(packed)
+    p.finite = packed is not None and bool(np.isfinite(filter).all())
     scratch = qc_fully_connected_f32_scratch_size(units, depth, packed is not None)
     name = "fully_connected_f32_fused" if fused else "fully_connected_f32"
     return divide_rows(make_call(name, &p, sizeof(p), scratch, packed), batches, depth, units, 4, 20)

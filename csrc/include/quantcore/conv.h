@@ -161,14 +161,18 @@ static inline int64_t qc_float_band_size(const qc_conv_shape *s) {
     return qc_round_up(qc_make_bands(s, 1, sizeof(float)).size * (int64_t)sizeof(float), 64);
 }
 
-/* Bytes of scratch that the vector versions need: places of the window, a band of the image, and the filter if it is
- * not packed. */
+/* Bytes of scratch that the vector versions need: places of the window, a band of the image and the list of its elements,
+ * and the filter if it is not packed. */
 static inline int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed) {
     const int64_t units = s->output_channels / groups;
     const int64_t taps = (int64_t)s->filter_height * s->filter_width;
     const int64_t depth = taps * (s->input_channels / groups);
     const int64_t filter = is_packed ? 0 : qc_round_up(groups * qc_packed_group_size_f32(units, depth), 64);
-    return filter + qc_round_up(taps * QC_PLACE_SIZE, 64) + qc_float_band_size(s);
+    const qc_conv_bands b = qc_make_bands(s, 1, sizeof(float));
+    const int64_t columns = b.rows > 0 ? qc_band_height(s, b.rows) * (b.width + 1) : 0;
+    const int64_t band = qc_float_lists_bytes(b.size, columns, (int64_t)s->output_width * s->filter_height);
+    const int64_t rows = s->input_channels > 0 ? qc_float_lists_size(s->input_channels) : 0;
+    return filter + qc_round_up(taps * QC_PLACE_SIZE, 64) + qc_float_band_size(s) + (band > rows ? band : rows);
 }
 
 QC_FILTER_KERNEL(qc_conv_f32_ref, qc_conv_f32_params, float, float, float, float)

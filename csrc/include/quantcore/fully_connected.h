@@ -46,7 +46,7 @@ QC_FILTER_KERNEL(qc_fully_connected_s16_ref, qc_fully_connected_params, int16_t,
 QC_FILTER_KERNEL(qc_fully_connected_s16_wide_ref, qc_fully_connected_params, int16_t, int8_t, int64_t, int16_t)
 
 /* float32: output = clamp(sum + bias). The sum starts at 0 and adds one rounded product at a time, in
- * order; without bias, 0 is added. packed: as in qc_conv_f32_params. scratch:
+ * order; without bias, 0 is added. packed, finite: as in qc_conv_f32_params. scratch:
  * qc_fully_connected_f32_scratch_size bytes. */
 typedef struct {
     int32_t batches;
@@ -55,11 +55,12 @@ typedef struct {
     float activation_min;
     float activation_max;
     const void *packed;
+    int32_t finite;
 } qc_fully_connected_f32_params;
 
-/* Bytes of scratch that the vector versions need: the filter if it is not packed. */
+/* Bytes of scratch that the vector versions need: the filter if it is not packed, else lists of elements. */
 static inline int64_t qc_fully_connected_f32_scratch_size(int64_t units, int64_t depth, int is_packed) {
-    return is_packed ? 0 : qc_packed_group_size_f32(units, depth);
+    return is_packed ? (depth > 0 ? qc_float_lists_size(depth) : 0) : qc_packed_group_size_f32(units, depth);
 }
 
 QC_FILTER_KERNEL(qc_fully_connected_f32_ref, qc_fully_connected_f32_params, float, float, float, float)

@@ -67,6 +67,22 @@ static inline int64_t qc_packed_group_size_f32(int64_t units, int64_t depth) {
     return qc_round_up(units, QC_LANES) * depth * (int64_t)sizeof(float);
 }
 
+/* Rows of floats whose elements the vector versions list at a time, where they leave out zeros; bytes of scratch for the
+ * lists of `elements` elements in `columns` columns, with `runs` runs. */
+static inline int64_t qc_float_list_rows(int64_t depth) {
+    const int64_t rows = 65536 / depth;
+    return rows < 1 ? 1 : rows > 64 ? 64 : rows;
+}
+
+static inline int64_t qc_float_lists_bytes(int64_t elements, int64_t columns, int64_t runs) {
+    return 2 * (qc_round_up(elements * 4, 64) + 64) + qc_round_up(columns * 4, 64) + runs * QC_PLACE_SIZE + 64;
+}
+
+static inline int64_t qc_float_lists_size(int64_t depth) {
+    const int64_t rows = qc_float_list_rows(depth);
+    return qc_float_lists_bytes(rows * depth, rows + 1, rows);
+}
+
 qc_status qc_pack_filter_f32_ref(const qc_pack_filter_params *params, const float *filter, float *packed,
                                  void *scratch);
 
