@@ -31,7 +31,7 @@ static void pack_right(const qc_matmul_shape *s, const uint8_t *right, int64_t i
 /* The left matrix with rows that follow each other. */
 static const uint8_t *left_rows(const qc_matmul_shape *s, const uint8_t *left, int64_t item, uint8_t *memory) {
     if (s->lhs_depth == 1) return left;
-    qc_transpose_matrix(left, s->depth, s->rows, s->lhs_depth, item, memory);
+    qc_transpose_matrix(left, s->depth, s->rows, s->lhs_depth * item, item, memory, s->depth * item);
     return memory;
 }
 

@@ -103,24 +103,3 @@ TARGET void qc_pack_depths(const uint8_t *rows, int32_t units, int64_t depth, in
         for (int i = 0; i < 4 && sums != NULL; ++i) store((uint8_t *)(sums + unit + 4 * i), sum[i]);
     }
 }
-
-#define TRANSPOSE(T)                                                                      \
-    static void transpose_##T(const T *from, int64_t rows, int64_t columns, int64_t step, T *to) { \
-        enum { TILE = 16 };                                                               \
-        for (int64_t i = 0; i < rows; i += TILE)                                          \
-            for (int64_t j = 0; j < columns; ++j)                                         \
-                for (int64_t k = i; k < i + TILE && k < rows; ++k)                        \
-                    to[j * rows + k] = from[k * step + j];                                \
-    }
-TRANSPOSE(uint8_t)
-TRANSPOSE(uint16_t)
-TRANSPOSE(uint32_t)
-
-void qc_transpose_matrix(const uint8_t *from, int64_t rows, int64_t columns, int64_t step, int64_t item, uint8_t *to) {
-    if (item == 1)
-        transpose_uint8_t(from, rows, columns, step, to);
-    else if (item == 2)
-        transpose_uint16_t((const uint16_t *)(const void *)from, rows, columns, step, (uint16_t *)(void *)to);
-    else
-        transpose_uint32_t((const uint32_t *)(const void *)from, rows, columns, step, (uint32_t *)(void *)to);
-}

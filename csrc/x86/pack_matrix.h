@@ -12,7 +12,9 @@ void qc_pack_units(const uint8_t *rows, int32_t units, int64_t size, uint8_t *pa
 /* The other order, [depth][units], with elements of 1, 2 or 4 bytes, to the same layout. sums: for int8. */
 void qc_pack_depths(const uint8_t *rows, int32_t units, int64_t depth, int64_t item, uint8_t *packed, int32_t *sums);
 
-/* to[j][i] = from[i][j], of elements of 1, 2 or 4 bytes; step: elements from one row of `from` to the next. */
-void qc_transpose_matrix(const uint8_t *from, int64_t rows, int64_t columns, int64_t step, int64_t item, uint8_t *to);
+/* transpose.c. Row j of `to` is column j of `from`, which has `rows` rows; items of 1, 2 or 4 bytes. The steps are
+ * bytes from one row to the next. */
+void qc_transpose_matrix(const uint8_t *from, int64_t rows, int64_t columns, int64_t from_step, int64_t item,
+                         uint8_t *to, int64_t to_step);
 
 #endif

@@ -4,7 +4,9 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
+from quantcore.kernels import _core
 from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
+from quantcore.kernels.four_bits import unpacked_call
 from quantcore.kernels.pack_filter import pack_filter
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
@@ -58,8 +60,8 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
                          int32_t input_offset, int32_t filter_offset, Requant requant, sum_bound=None,
                          bint four_bits=False) -> KernelCall:
     """Quantized FULLY_CONNECTED; `dtype` is int8, uint8, int16 or int16_wide (int64 sums and bias), `filter` a
-    constant one. `sum_bound`: what the accumulators do not exceed, or None. `four_bits`: the filter is packed, two
-    elements in a byte. See ``qc_fully_connected_params``.
+    constant one. `sum_bound`: what the accumulators do not exceed, or None. `four_bits`: the kernel's filter is
+    packed, two elements in a byte, while `filter` has one in an int8. See ``qc_fully_connected_params``.
     """
     cdef qc_fully_connected_params p
     bytes_alike = dtype in ("int8", "uint8") and not four_bits
@@ -75,9 +77,19 @@ def fully_connected_call(str dtype, *, filter=None, int32_t batches, int32_t dep
     scratch = qc_panel_size_s16(depth)
     if bytes_alike:
         scratch = qc_fully_connected_scratch_size(units, depth, packed is not None)
+    kept = None
     if four_bits:
         name, scratch = name + "_s4", qc_fully_connected_s4_scratch_size(units, depth)
-    call = make_call(name, &p, sizeof(p), scratch, (requant, packed))
+        if filter is not None and _core.isa != "scalar":
+            on_bytes = fully_connected_call(
+                dtype, filter=filter, batches=batches, depth=depth, units=units, input_offset=input_offset,
+                filter_offset=filter_offset, requant=requant, sum_bound=sum_bound,
+            )
+            p.requant = requant.c  # prepared anew
+            packed, kept = unpacked_call(on_bytes, filter)
+            p.packed = address(packed)
+            scratch = max(scratch, on_bytes.scratch_bytes)
+    call = make_call(name, &p, sizeof(p), scratch, (requant, packed, kept))
     return divide_rows(call, batches, depth, units, ITEM_BYTES[dtype], 60)
 
 
@@ -119,7 +131,16 @@ def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, 
     p.activation_max = activation_max
     p.packed = address(packed)
     if four_bits:
-        scratch = qc_fully_connected_s4_scratch_size(units, depth)
-        return make_call(name + "_s4", &p, sizeof(p), scratch, (scales, packed))
+        scratch, kept = qc_fully_connected_s4_scratch_size(units, depth), None
+        if filter is not None and not fma and _core.isa != "scalar":
+            on_bytes = fully_connected_hybrid_call(
+                filter=filter, batches=batches, depth=depth, units=units, asymmetric=asymmetric,
+                sign_overflow=sign_overflow, filter_scale=filter_scale, activation_min=activation_min,
+                activation_max=activation_max,
+            )
+            packed, kept = unpacked_call(on_bytes, filter)
+            p.packed = address(packed)
+            scratch = max(scratch, on_bytes.scratch_bytes)
+        return make_call(name + "_s4", &p, sizeof(p), scratch, (scales, packed, kept))
     scratch = qc_fully_connected_hybrid_scratch_size(units, depth, packed is not None)
     return make_call(name, &p, sizeof(p), scratch, (scales, packed))

@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from quantcore.kernels import _core
 from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
+from quantcore.kernels.four_bits import unpacked_call
 from quantcore.kernels.pack_filter import pack_filter
 
 from quantcore.kernels._core cimport QC_UNPREPARED, KernelCall, Requant, address, make_call
@@ -98,7 +99,7 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
     `sum_bound`: what the accumulators do not exceed, or None.
 
     `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `filter` a constant one. `four_bits`:
-    it is packed, two elements in a byte; `dtype` is int8.
+    the kernel's is packed, two elements in a byte, while `filter` has one in an int8; `dtype` is int8.
     """
     cdef qc_conv_params p
     cdef qc_conv_bands bands
@@ -120,7 +121,18 @@ def conv_call(str dtype, shape, *, filter=None, int32_t groups, int32_t input_of
         packed = pack("uint8" if dtype == "uint8" else "int8", filter, shape, groups)
     p.packed = address(packed)
     if four_bits:
-        call = make_call("conv_s8_s4", &p, sizeof(p), qc_conv_s4_scratch_size(&p.shape, groups), requant)
+        scratch = qc_conv_s4_scratch_size(&p.shape, groups)
+        kept = None
+        if filter is not None and _core.isa != "scalar":
+            on_bytes = conv_call(
+                dtype, shape, filter=filter, groups=groups, input_offset=input_offset, filter_offset=filter_offset,
+                requant=requant, sum_bound=sum_bound,
+            )
+            p.requant = requant.c  # prepared anew
+            packed, kept = unpacked_call(on_bytes, filter)
+            p.packed = address(packed)
+            scratch = max(scratch, on_bytes.scratch_bytes)
+        call = make_call("conv_s8_s4", &p, sizeof(p), scratch, (requant, packed, kept))
     else:
         scratch = qc_panel_size_s16(window_depth(shape, groups))
         if bytes_alike:

@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, int64_t
 from quantcore.kernels import _core
 from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES, aligned_bytes
 from quantcore.kernels.conv import HYBRID_FORMS, conv_call
+from quantcore.kernels.four_bits import unpacked_call
 
 from quantcore.kernels._core cimport KernelCall, Requant, address, make_call, qc_requant
 from quantcore.kernels.conv cimport c_shape, divide_conv, qc_conv_shape, qc_hybrid_form
@@ -60,14 +61,15 @@ def depthwise_conv_call(str dtype, shape, *, constants=None, int32_t input_offse
     """Quantized DEPTHWISE_CONV_2D. See ``qc_depthwise_params``.
 
     `dtype` is int8, uint8, int16 (int32 accumulators) or int16_wide (int64); `constants` is (filter, bias), or
-    None if one of them is computed at run time; the bias may be None, where there is none. `four_bits`: the filter is
-    packed, two elements in a byte; `dtype` is int8. `sum_bound`: what the accumulators do not exceed, or None.
+    None if one of them is computed at run time; the bias may be None, where there is none. `four_bits`: the kernel's
+    filter is packed, two elements in a byte, that of `constants` has one in an int8; `dtype` is int8. `sum_bound`: what
+    the accumulators do not exceed, or None.
 
     With one input channel it is a CONV_2D, whose vector versions need no copy of the input for each output channel.
     """
     cdef qc_depthwise_params p
     one_channel = shape.input_channels == 1 and shape.output_channels > 1
-    if one_channel and constants is not None and dtype in ("int8", "uint8") and not four_bits and _core.isa in X86_ISAS:
+    if one_channel and constants is not None and dtype in ("int8", "uint8") and _core.isa in X86_ISAS:
         filter = np.ascontiguousarray(np.moveaxis(constants[0], 3, 0))
         return conv_call(
             dtype, shape, filter=filter, groups=1, input_offset=input_offset, filter_offset=filter_offset,
@@ -79,7 +81,18 @@ def depthwise_conv_call(str dtype, shape, *, constants=None, int32_t input_offse
     p.requant = requant.prepared(shape.output_channels, 1, sum_bound)
     p.prepared = NULL
     if four_bits:
-        call = make_call("depthwise_conv_s8_s4", &p, sizeof(p), qc_depthwise_s4_scratch_size(&p.shape), requant)
+        scratch = qc_depthwise_s4_scratch_size(&p.shape)
+        unpacked = kept = None
+        if constants is not None and _core.isa != "scalar":
+            on_bytes = depthwise_conv_call(
+                dtype, shape, constants=constants, input_offset=input_offset, filter_offset=filter_offset,
+                requant=requant, sum_bound=sum_bound,
+            )
+            p.requant = requant.c  # prepared anew
+            unpacked, kept = unpacked_call(on_bytes, constants[0])
+            p.prepared = address(unpacked)
+            scratch = max(scratch, on_bytes.scratch_bytes)
+        call = make_call("depthwise_conv_s8_s4", &p, sizeof(p), scratch, (requant, unpacked, kept))
     else:
         prepared = None
         scratch = 0

@@ -22,6 +22,7 @@ from quantcore.ops.shared.convolution import (
     check_symmetric_filter,
     conv_shape,
     delegated_convolution,
+    filter_codes,
     filter_macs,
     may_contain_minimum,
     output_multipliers,
@@ -207,7 +208,7 @@ def lower_conv_2d(node: Node) -> KernelCall:
     return kernels.conv_call(
         form,
         shape,
-        filter=w.value,
+        filter=filter_codes(w),
         four_bits=w.dtype == "int4",
         groups=groups,
         input_offset=-x.zero_point,

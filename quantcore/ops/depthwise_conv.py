@@ -23,6 +23,7 @@ from quantcore.ops.shared.convolution import (
     check_symmetric_filter,
     conv_shape,
     delegated_convolution,
+    filter_codes,
     output_multipliers,
     product_operands,
 )
@@ -87,8 +88,8 @@ def lower_hybrid(node: Node, shape: ConvShape) -> KernelCall:
 
 def constants(w: Operand, bias: Operand | None) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Return filter and bias where both are known (a bias that is left out is)."""
-    value = None if bias is None else bias.value
-    return None if w.value is None or (bias is not None and value is None) else (w.value, value)
+    value, filter = None if bias is None else bias.value, filter_codes(w)
+    return None if filter is None or (bias is not None and value is None) else (filter, value)
 
 
 def depthwise_conv_2d_version(node: Node) -> int:

@@ -21,6 +21,7 @@ from quantcore.ops.shared.convolution import (
     check_packed_filter,
     check_quantization,
     check_symmetric_filter,
+    filter_codes,
     filter_macs,
     may_contain_minimum,
     output_multipliers,
@@ -152,7 +153,7 @@ def lower_hybrid(node: Node, size: dict[str, int]) -> KernelCall:
     check_filter_scales(node, w, size["units"], axes=(0, 1))
     low, high = open_float_bounds(node)
     return kernels.fully_connected_hybrid_call(
-        filter=w.value,
+        filter=filter_codes(w),
         **size,
         asymmetric=node.options["asymmetric_quantize_inputs"],
         sign_overflow=w.dtype == "int8" and may_contain_minimum(w),
@@ -318,7 +319,7 @@ def lower_quantized(node: Node, form: str, size: dict[str, int], bias: Operand |
     filter_offset = -w.zero_point if one_scale and node.rule.form != "symmetric_filter" else 0
     return kernels.fully_connected_call(
         form,
-        filter=w.value,
+        filter=filter_codes(w),
         **size,
         four_bits=w.dtype == "int4",
         input_offset=-x.zero_point,

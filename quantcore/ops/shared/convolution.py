@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from quantcore.flatbuffer.constants import unpacked_int4
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import Window
 from quantcore.kernels.sum_bound import sum_bound
@@ -220,6 +221,13 @@ def output_multipliers(node: Node, x: int = 0) -> dict[str, np.ndarray]:
     return {"output": product_multiplier(node, given.scale, node.input(1).scales, node.output.scale)}
 
 
+def filter_codes(w: Operand) -> np.ndarray | None:
+    """Return the elements of a constant filter, those of int4 one in an int8, or None."""
+    if w.value is None or w.dtype != "int4":
+        return w.value
+    return unpacked_int4(w.value.reshape(-1), w.shape)
+
+
 def accumulator_bound(
     x: Operand, w: Operand, bias: Operand | None, *, axis: int, filter_offset: int
 ) -> int | None:
@@ -232,11 +240,11 @@ def accumulator_bound(
     filter_offset : int
         What is added to the elements of the filter.
     """
-    if w.dtype == "int4" or (bias is not None and bias.value is None):
+    if bias is not None and bias.value is None:
         return None
     known = None if bias is None else bias.value
     return sum_bound(
-        x.dtype, w.value, known, axis=axis, input_offset=-x.zero_point, filter_offset=filter_offset
+        x.dtype, filter_codes(w), known, axis=axis, input_offset=-x.zero_point, filter_offset=filter_offset
     )
 
 
