@@ -84,6 +84,12 @@ cdef struct Port:
     Py_ssize_t nbytes
 
 
+cdef struct Fit:
+    int rank
+    int type
+    npy_intp dims[MAX_RANK]
+
+
 cdef inline double now() noexcept nogil:
     """Return the seconds of a clock that only runs forward."""
     cdef timespec time
@@ -235,10 +241,8 @@ cdef class Instance:
     cdef char *arena_data
     cdef char *scratch_data
     cdef void *const *table_data
-    cdef object single_dtype
-    cdef int single_type
-    cdef int single_rank[2]
-    cdef npy_intp single_dims[2][MAX_RANK]
+    cdef list dtypes  # of the inputs
+    cdef Fit *fits    # of the inputs, then of the outputs
     cdef char **arrays  # data of the inputs, then of the outputs, of the run in progress
 
     def __init__(self, Plan plan):
@@ -251,11 +255,13 @@ cdef class Instance:
         self.scratch_data = <char *>PyArray_DATA(<ndarray?>self.scratch)
         self.table_data = <void *const *>PyArray_DATA(<ndarray?>self.table)
         self.arrays = <char **>PyMem_Malloc((plan.input_count + plan.output_count + 1) * sizeof(char *))
-        if self.arrays is NULL:
+        self.fits = <Fit *>PyMem_Malloc((plan.input_count + plan.output_count + 1) * sizeof(Fit))
+        if self.arrays is NULL or self.fits is NULL:
             raise MemoryError
 
     def __dealloc__(self):
         PyMem_Free(self.arrays)
+        PyMem_Free(self.fits)
 
     def run(self):
         """Run all steps once, on what the arena holds."""
@@ -324,38 +330,61 @@ cdef class Instance:
             raise self.plan.error(step, <int>status)
 
     def run_single(self, x):
-        """Run one sample of a plan with one input and one output; None where `x` does not fit as it is.
+        """Run one sample, an array or a list or tuple of one for each input; None where `x` does not fit as it is.
 
         The short way for `Interpreter.run`: it checks and allocates at the cost of a few C calls, which is what
         a model of a microsecond needs. `set_single` must have said what fits.
         """
-        if type(x) is not ndarray:
-            return None
-        cdef ndarray array = x
-        cdef int i
-        if (<object>PyArray_DESCR(array) != self.single_dtype or PyArray_NDIM(array) != self.single_rank[0]
-                or not PyArray_CHKFLAGS(array, NPY_ARRAY_CARRAY_RO)):
-            return None
-        for i in range(self.single_rank[0]):
-            if PyArray_DIMS(array)[i] != self.single_dims[0][i]:
+        cdef Py_ssize_t i, n_in = self.plan.input_count
+        cdef type given = type(x)
+        if given is ndarray:
+            if n_in != 1 or not self._take(0, x):
                 return None
-        output = PyArray_EMPTY(self.single_rank[1], self.single_dims[1], self.single_type, 0)
-        self.arrays[0] = <char *>PyArray_DATA(array)
-        self.arrays[1] = <char *>PyArray_DATA(<ndarray>output)
-        self._run(2, 0, 1, self.plan.threads)
+        elif given is list or given is tuple:
+            if len(x) != n_in:
+                return None
+            for i in range(n_in):
+                if type(x[i]) is not ndarray or not self._take(i, x[i]):
+                    return None
+        else:
+            return None
+        if given is ndarray and self.plan.output_count == 1:
+            output = self._give(1)
+            self._run(2, 0, 1, self.plan.threads)
+            return output
+        outputs = [self._give(n_in + i) for i in range(self.plan.output_count)]
+        self._run(n_in + self.plan.output_count, 0, 1, self.plan.threads)
+        return outputs
+
+    cdef object _give(self, Py_ssize_t i):
+        """Return an array for output `i`, counted behind the inputs, and note its data."""
+        output = PyArray_EMPTY(self.fits[i].rank, self.fits[i].dims, self.fits[i].type, 0)
+        self.arrays[i] = <char *>PyArray_DATA(<ndarray>output)
         return output
 
-    def set_single(self, input_shape, input_dtype, output_shape, output_dtype):
-        """Say what `run_single` takes and gives; return whether this plan can be run that way."""
-        if (self.plan.input_count != 1 or self.plan.output_count != 1 or self.plan.ports[0].offset < 0
-                or self.plan.ports[1].offset < 0 or max(len(input_shape), len(output_shape)) > MAX_RANK):
+    cdef bint _take(self, Py_ssize_t i, ndarray array):
+        """Note the data of input `i`; return whether the array is as it should be."""
+        cdef int d
+        cdef const Fit *fit = self.fits + i
+        if (<object>PyArray_DESCR(array) != self.dtypes[i] or PyArray_NDIM(array) != fit.rank
+                or not PyArray_CHKFLAGS(array, NPY_ARRAY_CARRAY_RO)):
             return False
-        self.single_dtype = input_dtype
-        self.single_type = output_dtype.num
-        for i, shape in enumerate((input_shape, output_shape)):
-            self.single_rank[i] = <int>len(shape)
+        for d in range(fit.rank):
+            if PyArray_DIMS(array)[d] != fit.dims[d]:
+                return False
+        self.arrays[i] = <char *>PyArray_DATA(array)
+        return True
+
+    def set_single(self, inputs, outputs):
+        """Say what `run_single` takes and gives, as shapes and dtypes; return whether this plan can be run that way."""
+        self.dtypes = [dtype for _, dtype in inputs]
+        for i, (shape, dtype) in enumerate((*inputs, *outputs)):
+            if self.plan.ports[i].offset < 0 or len(shape) > MAX_RANK:
+                return False
+            self.fits[i].rank = <int>len(shape)
+            self.fits[i].type = dtype.num
             for j, size in enumerate(shape):
-                self.single_dims[i][j] = size
+                self.fits[i].dims[j] = size
         return True
 
     cdef _run(self, Py_ssize_t ports, Py_ssize_t start, Py_ssize_t count, int32_t threads):

@@ -143,14 +143,11 @@ class Executable:
         self.reset(instance)
         return instance
 
-    def single(self, instance: Instance) -> Callable[[Any], np.ndarray | None] | None:
-        """Return the short way to run one sample on `instance`, where the model has one input and output."""
-        outputs = self.subgraph.outputs
-        if len(self.input_shapes) != 1 or len(outputs) != 1:
-            return None
-        shape, dtype = self.lowered.shapes[outputs[0]], self.dtypes[outputs[0]]
-        fits = instance.set_single(self.input_shapes[0], self.input_dtypes[0], shape, dtype)
-        return instance.run_single if fits else None
+    def single(self, instance: Instance) -> Callable[[Any], Any] | None:
+        """Return the short way to run one sample on `instance`, where nothing about the inputs is known."""
+        inputs = list(zip(self.input_shapes, self.input_dtypes, strict=True))
+        outputs = [(self.lowered.shapes[t], self.dtypes[t]) for t in self.subgraph.outputs]
+        return instance.run_single if instance.set_single(inputs, outputs) else None
 
     def reset(self, instance: Instance) -> None:
         """Set the state tensors to their initial value."""

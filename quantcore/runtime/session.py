@@ -70,7 +70,7 @@ class Session:
         self._executable = self._compile(preserve_all)
         self._instances: list[Instance] = []  # the first one holds what `set` writes
         self._allocated = self._resized = self._stale_values = False
-        self.run_single: Callable[[Any], np.ndarray | None] | None = None
+        self.run_single: Callable[[Any], Any] | None = None
         # Inputs, outputs and state in place, until a plan is made anew: what is set and read in a loop.
         self._views: dict[int, np.ndarray] = {}
 

@@ -66,6 +66,24 @@ def test_inputs_and_outputs_take_the_same_form(x: np.ndarray) -> None:
     assert list(interpreter.run({"t0": x})) == ["scores"]
 
 
+def test_several_inputs_and_outputs() -> None:
+    tensors = [Tensor(name, (2, 3), "float32") for name in ("a", "b", "sum", "limited")]
+    operators = [Operator("ADD", 1, (0, 1), (2,)), Operator("RELU", 1, (1,), (3,))]
+    interpreter = Interpreter(Model([Subgraph("main", tensors, operators, (0, 1), (2, 3))]))
+    a, b = np.random.default_rng(0).normal(size=(2, 2, 3)).astype(np.float32)
+    for _ in range(2):  # the first run makes the memory that the short way needs
+        for given in ([a, b], (a, b), [a, np.asfortranarray(b)], [a, b.view()]):
+            outputs = interpreter.run(given)
+            assert isinstance(outputs, list)
+            np.testing.assert_array_equal(outputs, [a + b, np.maximum(b, 0)])
+        assert interpreter.run({"a": a, "b": b}).keys() == {"sum", "limited"}
+        twice = interpreter.run([np.concatenate([a, b]), np.concatenate([b, b])])
+        np.testing.assert_array_equal(twice[0], np.concatenate([a + b, b + b]))
+        for wrong in ([a], [a, b, b], [a, b.astype(np.float64)], [a, b[:, :2]], a):
+            with pytest.raises(KernelError):
+                interpreter.run(wrong)
+
+
 def test_non_contiguous_and_read_only_inputs(x: np.ndarray) -> None:
     interpreter = Interpreter(relu_chain((1, 6)))
     before = x.copy()
