@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from quantcore.check_kernel import check_kernel
     from quantcore.compare import compare
     from quantcore.custom_kernels import CKernel
+    from quantcore.export_c import export_c
     from quantcore.flatbuffer import load, save
     from quantcore.quantizer.quantize import quantize_model
     from quantcore.runtime import Interpreter
@@ -62,6 +63,7 @@ __all__ = [
     "choose_qparams",
     "compare",
     "dequantize",
+    "export_c",
     "kernels",
     "load",
     "quantize",
@@ -81,6 +83,7 @@ _MODULE_OF = {
     "choose_qparams": "affine",
     "compare": "compare",
     "dequantize": "affine",
+    "export_c": "export_c",
     "load": "flatbuffer",
     "quantize": "affine",
     "quantize_model": "quantizer.quantize",

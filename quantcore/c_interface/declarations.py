@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,64 +13,74 @@ from typing import Any
 from quantcore.c_interface.source import source_folder
 from quantcore.errors import QuantcoreError
 
-__all__ = ["FIXED_WIDTH_TYPES", "Unit", "header_unit", "parsed", "walk"]
+__all__ = ["FIXED_WIDTH_TYPES", "Unit", "c_file", "headers", "included_files", "walk"]
 
 FIXED_WIDTH_TYPES = tuple(f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64))
-# Parsers of C need to know the names of types; what they stand for is not read here.
-PRELUDE = "".join(f"typedef int {name};\n" for name in (*FIXED_WIDTH_TYPES, "size_t", "uintptr_t"))
+FILE_NAME = re.compile(r'"([\w./]+\.(?:h|inc|def))"')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unit:
-    """A preprocessed and parsed C file.
+    """The declarations of a C file, or of all headers.
 
     Attributes
     ----------
-    tree : pycparser.c_ast.FileAST
-    files : tuple of Path
-        The file, and what it includes, directly or not; without headers of the C library.
+    nodes : list of pycparser nodes
+        What stands at the top level, in order.
+    macros : dict of str to macro
+        Of the preprocessor, at the end.
     typedefs : dict of str to node
     enumerators : dict of str to node
         The value is the expression, or (the enumerator before it,).
     functions : dict of str to node
         The first declaration of each function, with its place in ``coord``.
     definitions : dict of str to node
-        Functions with a body that other files see.
+        Functions with a body, and variables, that other files see.
     """
 
-    tree: Any
-    files: tuple[Path, ...]
+    nodes: list[Any]
+    macros: dict[str, Any]
     typedefs: dict[str, Any] = field(default_factory=dict)
     enumerators: dict[str, Any] = field(default_factory=dict)
     functions: dict[str, Any] = field(default_factory=dict)
     definitions: dict[str, Any] = field(default_factory=dict)
 
 
-def header_unit() -> Unit:
-    """Return the declarations of all kernels, as kernels.h makes them."""
-    return parsed(source_folder() / "kernels.h")
-
-
 @cache
-def parsed(path: Path, macros: tuple[str, ...] = ()) -> Unit:
-    """Return a file of csrc, preprocessed (with macros such as ``"NAME 0"``) and parsed.
+def headers(macros: tuple[str, ...] = ()) -> Unit:
+    """Return the declarations of all headers, with macros such as ``"NAME 0"``.
 
     No macro of a compiler or of an architecture is defined, so vector versions are left out.
 
     Raises
     ------
     QuantcoreError
-        The extra ``kernels`` is not installed, or the file is not C.
+        The extra ``kernels`` is not installed, or a file is not C.
     """
-    pcpp, pycparser = _tools()
-    text, files = _preprocess(pcpp, path, macros)
-    try:
-        tree = pycparser.CParser().parse(PRELUDE + text, str(path))
-    except Exception as error:  # pycparser has moved its ParseError from module to module
-        raise QuantcoreError(f"{path} cannot be read: {error}") from None
-    unit = Unit(tree, files)
-    _enter(unit, pycparser.c_ast)
-    return unit
+    folder = source_folder() / "include"
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.h"))]
+    text = "".join(f'#include "{name}"\n' for name in (*names, "kernels.h"))
+    return _read(text, "headers of csrc", {}, (*FIXED_WIDTH_TYPES, "size_t", "uintptr_t"), macros)
+
+
+@cache
+def c_file(path: Path, macros: tuple[str, ...] = ()) -> Unit:
+    """Return what stands in a C file itself, and in files included in the middle of it; see `headers`."""
+    known = headers(macros)
+    names = (*FIXED_WIDTH_TYPES, "size_t", "uintptr_t", *known.typedefs)
+    return _read(path.read_text(encoding="utf-8"), str(path), known.macros, names, ())
+
+
+@cache
+def included_files(path: Path) -> tuple[Path, ...]:
+    """Return a file, and those of csrc that it includes, directly or not."""
+    found = {path: None}
+    for name in FILE_NAME.findall(path.read_text(encoding="utf-8")):
+        for folder in (path.parent, source_folder(), source_folder() / "include"):
+            named = (folder / name).resolve()
+            if named.is_file() and named not in found:
+                found |= dict.fromkeys(included_files(named))
+    return tuple(found)
 
 
 def walk(node: Any) -> Iterator[Any]:
@@ -77,6 +88,45 @@ def walk(node: Any) -> Iterator[Any]:
     yield node
     for _, child in node.children():
         yield from walk(child)
+
+
+def _read(text: str, what: str, known: dict[str, Any], types: Iterable[str], macros: tuple[str, ...]) -> Unit:
+    """Preprocess and parse `text`; where macros are `known`, headers are not read again."""
+    pcpp, pycparser = _tools()
+
+    class Preprocessor(pcpp.Preprocessor):  # type: ignore[misc,name-defined]
+        def on_include_not_found(
+            self, is_malformed: bool, is_system_include: bool, curdir: str, includepath: str
+        ) -> None:
+            if not is_system_include and not (known and includepath.startswith("quantcore/")):
+                raise QuantcoreError(f"{what}: {includepath!r}, which it includes, does not exist")
+            raise pcpp.OutputDirective(
+                pcpp.Action.IgnoreAndRemove
+            )  # a header of the C library, or a known one
+
+    preprocessor = Preprocessor()
+    preprocessor.macros.update(known)
+    for folder in ("reference",) if known else ("include", "."):
+        preprocessor.add_path(str(source_folder() / folder))
+    for macro in macros:
+        preprocessor.define(macro)
+    preprocessor.parse(text, what)
+    out = io.StringIO()
+    preprocessor.write(out)
+    # The parser needs to know which names are types; what they stand for does not matter to it.
+    prelude = "".join(f"typedef int {name};" for name in types)
+    try:
+        tree = pycparser.CParser().parse(f'{prelude}\n#line 1 "{what}"\n{out.getvalue()}', what)
+    except Exception as error:  # pycparser has moved its ParseError from module to module
+        raise QuantcoreError(f"{what} cannot be read: {error}") from None
+    nodes = [node for node in tree.ext if node.coord is not None and node.coord.line > 0]
+    unit = Unit([node for node in nodes if not _is_prelude(node, types)], preprocessor.macros)
+    _enter(unit, pycparser.c_ast)
+    return unit
+
+
+def _is_prelude(node: Any, types: Iterable[str]) -> bool:
+    return type(node).__name__ == "Typedef" and node.name in types
 
 
 def _tools() -> tuple[Any, Any]:
@@ -91,37 +141,8 @@ def _tools() -> tuple[Any, Any]:
     return pcpp, pycparser
 
 
-def _preprocess(pcpp: Any, path: Path, macros: tuple[str, ...]) -> tuple[str, tuple[Path, ...]]:
-    files: list[Path] = []
-
-    class Preprocessor(pcpp.Preprocessor):  # type: ignore[misc]
-        def on_file_open(self, is_system_include: bool, includepath: str) -> Any:
-            opened = super().on_file_open(is_system_include, includepath)
-            files.append(Path(includepath).resolve())
-            return opened
-
-        def on_include_not_found(
-            self, is_malformed: bool, is_system_include: bool, curdir: str, includepath: str
-        ) -> None:
-            if is_malformed or not is_system_include:
-                raise QuantcoreError(f"{path}: the file {includepath!r} that it includes does not exist")
-            raise pcpp.OutputDirective(pcpp.Action.IgnoreAndRemove)  # headers of the C library
-
-    preprocessor = Preprocessor()
-    for folder in (source_folder() / "include", source_folder()):
-        preprocessor.add_path(str(folder))
-    for macro in macros:
-        preprocessor.define(macro)
-    preprocessor.parse(path.read_text(encoding="utf-8"), str(path))
-    out = io.StringIO()
-    preprocessor.write(out)
-    if preprocessor.return_code:
-        raise QuantcoreError(f"{path} cannot be preprocessed")
-    return out.getvalue(), (path.resolve(), *dict.fromkeys(files))
-
-
 def _enter(unit: Unit, c_ast: Any) -> None:
-    for node in unit.tree.ext:
+    for node in unit.nodes:
         if isinstance(node, c_ast.Typedef):
             unit.typedefs[node.name] = node.type
         elif isinstance(node, c_ast.FuncDef):
@@ -130,9 +151,13 @@ def _enter(unit: Unit, c_ast: Any) -> None:
                 unit.definitions[node.decl.name] = node
         elif isinstance(node, c_ast.Decl) and isinstance(node.type, c_ast.FuncDecl):
             unit.functions.setdefault(node.name, node)
-    for node in walk(unit.tree):
-        if isinstance(node, c_ast.EnumeratorList):
-            before: str | None = None
-            for one in node.enumerators:
-                unit.enumerators[one.name] = one.value if one.value is not None else (before,)
-                before = one.name
+        elif isinstance(node, c_ast.Decl) and node.name and not {"extern", "static"} & {*node.storage}:
+            unit.definitions[node.name] = node
+        if isinstance(node, c_ast.FuncDef):
+            continue
+        for inner in walk(node):
+            if isinstance(inner, c_ast.EnumeratorList):
+                before: str | None = None
+                for one in inner.enumerators:
+                    unit.enumerators[one.name] = one.value if one.value is not None else (before,)
+                    before = one.name

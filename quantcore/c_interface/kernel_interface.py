@@ -8,16 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from quantcore.c_interface.declarations import Unit, header_unit, parsed, walk
+from quantcore.c_interface.declarations import c_file, headers, included_files, walk
 from quantcore.c_interface.source import source_folder
 from quantcore.errors import KernelError, QuantcoreError
 
-__all__ = ["KernelInterface", "definition_sources", "kernel_interface", "kernel_rows"]
+__all__ = ["KernelInterface", "defining_file", "definition_sources", "kernel_interface", "kernel_rows"]
 
 CUSTOM = "custom"
 CUSTOM_PROTOTYPE = (
     "qc_status qc_custom(const qc_custom_params *params, void * const *tensors, void *scratch);"
 )
+EXECUTOR = ("dispatch.c", "plan.c", "threads.c")  # files of csrc that define no kernel
 ROW = re.compile(r"^QC_KERNEL_([123V])\((.*)\)$", re.MULTILINE)
 
 
@@ -88,7 +89,7 @@ def kernel_interface(name: str) -> KernelInterface:
     if name == CUSTOM:
         return KernelInterface(name, "quantcore/custom.h", "qc_custom_params", (), CUSTOM_PROTOTYPE)
     params, *tensors = rows[name]
-    declared = header_unit().functions[f"qc_{name}_ref"]
+    declared = headers().functions[f"qc_{name}_ref"]
     header = Path(declared.coord.file).resolve().relative_to((source_folder() / "include").resolve())
     return KernelInterface(name, header.as_posix(), params, tuple(tensors), _text(declared))
 
@@ -100,51 +101,50 @@ def _text(declared: Any) -> str:
 
 
 @cache
-def definition_sources(name: str, macros: tuple[str, ...] = ()) -> tuple[Path, ...]:
+def definition_sources(name: str) -> tuple[Path, ...]:
     """Return the files that a kernel's definition is compiled from: C files first, then what they include.
-
-    `macros`, such as ``"QC_WITH_FLOAT 0"``, are what they are compiled with.
 
     Raises
     ------
     QuantcoreError
         No file of csrc defines it.
     """
-    stem = Path(kernel_interface(name).header).stem
-    wanted, units = [f"qc_{name}_ref"], dict[Path, Unit]()
+    wanted, files = [f"qc_{name}_ref"], dict[Path, None]()
     while wanted:
-        function = wanted.pop()
-        if any(function in unit.definitions for unit in units.values()):
-            continue
-        path, unit = _defining(function, stem, macros)
-        units[path] = unit
-        wanted += _needed(unit)
-    included = dict.fromkeys(file for unit in units.values() for file in unit.files if file not in units)
-    return (*units, *included)
+        path = defining_file(wanted.pop())
+        if path not in files:
+            files[path] = None
+            wanted += _needed(path)
+    return (
+        *files,
+        *(dict.fromkeys(one for path in files for one in included_files(path)).keys() - files.keys()),
+    )
 
 
-def _defining(function: str, stem: str, macros: tuple[str, ...]) -> tuple[Path, Unit]:
-    """Return the file that defines a function; those called `stem`, or as its header, are looked at first."""
-    declared = header_unit().functions.get(function)
-    stems = {stem, Path(declared.coord.file).stem if declared is not None else stem}
+@cache
+def defining_file(name: str, macros: tuple[str, ...] = ()) -> Path:
+    """Return the C file that defines a function or variable of csrc.
+
+    Raises
+    ------
+    QuantcoreError
+        None does.
+    """
+    declared = headers(macros).functions.get(name)
+    stem = Path(declared.coord.file).stem if declared is not None else ""
     files = [*(source_folder() / "reference").glob("*.c"), *source_folder().glob("*.c")]
-    for path in sorted(files, key=lambda path: (path.stem not in stems, path)):
-        if f"{path.name}" in ("dispatch.c", "threads.c", "plan.c"):
-            continue
-        unit = parsed(path.resolve(), macros)
-        if function in unit.definitions:
-            return path.resolve(), unit
-    raise QuantcoreError(f"no file of {source_folder()} defines {function}")
+    # The file that is called as the header comes first.
+    for path in sorted(
+        files, key=lambda path: (path.stem != stem, not name.startswith(f"qc_{path.stem}"), path)
+    ):
+        if path.name not in EXECUTOR and name in c_file(path.resolve(), macros).definitions:
+            return path.resolve()
+    raise QuantcoreError(f"no file of {source_folder()} defines {name}")
 
 
-def _needed(unit: Unit) -> list[str]:
+def _needed(path: Path) -> set[str]:
     """Return the functions of csrc that a file uses, and that another file defines."""
-    static = {node.decl.name for node in unit.tree.ext if type(node).__name__ == "FuncDef"}
-    used = {
-        one.name
-        for node in unit.tree.ext
-        if type(node).__name__ == "FuncDef"
-        for one in walk(node.body)
-        if type(one).__name__ == "ID"
-    }
-    return sorted(name for name in used & unit.functions.keys() if name not in static)
+    unit = c_file(path)
+    used = {one.name for node in unit.nodes for one in walk(node) if type(one).__name__ == "ID"}
+    inline = {node.decl.name for node in headers().nodes if type(node).__name__ == "FuncDef"}
+    return (used & headers().functions.keys()) - unit.functions.keys() - inline

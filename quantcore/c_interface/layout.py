@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from quantcore.c_interface.declarations import FIXED_WIDTH_TYPES, header_unit
+from quantcore.c_interface.declarations import FIXED_WIDTH_TYPES, headers
 from quantcore.errors import QuantcoreError
 
 __all__ = [
@@ -88,9 +88,9 @@ def named_type(name: str) -> CType:
     """Return the type of a name."""
     if name in SCALARS:
         return ScalarType(name, SCALARS[name])
-    if name not in header_unit().typedefs:
+    if name not in headers().typedefs:
         raise QuantcoreError(f"the headers of the kernels have no type {name}")
-    return _type_of(header_unit().typedefs[name], name)
+    return _type_of(headers().typedefs[name], name)
 
 
 def _type_of(node: Any, name: str) -> CType:
@@ -119,7 +119,7 @@ def _type_of(node: Any, name: str) -> CType:
 @cache
 def enumerator(name: str) -> int:
     """Return the value of a constant of an enum."""
-    value = header_unit().enumerators.get(name, (name,))
+    value = headers().enumerators.get(name, (name,))
     if not isinstance(value, tuple):
         return constant(value)
     if value == (name,):

@@ -50,7 +50,7 @@ def command(
     kernel_flags: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run MODEL on samples from a file, or on random ones.
+    """Run MODEL on samples of a file, or random ones.
 
     Arrays hold samples along the first axis, in the dtype of the input: quantized values for an integer
     input. The names in an .npz file are those of the inputs (of the signature, or of the tensors). Tables

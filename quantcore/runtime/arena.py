@@ -27,7 +27,7 @@ class Lifetime:
     last: int
 
 
-def place(lifetimes: Mapping[Key, Lifetime]) -> tuple[dict[Key, int], int]:
+def place(lifetimes: Mapping[Key, Lifetime], alignment: int = ALIGNMENT) -> tuple[dict[Key, int], int]:
     """Return an aligned offset per tensor, and the total size in bytes."""
     offsets: dict[Key, int] = {}
     alive: dict[int, set[tuple[int, int]]] = {}  # by step: (offset, end) of what has been placed
@@ -36,7 +36,7 @@ def place(lifetimes: Mapping[Key, Lifetime]) -> tuple[dict[Key, int], int]:
     finish = max((lifetime.last for lifetime in lifetimes.values()), default=0)
     total = 0
     for key, lifetime in sorted(lifetimes.items(), key=lambda item: -item[1].size):
-        size = -(-lifetime.size // ALIGNMENT) * ALIGNMENT
+        size = -(-lifetime.size // alignment) * alignment
         is_throughout = (lifetime.first, lifetime.last) == (begin, finish)
         steps = range(lifetime.first, lifetime.last + 1)
         others = list(alive.values()) if is_throughout else [alive.setdefault(step, set()) for step in steps]

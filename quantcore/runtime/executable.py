@@ -103,7 +103,7 @@ class Executable:
     def _lay_out(self) -> tuple[dict[int, int], int]:
         """Return where each tensor lies in the arena, and the size of that, in bytes."""
         ports = {*self.subgraph.inputs, *self.subgraph.outputs}
-        sharing = Sharing(self.lowered, ports, self.variables, self.nbytes)
+        self.sharing = sharing = Sharing(self.lowered, ports, self.variables, self.nbytes)
         if self.shares:
             sharing.find()
         spans = sharing.spans()

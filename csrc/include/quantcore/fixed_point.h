@@ -11,7 +11,8 @@
 #include <math.h>
 #include <stdint.h>
 
-_Static_assert((-3 >> 1) == -2, "signed right shift must be arithmetic");
+/* A negative size is an error: right shifts of signed values must be arithmetic. */
+typedef char qc_arithmetic_shift[(-3 >> 1) == -2 ? 1 : -1];
 
 /* Two's-complement wrap of a 64-bit value to 32 bits. */
 static inline int32_t qc_wrap32(int64_t x) {

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "quantcore/config.h"
 #include "quantcore/fixed_point.h"
 
 typedef enum {
@@ -112,14 +113,16 @@ static inline int32_t qc_requantize_one(const qc_requant *r, int32_t acc, int32_
         case QC_DOUBLE_ROUNDING: return qc_multiply_double_rounding(acc, r->multiplier[c], r->shift[c]);
         case QC_RUY: return qc_multiply_ruy(acc, r->multiplier[c], r->shift[c]);
         case QC_SINGLE_ROUNDING: return qc_multiply_single_rounding(acc, r->multiplier[c], r->shift[c]);
+        case QC_INT16_MULTIPLIER: return qc_multiply_int16_multiplier(acc, r->multiplier[c], r->shift[c]);
+#if QC_WITH_FLOAT_RULES
         case QC_FLOAT32: {
             const int32_t y = qc_multiply_float32(acc, (float)r->real_multiplier[c]);
             return qc_clamp(y, -QC_FLOAT32_LIMIT, QC_FLOAT32_LIMIT);
         }
         case QC_FLOAT64: return qc_multiply_float64(acc, r->real_multiplier[c]);
-        case QC_INT16_MULTIPLIER: return qc_multiply_int16_multiplier(acc, r->multiplier[c], r->shift[c]);
+#endif
+        default: return 0;
     }
-    return 0;
 }
 
 /* A scaled accumulator plus the offset, clamped. The sum wraps, as TFLite's compiled code does where a
@@ -139,10 +142,11 @@ static inline int32_t qc_requantize(const qc_requant *r, int32_t acc, int32_t ch
 /* As qc_requantize, from an int64 accumulator of 16x8 operators, by QC_INT16_MULTIPLIER or QC_FLOAT64. */
 static inline int32_t qc_requantize_wide(const qc_requant *r, int64_t acc, int32_t channel) {
     const int32_t c = r->per_channel ? channel : 0;
-    const int32_t scaled = r->rounding == QC_FLOAT64
-                               ? qc_round_to_int32((double)acc * r->real_multiplier[c])
-                               : qc_multiply_int16_multiplier(acc, r->multiplier[c], r->shift[c]);
-    return qc_offset_and_clamp(r, scaled);
+#if QC_WITH_FLOAT_RULES
+    if (r->rounding == QC_FLOAT64)
+        return qc_offset_and_clamp(r, qc_round_to_int32((double)acc * r->real_multiplier[c]));
+#endif
+    return qc_offset_and_clamp(r, qc_multiply_int16_multiplier(acc, r->multiplier[c], r->shift[c]));
 }
 
 #endif
