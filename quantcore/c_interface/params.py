@@ -133,6 +133,8 @@ class _Reader:
             if begin <= address < begin + array.nbytes:
                 data = array.reshape(-1).view(np.uint8)[address - begin :].tobytes()
                 return self.elements(kind.target or ScalarType("uint8_t", ctypes.c_uint8), data)
+        if any(array.ctypes.data == address and not array.nbytes for array in self.arrays):
+            return None  # an array without elements
         raise QuantcoreError(f"{self.call.name}: a parameter points to memory that the call does not keep")
 
 

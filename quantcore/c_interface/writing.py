@@ -96,7 +96,8 @@ def _pointed_to(target: CType | None, name: str, value: Value, storage: str) -> 
     assert isinstance(target, StructType)
     arrays: list[str] = []
     parts = [_fields(one, f"{name}_{i}", storage, arrays, " " * 8) for i, one in enumerate(value)]
-    return "".join(arrays) + write_array(target.name, name, parts, storage)
+    lines = "".join(f"    {part},\n" for part in parts)
+    return "".join(arrays) + f"{storage} {target.name} {name}[{len(parts)}] = {{\n{lines}}};\n"
 
 
 def _braced(numbers: list[str], indent: str) -> str:

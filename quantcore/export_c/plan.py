@@ -289,17 +289,23 @@ class _Planner:
 
 
 FLOAT_RULES = ("QC_FLOAT32", "QC_FLOAT64")
+# Which field says how much of an array is in use, by the array's name ("": any other) and shape: of dimensions
+# (of which there are 8 at most), of indices, and of the bytes of an element.
+LENGTHS = {("", (8,)): "rank", ("size", (8,)): "depth", ("value", (16,)): "element_bytes"}
 
 
 def trimmed(params: Struct) -> Struct:
-    """Take out of requantizations the multipliers that their rules do not read."""
+    """Take out what the kernel does not read: multipliers of other rules, dimensions beyond the rank."""
     for struct in params.structs():
         if struct.type.name == "qc_requant":
             rules = {getattr(struct.fields[name], "name", "") for name in ("rounding", "tail")}
-            if not rules & {*FLOAT_RULES}:
+            if rules.isdisjoint(FLOAT_RULES):
                 struct.fields["real_multiplier"] = None
-            elif rules <= {*FLOAT_RULES}:
-                struct.fields["multiplier"] = struct.fields["shift"] = None
+        for name, value in struct.fields.items():
+            used = LENGTHS.get((name if name in ("size", "value") else "", np.shape(value)))
+            if used is not None and used in struct.fields:
+                length = struct.fields[used]
+                struct.fields[name] = np.where(np.arange(value.size) < length, value, 0).astype(value.dtype)
     return params
 
 

@@ -12,10 +12,18 @@ import numpy as np
 import pytest
 
 import quantcore as qc
+from quantcore.c_interface import kernel_interface
 from quantcore.errors import QuantcoreError
 from quantcore.export_c import export_c
+from quantcore.export_c.code import write_code
+from quantcore.export_c.export import config, record
+from quantcore.export_c.plan import make_plan
+from quantcore.export_c.sources import used_sources
+from quantcore.export_c.vectors import write_test
 from quantcore.graph import Model
-from tests.ops.examples import example
+from quantcore.numerics import PROFILES
+from quantcore.ops.registry import load_operators
+from tests.ops.examples import example, forms, inputs_of
 
 STRICT = "-Wall -Wextra -Wconversion -std=c99 -ffreestanding -Werror"
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
@@ -126,6 +134,39 @@ def test_no_floats_on_the_target(tmp_path: Path) -> None:
     }
 
 
+KERNEL = """
+#include "quantcore/fully_connected.h"
+#include "units.h"
+
+qc_status my_fc(const qc_fully_connected_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
+                int8_t *y, void *scratch) {
+    (void)scratch;
+    for (int32_t i = 0; i < p->batches; ++i) {
+        for (int32_t u = 0; u < p->units; ++u) {
+            int32_t acc = b ? b[u] : 0;
+            for (int32_t d = 0; d < p->depth; ++d)
+                acc += (x[i * p->depth + d] + p->input_offset) * w[u * p->depth + d];
+            y[i * p->units + u] = (int8_t)(ONE * qc_requantize(&p->requant, acc, u));
+        }
+    }
+    return QC_OK;
+}
+"""
+
+
+def test_kernel_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "my_fc.c").write_text(KERNEL)
+    (tmp_path / "units.h").write_text("#define ONE 1\n")
+    kernel = qc.CKernel.from_source(tmp_path / "my_fc.c", "my_fc")
+    made = export_c(small_model(), tmp_path / "out", kernels={"FULLY_CONNECTED": kernel})
+    assert made.plan.steps[0].function == "my_fc"
+    assert (tmp_path / "out" / "src" / "kernel_0" / "my_fc.c").exists()
+    assert not (tmp_path / "out" / "src" / "fully_connected.c").exists()
+    run_test(tmp_path / "out")
+    with pytest.raises(qc.UnsupportedOperatorError, match="without C source"):
+        export_c(small_model(), tmp_path / "other", kernels={0: lambda op, inputs, outputs: None})
+
+
 def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(QuantcoreError, match="prefix '2x' is no free name of C"):
         export_c(small_model(), tmp_path / "out", symbol_prefix="2x")
@@ -158,3 +199,83 @@ def test_given_samples(tmp_path: Path) -> None:
     shape = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]].shape
     inputs = np.zeros((4, *shape), np.int8)
     assert len(export_c(model, tmp_path / "out", inputs=inputs).vectors) == 4
+
+
+# All operators ----------------------------------------------------------------------------------------
+
+TOGETHER = """
+#include <stdio.h>
+#define main {prefix}_main
+int {prefix}_main(void);
+#include "{prefix}_test.c"
+#include "{prefix}.c"
+#include "{prefix}_data.c"
+"""
+
+
+def exported(folder: Path, op: str, form: str, profiles: list[str], prefix: str) -> set[str]:
+    """Write the code of an operator's example by the first profile that runs it; return the kernels it uses."""
+    model = example(op, form)
+    drawn = [[values[sample] for values in inputs_of(op, model)] for sample in range(2)]
+    for numerics in profiles:
+        try:
+            plan = make_plan(model, numerics, 0, prefix)
+        except qc.UnsupportedOperatorError:
+            continue
+        samples = record(model, numerics, 0, drawn, None)
+        title = f"{op} {form} {numerics}"
+        files = write_code(plan, prefix, title, None) | write_test(plan, prefix, samples, numerics)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        return {step.call.name for step in plan.steps}
+    raise AssertionError(f"no profile runs {op} {form}")
+
+
+@pytest.mark.slow
+def test_every_operator(tmp_path: Path) -> None:
+    """Every form of every operator, by one profile or another, in a program of many models."""
+    forms_of = [(op, form) for op, definition in load_operators().items() for form in forms(definition)]
+    # Forms of CAST and comparisons are many and alike.
+    chosen = [pair for i, pair in enumerate(forms_of) if pair[0] != "CAST" or i % 5 == 0]
+    kernels: set[str] = set()
+    names = [f"m{i}" for i in range(len(chosen))]
+    profiles = list(PROFILES)
+    for i, (op, form) in enumerate(chosen):
+        turned = profiles[i % len(profiles) :] + profiles[: i % len(profiles)]
+        kernels |= exported(tmp_path, op, form, turned, names[i])
+    headers = {kernel_interface(kernel).header for kernel in kernels}
+    macros = ("QC_WITH_FLOAT_RULES 1",)
+    sources = used_sources(kernels, headers, (), macros) | {"include/quantcore/config.h": config(macros)}
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    calls = "".join(f"    bad += {name}_main();\n" for name in names)
+    declared = "".join(f"int {name}_main(void);\n" for name in names)
+    (tmp_path / "main.c").write_text(
+        f"{declared}int main(void) {{\n    int bad = 0;\n{calls}    return bad;\n}}\n"
+    )
+    for name in names:
+        (tmp_path / f"one_{name}.c").write_text(TOGETHER.format(prefix=name))
+    compiled = [name for name in sources if name.endswith(".c")] + [
+        "main.c",
+        *(f"one_{name}.c" for name in names),
+    ]
+    flags = [
+        "-std=c99",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Werror",
+        "-O0",
+        "-ffp-contract=off",
+        "-I.",
+        "-Iinclude",
+    ]
+    command = [COMPILERS[0], *flags, *compiled, "-o", "all", "-lm"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = subprocess.run([str(tmp_path / "all")], capture_output=True, text=True)
+    wrong = [line for line in run.stdout.splitlines() if not line.endswith("bit for bit")]
+    assert not wrong, wrong
+    assert run.returncode == 0
+    assert len(run.stdout.splitlines()) == len(names)
