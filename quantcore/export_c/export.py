@@ -26,6 +26,7 @@ from quantcore.export_c.vectors import Sample, write_test
 from quantcore.flatbuffer import read_model
 from quantcore.graph import Model
 from quantcore.runtime import Interpreter
+from quantcore.runtime.definitions import lower_to_definitions
 from quantcore.samples import SampleSource, random_samples, split_samples
 
 __all__ = ["export_c"]
@@ -102,7 +103,7 @@ def export_c(
     loaded = model if isinstance(model, Model) else read_model(model)
     if not 0 <= subgraph_index < len(loaded.subgraphs):
         raise KernelError(f"subgraph_index is {subgraph_index}; the model has {len(loaded.subgraphs)}")
-    plan = make_plan(loaded, numerics, subgraph_index, symbol_prefix, kernels)
+    plan = make_plan(lower_to_definitions(loaded, numerics, subgraph_index, kernels), symbol_prefix)
     drawn = (
         random_samples(loaded, subgraph_index, samples, seed)
         if inputs is None
@@ -191,8 +192,7 @@ def record(
     kernels: Mapping[Any, Any] | None,
 ) -> list[Sample]:
     """Return the samples with the outputs for them, one run after the other."""
-    more: dict[str, Any] = {} if kernels is None else {"kernels": kernels}
-    interpreter = Interpreter(model, numerics, subgraph_index=subgraph_index, **more)
+    interpreter = Interpreter(model, numerics, subgraph_index=subgraph_index, kernels=kernels)
     return [(sample, interpreter.run(sample)) for sample in drawn]
 
 

@@ -12,9 +12,8 @@ import numpy as np
 from quantcore.c_interface import Struct, read_params
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.export_c.kernel_tensors import reads_constant, uses_scratch
-from quantcore.graph import Model, Tensor
-from quantcore.kernels._core import KernelCall, select_isa
-from quantcore.runtime import Interpreter
+from quantcore.graph import Tensor
+from quantcore.kernels._core import KernelCall
 from quantcore.runtime.arena import Lifetime, place
 from quantcore.runtime.executable import Executable
 from quantcore.runtime.lowered import Step
@@ -158,28 +157,19 @@ class ExportPlan:
     arena_bytes: int = 0
 
 
-def make_plan(
-    model: Model, numerics: str, subgraph_index: int, prefix: str, kernels: Mapping[Any, Any] | None = None
-) -> ExportPlan:
-    """Lower a subgraph to definitions, and lay out its memory.
+def make_plan(executable: Executable, prefix: str) -> ExportPlan:
+    """Lay out the memory of a subgraph that was lowered to definitions.
 
     Raises
     ------
     UnsupportedOperatorError
-        An operator that the profile does not run, or that cannot be exported.
+        An operator that has no C source.
     """
-    before = select_isa("scalar")
-    try:
-        more: dict[str, Any] = {} if kernels is None else {"kernels": kernels}
-        interpreter = Interpreter(model, numerics, subgraph_index=subgraph_index, **more)
-    finally:
-        select_isa(before)
-    executable = interpreter._session._executable
-    return _Planner(executable, subgraph_index, prefix).plan()
+    return _Planner(executable, prefix).plan()
 
 
 class _Planner:
-    def __init__(self, executable: Executable, subgraph_index: int, prefix: str) -> None:
+    def __init__(self, executable: Executable, prefix: str) -> None:
         self.executable, self.lowered = executable, executable.lowered
         self.subgraph, self.prefix = executable.subgraph, prefix
         self.made = ExportPlan()

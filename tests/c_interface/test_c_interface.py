@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quantcore.kernels._core import KernelCall, kernel_table, select_isa
+from quantcore.kernels._core import KernelCall, kernel_table
 
 from quantcore import QuantcoreError
 from quantcore.c_interface import kernel_interface, read_params, source_folder, write_params
 from quantcore.c_interface.kernel_interface import kernel_rows
 from quantcore.c_interface.layout import ArrayType, PointerType, StructType, struct_type
 from quantcore.errors import KernelError, UnsupportedOperatorError
-from quantcore.numerics import PROFILES, get_profile
+from quantcore.numerics import PROFILES
 from quantcore.ops.registry import load_operators
-from quantcore.runtime.session import Session
+from quantcore.runtime.definitions import lower_to_definitions
 from tests.ops.examples import example, forms
 
 MOST_CALLS = 3  # of a kernel
@@ -61,7 +61,7 @@ def calls_of_examples() -> list[KernelCall]:
             model = example(op, form)
             for profile in PROFILES:
                 try:
-                    lowered = Session(model, 0, get_profile(profile), False)._executable.lowered
+                    lowered = lower_to_definitions(model, profile, 0).lowered
                 except UnsupportedOperatorError:
                     continue
                 for step in lowered.steps:
@@ -86,11 +86,7 @@ def test_written_params_are_the_same(tmp_path: Path) -> None:
     """A compiler makes the same bytes of what is written as lowering has made, for every operator."""
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
-    before = select_isa("scalar")
-    try:
-        calls = calls_of_examples()
-    finally:
-        select_isa(before)
+    calls = calls_of_examples()
     assert len({call.name for call in calls}) > 200
     interfaces = [kernel_interface(call.name) for call in calls]
     lines = [f'#include "{header}"\n' for header in sorted({one.header for one in interfaces})]

@@ -23,6 +23,7 @@ from quantcore.export_c.vectors import write_test
 from quantcore.graph import Model
 from quantcore.numerics import PROFILES
 from quantcore.ops.registry import load_operators
+from quantcore.runtime.definitions import lower_to_definitions
 from tests.ops.examples import example, forms, inputs_of
 
 STRICT = "-Wall -Wextra -Wconversion -std=c99 -ffreestanding -Werror"
@@ -219,7 +220,7 @@ def exported(folder: Path, op: str, form: str, profiles: list[str], prefix: str)
     drawn = [[values[sample] for values in inputs_of(op, model)] for sample in range(2)]
     for numerics in profiles:
         try:
-            plan = make_plan(model, numerics, 0, prefix)
+            plan = make_plan(lower_to_definitions(model, numerics, 0), prefix)
         except qc.UnsupportedOperatorError:
             continue
         samples = record(model, numerics, 0, drawn, None)
