@@ -279,8 +279,8 @@ class _Planner:
 
 
 FLOAT_RULES = ("QC_FLOAT32", "QC_FLOAT64")
-# Which field says how much of an array is in use, by the array's name ("": any other) and shape: of dimensions
-# (of which there are 8 at most), of indices, and of the bytes of an element.
+# Which field says how much of an array is in use, by the array's name ("": any other) and shape: of the
+# dimensions (of which there are 8 at most), of indices, and of the bytes of an element.
 LENGTHS = {("", (8,)): "rank", ("size", (8,)): "depth", ("value", (16,)): "element_bytes"}
 
 

@@ -215,7 +215,7 @@ int {prefix}_main(void);
 
 
 def exported(folder: Path, op: str, form: str, profiles: list[str], prefix: str) -> set[str]:
-    """Write the code of an operator's example by the first profile that runs it; return the kernels it uses."""
+    """Write the code of an operator's example, by the first profile that runs it; return the kernels."""
     model = example(op, form)
     drawn = [[values[sample] for values in inputs_of(op, model)] for sample in range(2)]
     for numerics in profiles:
