@@ -232,8 +232,7 @@ static union {{
 def _prototype(step: ExportStep) -> str:
     """Return the declaration of a user's kernel."""
     interface = kernel_interface(step.call.name)
-    text = interface.prototype.removesuffix(";")
-    return text.replace(interface.definition, step.custom.symbol)
+    return re.sub(r"\bqc_\w+(?=\()", step.custom.symbol, interface.prototype.removesuffix(";"), count=1)
 
 
 def _steps(plan: ExportPlan, prefix: str) -> str:

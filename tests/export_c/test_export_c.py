@@ -47,6 +47,7 @@ def small_model() -> Model:
     return example("FULLY_CONNECTED", "int8")
 
 
+@pytest.mark.slow
 def test_folder(tmp_path: Path) -> None:
     made = export_c(small_model(), tmp_path / "out", samples=3)
     assert "all outputs of 3 samples are equal" in run_test(tmp_path / "out")
