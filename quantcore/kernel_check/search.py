@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -186,9 +187,7 @@ class Search:
         )
         run = hypothesis.seed(seed)(settings(hypothesis.given(drawn())(body)))
         try:
-            # for what Hypothesis would write beside the user's files
-            with tempfile.TemporaryDirectory() as folder:
-                hypothesis.configuration.set_hypothesis_home_dir(folder)
+            with left_alone(hypothesis):
                 run()
         except (Found, hypothesis.errors.Flaky):
             pass  # the failures are recorded; a flaky kernel fails now and then
@@ -197,8 +196,27 @@ class Search:
             if self.refused:
                 reason = f"the kernel returned QC_BAD_ARGUMENT for all {self.refused}"
             raise KernelError(f"no case of {self.family.op} could be made: {reason}") from None
+
+
+@contextmanager
+def left_alone(hypothesis: Any) -> Iterator[None]:
+    """Keep Hypothesis from writing beside the user's files, and from drawing constants of the modules loaded.
+
+    The same seed is to give the same cases wherever it is used.
+    """
+    provider = hypothesis.internal.conjecture.providers.HypothesisProvider
+    name = "_maybe_draw_constant"
+    original = getattr(provider, name, None)
+    with tempfile.TemporaryDirectory() as folder:
+        hypothesis.configuration.set_hypothesis_home_dir(folder)
+        if original is not None:
+            setattr(provider, name, lambda self, *arguments, **options: None)
+        try:
+            yield
         finally:
             hypothesis.configuration.set_hypothesis_home_dir(None)
+            if original is not None:
+                setattr(provider, name, original)
 
 
 def import_hypothesis() -> Any:
@@ -212,6 +230,7 @@ def import_hypothesis() -> Any:
     try:
         import hypothesis
         import hypothesis.configuration
+        import hypothesis.internal.conjecture.providers
         import hypothesis.strategies
     except ImportError:
         raise KernelError(

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Hashable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from quantcore.wording import counted
 __all__ = ["WrittenVectors", "write_vectors"]
 
 DRAWN = 300  # cases to choose from
+MOST_TURNS = 4  # as long as there is a rounding rule that no case tells apart
 MOST_BYTES = 1500  # of the arrays of a case
 PER_PURPOSE = 2
 
@@ -258,19 +258,28 @@ def write_vectors(
     target = Path(folder)
     if target.exists() and any(target.iterdir()) and not (target / "check_vectors.c").exists():
         raise KernelError(f"{target} is not empty; expected a new folder, or one that check-kernel wrote")
-    cases = drawn_cases(drawn_search(op, form, numerics), seed)
-    if not cases:
-        raise KernelError(f"no case of {op} {form} is small enough for a board")
-    kernel = Counter(case.kernel for case in cases).most_common(1)[0][0]
-    cases = [case for case in cases if case.kernel == kernel]
-    with ExitStack() as stack:
-        reference = stack.enter_context(KernelProcess(build_reference(kernel, find_compiler()), 30.0))
-        chosen, purposes = choose(cases, reference)
+    kernel, chosen, purposes = chosen_cases(op, form, numerics, seed)
     written = WrittenVectors(
         target, op, kernel, numerics, len(chosen), sum(map(case_bytes, chosen)), purposes
     )
     write_folder(target, written, chosen, symbol or f"my_{kernel}")
     return written
+
+
+def chosen_cases(op: str, form: str, numerics: str, seed: int) -> tuple[str, list[Case], dict[str, int]]:
+    """Return the kernel, its cases, and what they tell apart; as many are drawn as that takes."""
+    cases: list[Case] = []
+    for turn in range(MOST_TURNS):
+        cases += drawn_cases(drawn_search(op, form, numerics), seed + turn)
+        if not cases:
+            continue
+        kernel = Counter(case.kernel for case in cases).most_common(1)[0][0]
+        alike = [case for case in cases if case.kernel == kernel]
+        with KernelProcess(build_reference(kernel, find_compiler()), 30.0) as reference:
+            chosen, purposes = choose(alike, reference)
+        if all(purposes.values()) or turn == MOST_TURNS - 1:
+            return kernel, chosen, purposes
+    raise KernelError(f"no case of {op} {form} is small enough for a board")
 
 
 def drawn_search(op: str, form: str, numerics: str) -> tuple[Search, list[Case]]:
