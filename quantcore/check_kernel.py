@@ -244,7 +244,7 @@ def check_kernel(
         reference = start_reference(name, system, stack)
 
         def seen(case: Case) -> None:
-            coverage.add(case, reference)
+            coverage.add(case, reference if case.kernel == name else None)
             step(coverage.cases, cases, "checking")
 
         if case is not None:
@@ -258,7 +258,9 @@ def check_kernel(
         if result.failure is not None:
             step(coverage.cases, cases, "looking for a small case")
             result.failure = reduce_data(result.failure, checker)
-            result.reasons = explain(result.failure, others, checker, reference)
+            known = reference if result.failure.case.kernel == name else None
+            others = [other for other in others if other.case.kernel == name]
+            result.reasons = explain(result.failure, others, checker, known)
             if out is not None:
                 result.files = write_failure(result.failure, kernel, Path(out))
         elif coverage.largest is not None:
@@ -280,6 +282,11 @@ def chosen_forms(drawn: Family, kernel: CKernel, dtype: str | None) -> list[str]
             f"{kernel.symbol} has the prototype of {' or '.join(kernel.kernels)}; {drawn.op}"
             f"{f' of {dtype}' if dtype else ''} is computed by {', '.join(dict.fromkeys(wanted))}, such as "
             f"{' '.join(first.prototype.split())}"
+        )
+    if not set.intersection(*({*drawn.forms[form]} for form in forms)):
+        raise KernelError(
+            f"{kernel.symbol} has the prototype of several forms of {drawn.op}: {', '.join(forms)}; say "
+            "which by the dtype (--dtype)"
         )
     return forms
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from quantcore.kernel_check.case import Case
-from quantcore.kernel_check.explain import accumulators, requant_of
+from quantcore.kernel_check.explain import requant_of, scaling
 from quantcore.kernel_check.process import KernelProcess
 
 __all__ = ["Coverage"]
@@ -97,11 +97,10 @@ def output_facts(case: Case) -> Iterator[tuple[str, str]]:
 
 def count_ties(case: Case, reference: KernelProcess) -> int | None:
     """Return how many outputs lie exactly between two integers before rounding."""
-    requant = requant_of(case.params)
-    sums = None if requant is None else accumulators(case, reference)
-    if sums is None or requant is None:
+    scaled = scaling(case, reference)
+    if scaled is None:
         return None
-    index = np.broadcast_to(np.arange(sums.shape[-1]), sums.shape) * int(requant["per_channel"])
-    right = 31 - requant["shift"].astype(np.int64)[index]
-    product = sums.astype(np.int64) * requant["multiplier"].astype(np.int64)[index]
+    sums, multiplier, shift = scaled
+    right = 31 - shift
+    product = sums.astype(np.int64) * multiplier
     return int(((product & ((np.int64(1) << right) - 1)) == np.int64(1) << (right - 1)).sum())

@@ -17,7 +17,7 @@ from quantcore.kernel_check.case import Case
 from quantcore.kernel_check.checker import ARRANGEMENTS, Checker, Failure, differing, request_of
 from quantcore.kernel_check.process import Fills, KernelProcess, as_arrays
 
-__all__ = ["accumulators", "explain", "requant_of"]
+__all__ = ["explain", "requant_of", "rule_variants", "run_reference", "scaling", "variants"]
 
 ZERO_SHIFT = -31
 RULES = {
@@ -309,7 +309,7 @@ def accumulators(case: Case, reference: KernelProcess) -> np.ndarray | None:
         if low:  # it was rounded by the bit below, which is known
             digit = (digit - (total >> (low - 1) & 1)) & ((1 << width) - 1)
         total |= digit << low
-    wrapped: np.ndarray = total.astype(np.uint32).astype(np.int32)
+    wrapped: np.ndarray = np.atleast_1d(total.astype(np.uint32).astype(np.int32))
     return wrapped
 
 
@@ -330,7 +330,7 @@ def truncating(failure: Failure, reference: KernelProcess) -> Iterator[str]:
         return
     for words, values in [*truncations(*scaled), *narrow_sums(*scaled)]:
         y = np.clip(values + requant["output_offset"], requant["activation_min"], requant["activation_max"])
-        if same([y.astype(case.expected[0].dtype)], failure.got[:1]):
+        if same([y.astype(case.expected[0].dtype).reshape(case.expected[0].shape)], failure.got[:1]):
             yield words
 
 

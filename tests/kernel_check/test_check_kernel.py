@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import quantcore as qc
-from quantcore.cli import run
 from quantcore.errors import KernelError
 from quantcore.kernel_check.archive import read_case
 from quantcore.kernel_check.operators.registry import checkable
+from tests.cli.conftest import run
 
 pytest.importorskip("hypothesis")
 COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)

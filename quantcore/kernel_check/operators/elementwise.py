@@ -107,9 +107,7 @@ def kernels_of(op: str, form: str) -> tuple[str, ...]:
     name = f"{op.lower()}_{SUFFIXES[form]}"
     if op in ("ADD", "SUB") and form in ("int8", "uint8"):
         return name, f"weighted_sum_{SUFFIXES[form]}"
-    if form == "float32" and op in (*WITH_ACTIVATION, "SQUARED_DIFFERENCE"):
-        return name, f"{name}_flushed"
-    return (name,)
+    return (name, f"{name}_flushed") if form == "float32" else (name,)
 
 
 FAMILIES = [
