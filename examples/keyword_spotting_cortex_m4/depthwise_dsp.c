@@ -11,10 +11,16 @@
 
 enum { MOST_PLACES = 16 }; /* at a time; a larger window takes several rounds */
 
+/* Bytes of scratch memory: it needs none. */
+int64_t depthwise_dsp_scratch(const qc_depthwise_params *p) {
+    (void)p;
+    return 0;
+}
+
 /* Places of the window: where they are in the input, and in the filter. */
 typedef struct {
     int32_t count;
-    int64_t x[MOST_PLACES], w[MOST_PLACES];
+    ptrdiff_t x[MOST_PLACES], w[MOST_PLACES];
 } places;
 
 /* Find places of the window at (oy, ox) that are inside the input, from place *next on, which moves on. */
@@ -25,8 +31,8 @@ static void find_places(const qc_conv_shape *s, int32_t oy, int32_t ox, int32_t 
         const int64_t iy = qc_input_row(s, oy, *next / s->filter_width);
         const int64_t ix = qc_input_column(s, ox, *next % s->filter_width);
         if (iy < 0 || iy >= s->input_height || ix < 0 || ix >= s->input_width) continue;
-        found->x[found->count] = (iy * s->input_width + ix) * s->input_channels;
-        found->w[found->count++] = (int64_t)*next * s->output_channels;
+        found->x[found->count] = (ptrdiff_t)((iy * s->input_width + ix) * s->input_channels);
+        found->w[found->count++] = (ptrdiff_t)*next * s->output_channels;
     }
 }
 
@@ -34,20 +40,27 @@ static void find_places(const qc_conv_shape *s, int32_t oy, int32_t ox, int32_t 
 static void add_four_channels(const places *at, const int8_t *x, const int8_t *w, uint32_t x_offset, uint32_t w_offset,
                               uint32_t *sums) {
     uint32_t sum0 = sums[0], sum1 = sums[1], sum2 = sums[2], sum3 = sums[3];
-    for (int32_t i = 0; i < at->count; i += 2) {
-        const uint32_t xa = qc_dsp_read_s8x4(x + at->x[i]), wa = qc_dsp_read_s8x4(w + at->w[i]);
+    int32_t i = 0;
+    for (; i + 1 < at->count; i += 2) {
+        const uint32_t xa = qc_dsp_read_s8x4(x + at->x[i]), xb = qc_dsp_read_s8x4(x + at->x[i + 1]);
+        const uint32_t wa = qc_dsp_read_s8x4(w + at->w[i]), wb = qc_dsp_read_s8x4(w + at->w[i + 1]);
         const uint32_t xa02 = __SXTAB16(x_offset, xa), xa13 = __SXTAB16_RORn(x_offset, xa, 8);
+        const uint32_t xb02 = __SXTAB16(x_offset, xb), xb13 = __SXTAB16_RORn(x_offset, xb, 8);
         const uint32_t wa02 = __SXTAB16(w_offset, wa), wa13 = __SXTAB16_RORn(w_offset, wa, 8);
-        uint32_t xb02 = 0, xb13 = 0, wb02 = 0, wb13 = 0;
-        if (i + 1 < at->count) {
-            const uint32_t xb = qc_dsp_read_s8x4(x + at->x[i + 1]), wb = qc_dsp_read_s8x4(w + at->w[i + 1]);
-            xb02 = __SXTAB16(x_offset, xb), xb13 = __SXTAB16_RORn(x_offset, xb, 8);
-            wb02 = __SXTAB16(w_offset, wb), wb13 = __SXTAB16_RORn(w_offset, wb, 8);
-        }
+        const uint32_t wb02 = __SXTAB16(w_offset, wb), wb13 = __SXTAB16_RORn(w_offset, wb, 8);
         sum0 = __SMLAD(__PKHBT(xa02, xb02, 16), __PKHBT(wa02, wb02, 16), sum0);
         sum1 = __SMLAD(__PKHBT(xa13, xb13, 16), __PKHBT(wa13, wb13, 16), sum1);
         sum2 = __SMLAD(__PKHTB(xb02, xa02, 16), __PKHTB(wb02, wa02, 16), sum2);
         sum3 = __SMLAD(__PKHTB(xb13, xa13, 16), __PKHTB(wb13, wa13, 16), sum3);
+    }
+    if (i < at->count) { /* an odd number of places: lane 0 of the last one by itself */
+        const uint32_t xa = qc_dsp_read_s8x4(x + at->x[i]), wa = qc_dsp_read_s8x4(w + at->w[i]);
+        const uint32_t x02 = __SXTAB16(x_offset, xa), x13 = __SXTAB16_RORn(x_offset, xa, 8);
+        const uint32_t w02 = __SXTAB16(w_offset, wa), w13 = __SXTAB16_RORn(w_offset, wa, 8);
+        sum0 = __SMLAD(x02, w02 & 0xFFFFu, sum0);
+        sum1 = __SMLAD(x13, w13 & 0xFFFFu, sum1);
+        sum2 = __SMLAD(x02, w02 & 0xFFFF0000u, sum2);
+        sum3 = __SMLAD(x13, w13 & 0xFFFF0000u, sum3);
     }
     sums[0] = sum0, sums[1] = sum1, sums[2] = sum2, sums[3] = sum3;
 }
