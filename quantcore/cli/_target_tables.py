@@ -29,7 +29,7 @@ def print_operators(result: TargetResult) -> None:
     total = sum(row.instructions or 0 for row in result.operators)
     for row in result.operators:
         rows.add_row(
-            str(row.index), row.op, row.tensor, count(row.macs), count(row.instructions),
+            str(row.index), row.op, row.output, count(row.macs), count(row.instructions),
             "" if row.per_mac is None else f"{row.per_mac:.2f}",
             f"{row.instructions / total:.1%}" if row.instructions and total else "",
         )  # fmt: skip

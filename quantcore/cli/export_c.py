@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from quantcore.cli._command import COUNT, input_option, model_argument, seed_option, verb
+from quantcore.cli._kernels import KernelOption, kernel_options, load_kernels
 from quantcore.cli._output import print_json, say
+from quantcore.cli._target_options import TargetRequest, target_options
 from quantcore.numerics import PROFILES
 
 if TYPE_CHECKING:
@@ -18,23 +20,8 @@ quantcore export-c model.tflite -o model_c                # then: make -C model_
 quantcore export-c model.tflite -o kws --symbol-prefix kws --arena-section .bss.arena
 quantcore export-c model.tflite -o model_c --numerics reference --input samples.npz
 quantcore export-c model.tflite -o model_c --kernel CONV_2D=my_conv.c:my_conv_s8
+quantcore export-c model.tflite -o model_c --target cortex-m4 --run-qemu --oracle
 """
-
-
-class KernelOption(click.ParamType):  # type: ignore[type-arg]
-    """``KEY=FILE:SYMBOL``."""
-
-    name = "KEY=FILE:SYMBOL"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return (key, file, symbol)."""
-        if isinstance(value, tuple):
-            return value
-        key, _, rest = str(value).partition("=")
-        file, _, symbol = rest.rpartition(":")
-        if not (key and file and symbol):
-            self.fail(f"{value!r} is not KEY=FILE:SYMBOL, such as CONV_2D=my_conv.c:my_conv_s8", param, ctx)
-        return (int(key) if key.isdigit() else key, file, symbol)
 
 
 @verb(examples=EXAMPLES)
@@ -50,14 +37,6 @@ class KernelOption(click.ParamType):  # type: ignore[type-arg]
     "--symbol-prefix", default="model", help="What names of functions, macros and files begin with."
 )
 @click.option("--arena-section", help="Section of the object file that the arena is put into: .bss.arena")
-@click.option(
-    "--kernel",
-    "kernels",
-    type=KernelOption(),
-    multiple=True,
-    help="A kernel of yours in place of the definition; KEY is an operator's name, its index, or a pattern "
-    "of the name of its output.",
-)
 @input_option
 @click.option(
     "--samples", type=COUNT, default=5, help="How many random samples are recorded, without --input."
@@ -65,20 +44,24 @@ class KernelOption(click.ParamType):  # type: ignore[type-arg]
 @seed_option("the random samples")
 @click.option("--subgraph", type=click.IntRange(min=0), default=0, help="Which subgraph of the file.")
 @click.option("--force", is_flag=True, help="Replace the folder, whatever is in it.")
+@kernel_options
+@target_options
 def command(
     model: str,
     out: str,
     numerics: str,
     symbol_prefix: str,
     arena_section: str | None,
-    kernels: tuple[tuple[str | int, str, str], ...],
+    kernels: tuple[KernelOption, ...],
+    kernel_flags: tuple[str, ...],
     input_path: str | None,
     samples: int,
     seed: int,
     subgraph: int,
     force: bool,
+    on_target: TargetRequest,
     as_json: bool,
-) -> None:
+) -> int:
     """Write MODEL as C99, with a test.
 
     The folder compiles with nothing but a C compiler. It has the model's constants, a static plan, the
@@ -87,38 +70,40 @@ def command(
     memory map, memory.svg. The code allocates nothing. Its outputs are those of `quantcore run` with the
     same numerics, bit for bit.
 
-    An earlier export in the folder is replaced. Exit code 2: an operator that cannot be exported, or a
-    folder with other files in it. Needs the extra 'kernels'.
+    With --target, the folder also has what a microcontroller needs around the model; with --run-qemu, the
+    program is built, run on an emulated board and compared bit for bit.
+
+    An earlier export in the folder is replaced. Exit code 1: on QEMU the program crashed, hung, or had
+    other outputs; 2: an operator that cannot be exported, a folder with other files in it, a model that
+    does not fit the target, a missing tool. Needs the extra 'kernels'.
     """
+    from quantcore.cli._target_tables import print_target_result, target_exit_code
     from quantcore.export_c import export_c
     from quantcore.flatbuffer import read_model
 
+    loaded = read_model(model)
     made = export_c(
-        read_model(model),
+        loaded,
         out,
         numerics=numerics,
         symbol_prefix=symbol_prefix,
         arena_section=arena_section,
-        kernels=compiled(kernels),
+        kernels=load_kernels(kernels, kernel_flags),
         inputs=input_path,
         samples=samples,
         seed=seed,
         subgraph_index=subgraph,
         force=force,
+        complete=on_target.complete,
     )
-    if as_json:
-        print_json(made.to_json())
-    else:
+    if not as_json:
         print_report(made)
-
-
-def compiled(kernels: tuple[tuple[str | int, str, str], ...]) -> dict[str | int, Any] | None:
-    """Return the user's kernels by key; None without any."""
-    if not kernels:
-        return None
-    from quantcore.custom_kernels import CKernel
-
-    return {key: CKernel.from_source(file, symbol) for key, file, symbol in kernels}
+    result = on_target.result(made, loaded)
+    if as_json:
+        print_json(made.to_json() | ({} if result is None else {"run": result.to_json()}))
+    elif result is not None:
+        print_target_result(result)
+    return 0 if result is None else target_exit_code(result)
 
 
 def print_report(export: Export) -> None:

@@ -133,6 +133,7 @@ def model_files(
     macros = (f"QC_WITH_FLOAT_RULES {int(floats)}",)
     sources, flags, folders = custom_files(plan, files)
     own = "".join(text.decode(errors="replace") for text in files.values() if isinstance(text, bytes))
+    own += aids(own)
     definitions = {step.call.name for step in plan.steps if step.custom is None}
     included = {kernel_interface(step.call.name).header for step in plan.steps} | {*INCLUDED.findall(own)}
     files |= used_sources(definitions, included, {*WORD.findall(own)}, macros)
@@ -147,6 +148,17 @@ def model_files(
     files["memory.svg"] = draw_memory_map(plan, title)
     files["memory.txt"] = memory_table(plan)
     return files
+
+
+def aids(own: str) -> str:
+    """Return the texts of headers that a user's sources include and that no kernel has, such as dsp.h.
+
+    They are kept whole: what a macro of theirs comes to depends on the core that it is compiled for.
+    """
+    folder = source_folder() / "include"
+    of_kernels = INCLUDED.findall((source_folder() / "kernels.def").read_text())
+    headers = {*INCLUDED.findall(own)} - {*of_kernels}
+    return "".join((folder / name).read_text() for name in sorted(headers) if (folder / name).is_file())
 
 
 def config(macros: tuple[str, ...]) -> str:

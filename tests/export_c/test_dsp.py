@@ -11,7 +11,7 @@ from quantcore.c_compiler import find_compiler
 from quantcore.errors import TargetError
 from quantcore.export_c.targets import find_target
 from quantcore.export_c.targets.emulator import emulator_command
-from quantcore.export_c.targets.harness import write_runtime
+from quantcore.export_c.targets.harness import runtime_files
 from quantcore.export_c.targets.toolchain import COMPILER, need_tools
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,8 @@ def test_instructions_equal_portable_forms(name: str, tmp_path: Path) -> None:
     except TargetError as error:
         pytest.skip(str(error))
     target = find_target(name)
-    write_runtime(tmp_path, target, stack=4096)
+    for file, contents in runtime_files(target, stack=4096).items():
+        (tmp_path / file).write_text(str(contents))
     sources = ["startup.c", "semihosting.c", str(SOURCE)]
     flags = [*target.flags, "-std=c99", "-O2", *WARNINGS, "-DON_TARGET", "-I.", f"-I{ROOT}/csrc/include"]
     link = ["-nostartfiles", "-T", "memory.ld", "-o", "forms.elf"]

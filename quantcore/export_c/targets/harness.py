@@ -2,87 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 
+from quantcore.export_c.plan import ExportPlan, Port
+from quantcore.export_c.result import Export
 from quantcore.export_c.targets.boards import ICOUNT_SHIFT, Region, Target
 from quantcore.export_c.targets.emulator import emulator_command
 
-__all__ = ["EXPECTED", "INPUTS", "OUTPUTS", "Exported", "Port", "write_harness", "write_runtime"]
+__all__ = ["EXPECTED", "INPUTS", "OUTPUTS", "folder_of", "harness_files", "runtime_files"]
 
 INPUTS, EXPECTED, OUTPUTS = "inputs.bin", "expected.bin", "outputs.bin"
 COPIED = ("startup.c", "semihosting.c", "counter.c", "main.c", "harness.h", "model_io.h")
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
-    """An input or output of the exported function: its C type, and how many elements."""
-
-    c_type: str
-    elements: int
+def folder_of(target: Target) -> str:
+    """Return where the files of a target lie in the folder of an exported model."""
+    return f"target/{target.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What the harness needs to know of an exported model.
-
-    Attributes
-    ----------
-    prefix : str
-        Of the model's C names.
-    inputs, outputs : sequence of Port
-    steps : int
-        How many operators can be called one by one.
-    sources : sequence of str
-        C files, relative to the folder of the exported model.
-    include : sequence of str
-        Folders of headers, relative to that folder.
-    standard : str
-        Of C.
-    """
-
-    prefix: str
-    inputs: Sequence[Port]
-    outputs: Sequence[Port]
-    steps: int
-    sources: Sequence[str]
-    include: Sequence[str] = ("include", ".")
-    standard: str = "c99"
+def harness_files(target: Target, export: Export, *, stack: int, cflags: str) -> dict[str, str | bytes]:
+    """Return all that builds and runs an exported model for `target`, by name in its folder."""
+    return {
+        **runtime_files(target, stack=stack),
+        "model_io.c": model_io(export.plan, export.prefix),
+        "Makefile": filled("Makefile", make_values(target, export, cflags)),
+        INPUTS: sample_bytes([inputs for inputs, _ in export.vectors]),
+        EXPECTED: sample_bytes([outputs for _, outputs in export.vectors]),
+    }
 
 
-def write_harness(
-    folder: Path,
-    target: Target,
-    exported: Exported,
-    samples: Sequence[Sequence[np.ndarray]],
-    expected: Sequence[Sequence[np.ndarray]],
-    *,
-    stack: int,
-    optimization: str,
-) -> None:
-    """Write all that builds and runs an exported model for `target` into a folder two below the model's."""
-    write_runtime(folder, target, stack=stack)
-    write_text(folder / "model_io.c", model_io(exported))
-    write_text(folder / "Makefile", filled("Makefile", make_values(target, exported, optimization)))
-    write_samples(folder / INPUTS, samples)
-    write_samples(folder / EXPECTED, expected)
+def runtime_files(target: Target, *, stack: int) -> dict[str, str | bytes]:
+    """Return what does not depend on the model: start-up code, semihosting, the linker script."""
+    return {
+        **{name: filled(name, {}) for name in COPIED},
+        "board.h": board_header(target),
+        "memory.ld": filled("memory.ld", memory_values(target, stack)),
+    }
 
 
-def write_runtime(folder: Path, target: Target, *, stack: int) -> None:
-    """Write what does not depend on the model: start-up code, semihosting, the linker script."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        write_text(folder / name, filled(name, {}))
-    write_text(folder / "board.h", board_header(target))
-    write_text(folder / "memory.ld", filled("memory.ld", memory_values(target, stack)))
-
-
-def filled(name: str, values: dict[str, str]) -> str:
+def filled(name: str, values: Mapping[str, str]) -> str:
     """Return one of the files in ``c/``, with each ``@NAME@`` replaced."""
     text = (files("quantcore.export_c.targets") / "c" / name).read_text(encoding="utf-8")
     for key, value in values.items():
@@ -90,16 +52,13 @@ def filled(name: str, values: dict[str, str]) -> str:
     return text
 
 
-def write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def write_samples(path: Path, samples: Sequence[Sequence[np.ndarray]]) -> None:
-    """Write arrays one after the other, little-endian."""
-    with path.open("wb") as file:
-        for sample in samples:
-            for array in sample:
-                file.write(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes())
+def sample_bytes(samples: Sequence[Sequence[np.ndarray]]) -> bytes:
+    """Return the elements of arrays one after the other, little-endian."""
+    return b"".join(
+        np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        for sample in samples
+        for array in sample
+    )
 
 
 def board_header(target: Target) -> str:
@@ -128,41 +87,76 @@ def memory_values(target: Target, stack: int) -> dict[str, str]:
     }
 
 
-def make_values(target: Target, exported: Exported, optimization: str) -> dict[str, str]:
+def make_values(target: Target, export: Export, cflags: str) -> dict[str, str]:
     """Return what the Makefile has of target and model."""
     board = f", run by QEMU as {target.machine} ({target.board})" if target.machine else ""
     command = emulator_command(target, "model.elf") if target.machine else []
     none = f"@echo QEMU has no board with a {target.name}; exit 2"
-    run = " ".join(["$(QEMU)", *command[1:]]) if command else none
+    custom = [step.custom for step in export.plan.steps if step.custom is not None]
+    flags = dict.fromkeys(flag for kernel in custom for flag in kernel.flags)
+    tested = f"{export.prefix}_test.c"
+    sources = [name for name in export.files if name.endswith(".c") and "/" not in name and name != tested]
+    sources += [name for name in export.files if name.endswith(".c") and name.startswith("src/")]
+    folders = dict.fromkeys(name.rpartition("/")[0] for name in sources if name.startswith("src/kernel_"))
     return {
         "TITLE": f"The exported model on a {target.name}: {target.core}{board}.",
-        "OPT": optimization,
-        "SOURCES": " ".join(exported.sources),
-        "FLAGS": " ".join(target.flags),
-        "STANDARD": exported.standard,
-        "INCLUDE": " ".join(f"-I$(MODEL)/{name}" for name in exported.include),
-        "RUN": run,
+        "OPT": cflags,
+        "SOURCES": " ".join(sources),
+        "FLAGS": " ".join([*target.flags, *flags]),
+        "INCLUDE": " ".join(f"-I$(MODEL){name and '/'}{name}" for name in ("", "include", *folders)),
+        "RUN": " ".join(["$(QEMU)", *command[1:]]) if command else none,
     }
 
 
-def model_io(exported: Exported) -> str:
+def model_io(plan: ExportPlan, prefix: str) -> str:
     """Return ``model_io.c``, which joins the harness and the model."""
-    p = exported.prefix
-    ports = [(f"input_{i}", port) for i, port in enumerate(exported.inputs)]
-    results = [(f"output_{i}", port) for i, port in enumerate(exported.outputs)]
-
-    def buffers(kind: str, named: list[tuple[str, Port]]) -> str:
-        rows = ", ".join(f"{{{name}, sizeof {name}}}" for name, _ in named)
-        return f"const struct model_buffer model_io_{kind}s[] = {{{rows or '{0, 0}'}}};\n"
-
-    arrays = "".join(f"static {port.c_type} {name}[{port.elements}];\n" for name, port in ports + results)
-    arguments = ", ".join(name for name, _ in ports + results)
-    return (
-        f'/* Buffers for inputs and outputs of the model, and its functions. */\n#include "{p}.h"\n'
-        f'#include "model_io.h"\n\n{arrays}\n{buffers("input", ports)}{buffers("output", results)}'
-        f"const int model_io_input_count = {len(ports)}, model_io_output_count = {len(results)}, "
-        f"model_io_step_count = {exported.steps};\n\n"
-        f"void model_io_reset(void)\n{{\n    {p}_reset();\n}}\n\n"
-        f"int model_io_invoke(void)\n{{\n    return {p}_invoke({arguments});\n}}\n\n"
-        f"int model_io_invoke_step(int step)\n{{\n    return {p}_invoke_step(step, {arguments});\n}}\n"
+    sides = [("input", plan.inputs), ("output", plan.outputs)]
+    arrays = "".join(buffer(word, i, port) for word, ports in sides for i, port in enumerate(ports))
+    tables = "".join(buffer_table(word, ports, prefix) for word, ports in sides)
+    arguments = ", ".join(f"{word}_{i}" for word, ports in sides for i in range(len(ports)))
+    copies = "".join(
+        f"    memcpy({prefix}_input_{i}(), input_{i}, {prefix.upper()}_INPUT_{i}_SIZE);\n"
+        for i, port in enumerate(plan.inputs)
+        if port.offset is not None and port.nbytes
     )
+    return f"""\
+/* The model as the harness calls it, with buffers for inputs and outputs. */
+#include "model_io.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "{prefix}.h"
+
+{arrays}
+{tables}const int model_io_input_count = {len(plan.inputs)}, model_io_output_count = {len(plan.outputs)};
+const int model_io_step_count = {len(plan.steps)};
+
+void model_io_reset(void) {{
+    {prefix}_reset();
+}}
+
+int model_io_invoke(void) {{
+    return {prefix}_invoke({arguments});
+}}
+
+void model_io_set_inputs(void) {{
+{copies}}}
+
+int model_io_invoke_step(int step) {{
+    return {prefix}_invoke_step(step);
+}}
+"""
+
+
+def buffer(word: str, index: int, port: Port) -> str:
+    """Return the buffer of an input or output; C has no arrays without elements."""
+    size = max(port.nbytes, 1)
+    length = f"({size} + sizeof({port.c_type}) - 1) / sizeof({port.c_type})"
+    return f"static {port.c_type} {word}_{index}[{length}];\n"
+
+
+def buffer_table(word: str, ports: Sequence[Port], prefix: str) -> str:
+    """Return the table of buffers that ``main.c`` reads."""
+    rows = ", ".join(f"{{{word}_{i}, {prefix.upper()}_{word.upper()}_{i}_SIZE}}" for i in range(len(ports)))
+    return f"const struct model_buffer model_io_{word}s[] = {{{rows or '{NULL, 0}'}}};\n"

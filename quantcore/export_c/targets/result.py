@@ -11,7 +11,7 @@ import numpy as np
 from quantcore.differences import differing
 from quantcore.export_c.targets.boards import Target
 from quantcore.export_c.targets.emulator import Run
-from quantcore.export_c.targets.toolchain import CodeSize
+from quantcore.export_c.targets.toolchain import ProgramSize
 
 __all__ = ["Agreement", "Mismatch", "OperatorCount", "TargetResult", "compare_outputs"]
 
@@ -95,11 +95,12 @@ def compare_outputs(
 
 @dataclass(frozen=True, slots=True)
 class OperatorCount:
-    """An operator: its index in the graph, name, output tensor, kernel, multiplications, instructions."""
+    """A step: number, operator, output, C function, MACs, instructions (None if it was not run)."""
 
     index: int
     op: str
-    tensor: str
+    output: str
+    kernel: str
     macs: int
     instructions: int | None
 
@@ -123,7 +124,7 @@ class TargetResult:
         Versions of compiler and QEMU.
     optimization : str
         The compiler's.
-    size : CodeSize
+    size : ProgramSize
     arena : int
         Bytes, a part of bss.
     run : Run
@@ -137,7 +138,7 @@ class TargetResult:
     folder: str
     tools: dict[str, str]
     optimization: str
-    size: CodeSize
+    size: ProgramSize
     arena: int
     run: Run
     operators: list[OperatorCount] = field(default_factory=list)
@@ -187,8 +188,8 @@ class TargetResult:
             "instructions_per_mac": self.per_mac,
             "calibration": {"counted": run.calibration[0], "expected": run.calibration[1]},
             "operators": [
-                {"index": row.index, "op": row.op, "tensor": row.tensor, "macs": row.macs,
-                 "instructions": row.instructions, "instructions_per_mac": row.per_mac}
+                {"index": row.index, "op": row.op, "output": row.output, "kernel": row.kernel,
+                 "macs": row.macs, "instructions": row.instructions, "instructions_per_mac": row.per_mac}
                 for row in self.operators
             ],
         }  # fmt: skip

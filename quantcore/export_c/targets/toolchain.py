@@ -12,7 +12,7 @@ from pathlib import Path
 from quantcore.c_compiler import first_errors
 from quantcore.errors import TargetError
 
-__all__ = ["CodeSize", "build", "need_tools", "read_sizes", "tool_versions"]
+__all__ = ["ProgramSize", "build", "need_tools", "read_sizes", "tool_versions"]
 
 # A program, and the package of Debian and Ubuntu that has it
 COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
@@ -97,7 +97,7 @@ def build(folder: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeSize:
+class ProgramSize:
     """Bytes of a linked program, without the harness that tests it.
 
     Attributes
@@ -125,7 +125,7 @@ class CodeSize:
         return self.data + self.bss
 
 
-def read_sizes(program: Path) -> CodeSize:
+def read_sizes(program: Path) -> ProgramSize:
     """Return what `size` says of a program's sections."""
     command = ["arm-none-eabi-size", "-A", str(program)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -135,4 +135,4 @@ def read_sizes(program: Path) -> CodeSize:
     ignored = (".debug", ".ARM.attributes", ".comment")
     constants = sum(n for name, n in sizes.items() if name not in known and not name.startswith(ignored))
     harness = sizes.get(".vectors", 0) + sizes.get(".harness_text", 0)
-    return CodeSize(sizes.get(".text", 0), constants, sizes.get(".data", 0), sizes.get(".bss", 0), harness)
+    return ProgramSize(sizes.get(".text", 0), constants, sizes.get(".data", 0), sizes.get(".bss", 0), harness)

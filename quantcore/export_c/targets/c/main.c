@@ -42,7 +42,8 @@ static uint64_t instructions_since(uint64_t start, uint64_t end) {
 /* Count a loop of two instructions. What is around it in C counts too, so calibrate() takes a difference. */
 __attribute__((noinline)) static uint64_t count_loop(uint32_t times) {
     uint64_t start = harness_counter_read();
-    __asm__ volatile("1: subs %0, %0, #1\n"
+    __asm__ volatile(".syntax unified\n"
+                     "1: subs %0, %0, #1\n"
                      "bne 1b\n"
                      : "+l"(times)
                      :
@@ -144,6 +145,7 @@ static void count_steps(void) {
     model_io_reset();
     read_inputs(inputs);
     harness_close(inputs);
+    model_io_set_inputs();
     for (int i = 0; i < model_io_step_count; i++) {
         uint64_t start = harness_counter_read();
         int status = model_io_invoke_step(i);

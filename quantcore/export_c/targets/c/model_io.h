@@ -14,6 +14,9 @@ extern const int model_io_input_count, model_io_output_count, model_io_step_coun
 
 void model_io_reset(void);
 int model_io_invoke(void);
+
+/* The same in steps: inputs first, then steps 0 to model_io_step_count - 1. */
+void model_io_set_inputs(void);
 int model_io_invoke_step(int step);
 
 #endif

@@ -76,7 +76,8 @@ void harness_start(void) {
 
 /* Find the registers that the core has stored, and report on a stack of its own. */
 __attribute__((naked, used)) void harness_fault(void) {
-    __asm__ volatile("mov r1, lr\n"
+    __asm__ volatile(".syntax unified\n"
+                     "mov r1, lr\n"
                      "movs r2, #4\n"
                      "tst r1, r2\n"
                      "bne 1f\n"
