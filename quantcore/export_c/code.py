@@ -274,13 +274,13 @@ def _case(index: int, step: ExportStep) -> str:
         arguments = [_argument(one, kind) for one, kind in zip(step.arguments, types, strict=True)]
         return (
             f"        case {index}: /* {step.op} */\n"
-            f"            return {step.function}({', '.join([params, *arguments, scratch])});\n"
+            f"            return (int){step.function}({', '.join([params, *arguments, scratch])});\n"
         )
     table = ", ".join(_pointer(one) for one in step.arguments)
     return (
         f"        case {index}: {{ /* {step.op} */\n"
         f"            static void *const tensors[] = {{{table}}};\n"
-        f"            return {step.function}({params}, tensors, {scratch});\n"
+        f"            return (int){step.function}({params}, tensors, {scratch});\n"
         "        }\n"
     )
 
