@@ -238,7 +238,7 @@ def test_every_operator(tmp_path: Path) -> None:
     """Forms of every operator, by one profile or another, in a program of many models."""
     forms_of = [(op, form) for op, definition in load_operators().items() for form in forms(definition)]
     # The first of each operator, and every fourth of the others.
-    firsts = {op: form for op, form in reversed(forms_of)}
+    firsts = dict(reversed(forms_of))
     chosen = [(op, form) for i, (op, form) in enumerate(forms_of) if firsts[op] == form or i % 4 == 0]
     kernels: set[str] = set()
     names = [f"m{i}" for i in range(len(chosen))]
