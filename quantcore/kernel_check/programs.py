@@ -19,6 +19,8 @@ from quantcore.errors import KernelError
 
 __all__ = ["BUILDS", "Build", "Program", "build_programs", "build_reference"]
 
+# A file of definitions has others, which call what is not among the sources of this one.
+SECTIONS = ("-ffunction-sections", "-Wl,--gc-sections")
 RUNNER_FLAGS = ("-std=gnu11", "-O1", "-g")
 
 # The kernel's own file comes first, so that it is compiled as it will be where it is used.
@@ -135,7 +137,7 @@ def build_reference(name: str, compiler: Compiler) -> Program:
     sources = [source for source in interface.sources if source.suffix == ".c"]
     glue = write_glue(folder, "", interface, f"qc_{name}_ref", "-1")
     target = folder / f"reference_{name}"
-    link(compiler, target, [glue, *sources], (*FLAGS, "-w", "-g"), (), BUILDS[0])
+    link(compiler, target, [glue, *sources], (*FLAGS, "-w", "-g", *SECTIONS), (), BUILDS[0])
     return Program(BUILDS[0], target)
 
 

@@ -142,7 +142,7 @@ CFLAGS ?= -std=c99 -O2 -Wall -Wextra
 
 ifeq ($(KERNEL),reference)
 KERNEL_SOURCES = {sources}
-KERNEL_FLAGS = -D{symbol}={definition} -Ireference
+KERNEL_FLAGS = -D{symbol}={definition} -Ireference -ffunction-sections -Wl,--gc-sections
 else
 KERNEL_SOURCES = $(KERNEL)
 endif
