@@ -105,7 +105,10 @@ def test_every_board_runs(models_dir: Path, tmp_path: Path, tools: None) -> None
 
 @pytest.mark.slow
 def test_kernels_with_dsp_instructions(models_dir: Path, tmp_path: Path, tools: None) -> None:
-    """The example: the same bits as the definitions, here and on the target, and far fewer instructions."""
+    """The kernels of the example on a core that lacks the instructions, where they are portable C.
+
+    tests/test_examples.py runs them on one that has them.
+    """
     model = models_dir / "mlperf_kws_int8.tflite"
     kernels = {
         "CONV_2D": qc.CKernel.from_source(EXAMPLE / "conv_dsp.c", "conv_dsp_s8", scratch="conv_dsp_scratch"),
@@ -113,16 +116,14 @@ def test_kernels_with_dsp_instructions(models_dir: Path, tmp_path: Path, tools: 
             EXAMPLE / "depthwise_dsp.c", "depthwise_dsp_s8", scratch="depthwise_dsp_scratch"
         ),
     }
-    options = [prepare(name, run=True) for name in ("cortex-m4", "cortex-m3")]
-    made = exported(model, tmp_path / "out", options, samples=1, kernels=kernels)
+    options = prepare("cortex-m3", run=True)
+    made = exported(model, tmp_path / "out", [options], samples=1, kernels=kernels)
     plain = qc.Interpreter(model, "tflm")
     for inputs, outputs in made.vectors:
         assert (plain.run(inputs)[0] == outputs[0]).all()
-    results = [run_target(made, one) for one in options]
-    for result in results:
-        check(result, 1)
-    assert results[0].run.instructions[1] < 20e6 < results[1].run.instructions[1]  # one has the instructions
-    assert results[0].operators[0].kernel == "conv_dsp_s8"
+    result = run_target(made, options)
+    check(result, 1)
+    assert result.operators[0].kernel == "conv_dsp_s8"
 
 
 @pytest.mark.slow
