@@ -34,6 +34,7 @@ MATH = re.compile(
     r"|sinh|sqrt|tan|tanh|trunc|isfinite|isinf|isnan|isnormal|signbit|fpclassify)f?\s*\("
     r"|\b(?:INFINITY|NAN|HUGE_VALF?)\b"
 )
+FIRST_INCLUDE = re.compile(r"^#\s*include\b", re.MULTILINE)
 MATH_INCLUDE = re.compile(r"#\s*include\s+<(?:tg)?math\.h>\n")
 
 
@@ -281,13 +282,18 @@ def _drop_macros(kept: dict[Path, list[Piece]], words: Collection[str]) -> None:
 
 
 def _finish(pieces: Iterable[Piece]) -> str:
-    """Return the text, without gaps, and without math.h where nothing is used of it."""
+    """Return the text, without gaps, and with math.h exactly where something is used of it.
+
+    A header may have brought it along that does not need it any more.
+    """
     pieces = list(pieces)
     text = "".join(piece.text for piece in pieces)
-    if not any(MATH.search(piece.code) for piece in pieces if not MATH_INCLUDE.search(piece.text)):
+    uses_math = any(MATH.search(piece.code) for piece in pieces if not MATH_INCLUDE.search(piece.text))
+    if not uses_math:
         text = MATH_INCLUDE.sub("", text)
-    text = re.sub(r"\n{3,}", "\n\n", text)
-    return text.replace("\n\n#endif", "\n\n#endif")
+    elif not MATH_INCLUDE.search(text):
+        text = FIRST_INCLUDE.sub("#include <math.h>\n\\g<0>", text, count=1)
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _exported_path(file: Path) -> str:

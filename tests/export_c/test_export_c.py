@@ -82,6 +82,12 @@ def test_all_optimizations(compiler: str, tmp_path: Path) -> None:
         assert run_test(tmp_path / "out", compiler, level).startswith("kws: all outputs")
 
 
+def test_math_is_included_where_it_is_used(tmp_path: Path) -> None:
+    """QUANTIZE rounds with roundf; the header that it gets math.h from has no use for that itself."""
+    export_c(example("QUANTIZE", "float32_to_int8"), tmp_path / "out")
+    run_test(tmp_path / "out")
+
+
 @pytest.mark.parametrize("numerics", ["tflm", "reference", "optimized", "xnnpack"])
 def test_profiles(numerics: str, tmp_path: Path) -> None:
     export_c(example("CONV_2D", "int8"), tmp_path / "out", numerics=numerics)
