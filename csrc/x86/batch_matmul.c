@@ -134,7 +134,8 @@ static void multiply_sums(const qc_gemm_isa *isa, const qc_matmul_shape *s, cons
     static void floats_##ISA(const qc_matmul_params *p, const void *left, const void *packed, void *output,            \
                              void *scratch) {                                                                          \
         const qc_fully_connected_f32_params as_filter = {                                                              \
-            p->shape.rows, p->shape.depth, p->shape.columns, -INFINITY, INFINITY, packed};                             \
+            .batches = p->shape.rows, .depth = p->shape.depth, .units = p->shape.columns,                              \
+            .activation_min = -INFINITY, .activation_max = INFINITY, .packed = packed};                                \
         qc_fully_connected_f32_##ISA(&as_filter, left, NULL, NULL, output, scratch);                                   \
     }                                                                                                                  \
     qc_status qc_batch_matmul_f32_##ISA(const qc_matmul_params *p, const float *lhs, const float *rhs, float *output,  \
