@@ -46,7 +46,6 @@ class Unit:
     definitions: dict[str, Any] = field(default_factory=dict)
 
 
-@cache
 def headers(macros: tuple[str, ...] = ()) -> Unit:
     """Return the declarations of all headers, with macros such as ``"NAME 0"``.
 
@@ -57,15 +56,24 @@ def headers(macros: tuple[str, ...] = ()) -> Unit:
     QuantcoreError
         The extra ``kernels`` is not installed, or a file is not C.
     """
+    return _headers(macros)
+
+
+@cache  # which would take a call without macros, and one with none, for two
+def _headers(macros: tuple[str, ...]) -> Unit:
     folder = source_folder() / "include"
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.h"))]
     text = "".join(f'#include "{name}"\n' for name in (*names, "kernels.h"))
     return _read(text, "headers of csrc", {}, (*FIXED_WIDTH_TYPES, "size_t", "uintptr_t"), macros)
 
 
-@cache
 def c_file(path: Path, macros: tuple[str, ...] = ()) -> Unit:
     """Return what stands in a C file itself, and in files included in the middle of it; see `headers`."""
+    return _c_file(path, macros)
+
+
+@cache
+def _c_file(path: Path, macros: tuple[str, ...]) -> Unit:
     known = headers(macros)
     names = (*FIXED_WIDTH_TYPES, "size_t", "uintptr_t", *known.typedefs)
     return _read(path.read_text(encoding="utf-8"), str(path), known.macros, names, ())
