@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from quantcore.cli import run
+from quantcore.cli import run_command_line
 from quantcore.errors import OracleUnavailable
 from quantcore.oracle import find_package
 
@@ -111,6 +111,6 @@ def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(error))
 
     def train(folder: Path) -> None:
-        assert run(["demo", "--out", str(folder / "output"), "--epochs", "3"]) == 0
+        assert run_command_line(["demo", "--out", str(folder / "output"), "--epochs", "3"]) == 0
 
     return made_once(tmp_path_factory, "demo", train) / "output"

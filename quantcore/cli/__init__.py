@@ -18,7 +18,7 @@ import quantcore
 from quantcore.cli._command import traceback_option
 from quantcore.cli._errors import INTERRUPTED, report_error
 
-__all__ = ["main", "run"]
+__all__ = ["main", "run_command_line"]
 
 
 class Commands(click.Group):
@@ -51,8 +51,8 @@ def commands(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command line and return its exit code: 0 good, 1 the answer is no, 2 could not be done."""
+def run_command_line(arguments: list[str]) -> int:
+    """Run the command line; return its exit code: 0 good, 1 the answer is no, 2 could not be done."""
     try:
         return int(commands.main(arguments, prog_name="quantcore", standalone_mode=False) or 0)
     except (KeyboardInterrupt, click.Abort):
@@ -65,4 +65,4 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """Entry point of the ``quantcore`` script."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_command_line(sys.argv[1:]))

@@ -57,7 +57,7 @@ numerics_option = click.option(
 traceback_option = click.option(
     "--traceback",
     is_flag=True,
-    expose_value=False,  # `quantcore.cli.run` looks for the word
+    expose_value=False,  # `run_command_line` looks for the word
     help="Show Python's traceback if something goes wrong.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")

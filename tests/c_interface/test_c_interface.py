@@ -50,7 +50,7 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(__import__("sys").modules, "pcpp", None)
     with pytest.raises(QuantcoreError, match=r"needs pcpp.*extra 'kernels'"):
-        declarations.c_file.__wrapped__(source_folder() / "reference" / "lookup.c")
+        declarations.c_file(source_folder() / "reference" / "lookup.c", ("NOT_READ_BEFORE 1",))
 
 
 def calls_of_examples() -> list[KernelCall]:

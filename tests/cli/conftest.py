@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quantcore.cli import run
+from quantcore.cli import run_command_line
 from quantcore.flatbuffer import save
 from quantcore.graph import Model
 from tests.ops.harness import Op, const, graph_model, op_model, tensor
@@ -43,7 +43,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def call(*arguments: object) -> Result:
         capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
+        code = run_command_line([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)
 

@@ -95,8 +95,8 @@ def test_options_that_do_not_fit_are_reported_not_raised(tmp_path: Path) -> None
 
 def test_heavy_packages_are_not_imported(classifier: Path) -> None:
     code = (
-        "import sys; from quantcore.cli import run; "
-        f"code = run(['inspect', {str(classifier)!r}]); "
+        "import sys; from quantcore.cli import run_command_line; "
+        f"code = run_command_line(['inspect', {str(classifier)!r}]); "
         f"print(code, sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

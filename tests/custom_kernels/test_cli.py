@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import quantcore as qc
-from quantcore.cli import run
+from quantcore.cli import run_command_line
 from quantcore.errors import KernelError
 from tests.cli.conftest import Result
 from tests.custom_kernels.small import KERNELS, convolutions, images
@@ -31,7 +31,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
     def call(*arguments: object) -> Result:
         capfd.readouterr()
-        code = run([str(argument) for argument in arguments])
+        code = run_command_line([str(argument) for argument in arguments])
         return Result(code, *capfd.readouterr())
 
     return call

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import quantcore as qc
-from quantcore.cli import run
+from quantcore.cli import run_command_line
 from quantcore.errors import TargetError
 from quantcore.export_c import Export, export_c
 from quantcore.export_c.targets import (
@@ -166,7 +166,7 @@ def test_memory_that_is_too_small(
         (["--flash", "256"], "bytes, the flash has 256"),
         (["--ram", "much"], "'much' is not a size"),
     ):
-        assert run([*arguments, "--target", "cortex-m4", *option]) == 2
+        assert run_command_line([*arguments, "--target", "cortex-m4", *option]) == 2
         assert message in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
 
@@ -184,7 +184,7 @@ def test_missing_tools(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     arguments = ["export-c", "any.tflite", "-o", str(tmp_path / "out")]
-    assert run([*arguments, "--target", "cortex-m4", "--run-qemu"]) == 2
+    assert run_command_line([*arguments, "--target", "cortex-m4", "--run-qemu"]) == 2
     said = capsys.readouterr().err
     assert "arm-none-eabi-gcc" in said
     assert "qemu-system-arm are not installed" in said
@@ -206,7 +206,7 @@ def test_missing_tools(
 def test_options_that_do_not_fit(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["export-c", "any.tflite", "-o", "out", *arguments]) == 2
+    assert run_command_line(["export-c", "any.tflite", "-o", "out", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
