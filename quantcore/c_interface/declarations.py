@@ -116,6 +116,7 @@ def _read(text: str, what: str, known: dict[str, Any], types: Iterable[str], mac
     preprocessor.macros.update(known)
     for folder in ("reference",) if known else ("include", "."):
         preprocessor.add_path(str(source_folder() / folder))
+    preprocessor.rewrite_paths = []  # names of files stay whole: the working directory may change
     for macro in macros:
         preprocessor.define(macro)
     preprocessor.parse(text, what)

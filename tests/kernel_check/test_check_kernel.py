@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import quantcore as qc
+from quantcore.cli import run_command_line
 from quantcore.errors import KernelError
 from quantcore.kernel_check.archive import read_case
 from quantcore.kernel_check.operators.registry import checkable
-from tests.cli.conftest import run
 
 pytest.importorskip("hypothesis")
 COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
@@ -59,7 +59,7 @@ def test_failing_case_is_written_and_checked_again(
     source = KERNELS / "conv.c"
     words = ["check-kernel", str(source), "--op", "CONV_2D", "--symbol", "conv", "--no-sanitizers"]
     wrong = [*words, "--flag=-DTRUNCATING_SHIFT"]
-    assert run([*wrong, "--out", "found", "--json"]) == 1
+    assert run_command_line([*wrong, "--out", "found", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["failure"]["kind"] == "mismatch"
     assert found["failure"]["params"]["shape"]["batches"] == 1
@@ -67,9 +67,9 @@ def test_failing_case_is_written_and_checked_again(
     case = read_case(archive)
     assert case.kernel == "conv_s8"
     assert isinstance(case.params["requant"]["multiplier"], np.ndarray)
-    assert run([*wrong, "--replay", str(archive), "--out", "again"]) == 1
+    assert run_command_line([*wrong, "--replay", str(archive), "--out", "again"]) == 1
     assert "truncates" in capsys.readouterr().out
-    assert run([*words, "--replay", str(archive)]) == 0
+    assert run_command_line([*words, "--replay", str(archive)]) == 0
     for flags, status in (["-DTRUNCATING_SHIFT"], 1), ([], 0):
         program = tmp_path / "test"
         include = KERNELS.parents[2] / "csrc" / "include"
@@ -83,7 +83,7 @@ def test_failing_case_is_written_and_checked_again(
 def test_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "board"
     words = ["check-kernel", "--op", "FULLY_CONNECTED", "--dtype", "int8", "--vectors", str(folder), "--json"]
-    assert run(words) == 0
+    assert run_command_line(words) == 0
     written = json.loads(capsys.readouterr().out)
     separated = {name for name, count in written["separates"].items() if count}
     for rule in ("double_rounding", "ruy", "single_rounding", "float32"):
@@ -101,7 +101,7 @@ def test_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine").touch()
-    assert run([*words[:-2], str(other)]) == 2
+    assert run_command_line([*words[:-2], str(other)]) == 2
     assert "is not empty" in capsys.readouterr().err
 
 
