@@ -11,6 +11,10 @@ static void multiply(const qc_product_isa *isa, int is_signed, const qc_fully_co
                      const uint8_t *input, const int32_t *bias, uint8_t *output, uint8_t *scratch) {
     const qc_product_input x =
         qc_make_product_input(isa, is_signed, p->input_offset, p->filter_offset, p->depth);
+    if (p->batches == 1 && isa->one_row != NULL) {
+        isa->one_row(&x, p->packed, p->units, bias, &p->requant, input, output);
+        return;
+    }
     const int64_t stride = qc_round_up(p->depth, QC_QUAD), offsets[2] = {0, 0};
     int32_t *start = qc_take(&scratch, qc_round_up(p->units, QC_LANES) * (int64_t)sizeof(int32_t));
     qc_product_start(&x, p->packed, stride, p->units, qc_has_flipped_start(isa, &p->requant), bias, start);

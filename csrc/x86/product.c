@@ -34,8 +34,7 @@ QC_AVX2 void qc_product_start(const qc_product_input *x, const int8_t *filter, i
     for (int64_t u = 0; u < units; ++u) start[u] = (int32_t)((uint32_t)start[u] + (uint32_t)bias[u]);
 }
 
-/* The sum of `count` bytes, each flipped. */
-QC_AVX2 static int64_t byte_sum(const uint8_t *bytes, int64_t count, uint8_t flip) {
+QC_AVX2 int64_t qc_flipped_sum(const uint8_t *bytes, int64_t count, uint8_t flip) {
     const __m256i bits = _mm256_set1_epi8((char)flip), zero = _mm256_setzero_si256();
     __m256i sums = zero;
     int64_t i = 0;
@@ -61,7 +60,7 @@ const int32_t *qc_product_terms(const qc_product_input *x, int panel_is_signed, 
     const int64_t excess = panel_is_signed ? 128 * run * p->runs : 0;
     for (int32_t r = 0; r < count; ++r) {
         int64_t sum = -excess;
-        for (int64_t i = 0; i < p->runs; ++i) sum += byte_sum(rows + r * stride + p->offsets[i], run, flip);
+        for (int64_t i = 0; i < p->runs; ++i) sum += qc_flipped_sum(rows + r * stride + p->offsets[i], run, flip);
         terms[r] = (int32_t)((uint32_t)x->filter_shift * (uint32_t)(uint64_t)sum);
     }
     return terms;

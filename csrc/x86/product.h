@@ -32,6 +32,15 @@ typedef struct {
     const qc_requant_block *blocks;
 } qc_product;
 
+/* The left matrix: how its elements become bytes of rows. shift, filter_shift: as in gemm.h. depth: the elements of a
+ * row, without those that fill up runs. */
+typedef struct {
+    uint8_t flip; /* 0 or 0x80 */
+    int32_t shift;
+    int32_t filter_shift;
+    int64_t depth;
+} qc_product_input;
+
 typedef struct {
     uint8_t is_signed;   /* whether rows hold int8 (else uint8) */
     uint8_t flips_start; /* whether start values of the floor forms are given as start ^ 2^31 */
@@ -40,6 +49,11 @@ typedef struct {
      * terms: [count] to be added to the sums of each row, or NULL. */
     void (*rows)(const qc_product *p, const uint8_t *rows, int64_t stride, int32_t count, const int32_t *terms,
                  uint8_t *output, int64_t output_stride);
+
+    /* Multiply a single row as it is, neither flipped nor filled up, by all units: see qc_product_row_vnni. NULL where
+     * there is nothing better than `rows`. */
+    void (*one_row)(const qc_product_input *x, const int8_t *filter, int32_t units, const int32_t *bias,
+                    const qc_requant *requant, const uint8_t *input, uint8_t *output);
 } qc_product_isa;
 
 extern const qc_product_isa qc_product_avx2;
@@ -57,15 +71,6 @@ static inline int32_t qc_next_rows(int32_t left, int32_t most) {
     const int32_t tiles = (left + most - 1) / most;
     return (left + tiles - 1) / tiles;
 }
-
-/* The left matrix: how its elements become bytes of rows. shift, filter_shift: as in gemm.h. depth: the elements of a
- * row, without those that fill up runs. */
-typedef struct {
-    uint8_t flip; /* 0 or 0x80 */
-    int32_t shift;
-    int32_t filter_shift;
-    int64_t depth;
-} qc_product_input;
 
 static inline qc_product_input qc_make_product_input(const qc_product_isa *isa, int is_signed, int32_t input_offset,
                                                      int32_t filter_offset, int64_t depth) {
@@ -88,6 +93,14 @@ void qc_product_start(const qc_product_input *x, const int8_t *filter, int64_t p
  * run: bytes of a run, without those that fill it up. */
 const int32_t *qc_product_terms(const qc_product_input *x, int panel_is_signed, const qc_product *p, int64_t run,
                                 const uint8_t *rows, int64_t stride, int32_t count, int32_t *terms);
+
+/* The sum of `count` bytes, each flipped. */
+int64_t qc_flipped_sum(const uint8_t *bytes, int64_t count, uint8_t flip);
+
+/* The outputs of one row: input, [x->depth], by a filter as in pack_filter.h, with a prepared requantization. bias may be
+ * NULL. */
+void qc_product_row_vnni(const qc_product_input *x, const int8_t *filter, int32_t units, const int32_t *bias,
+                         const qc_requant *requant, const uint8_t *input, uint8_t *output);
 
 /* Multiply `count` rows of one run, which lie one after the other. scratch: qc_product_scratch_size(depth) bytes. */
 void qc_product_matrix(const qc_product_isa *isa, const qc_product_input *x, const qc_product *p, const uint8_t *input,

@@ -224,4 +224,5 @@ static void multiply_all(const qc_product *p, const uint8_t *rows, int64_t strid
 }
 #endif
 
-const qc_product_isa qc_product_amx = {.is_signed = 0, .flips_start = 1, .rows = multiply_all};
+const qc_product_isa qc_product_amx = {
+    .is_signed = 0, .flips_start = 1, .rows = multiply_all, .one_row = qc_product_row_vnni};

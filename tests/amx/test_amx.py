@@ -40,7 +40,7 @@ ROOT = HERE.parents[1]
 FLAGS = ["-std=c11", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # of setup.py
 VECTOR_FILES = [
     "batch_matmul", "conv", "fully_connected", "gemm", "gemm_vnni", "matmul_s16", "pack_matrix", "product",
-    "product_vnni", "tiles",
+    "product_vnni", "row_vnni", "tiles",
 ]  # fmt: skip
 SOURCES = [
     "tests/amx/kernels.c",

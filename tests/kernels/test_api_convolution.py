@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ import quantcore as qc
 from quantcore.errors import KernelError
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.padding import conv_geometry
+from tests.kernels.guarded import Guarded
 from tests.ops.harness import instruction_sets, run_page, using
 
 ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
@@ -204,25 +204,6 @@ def test_body_and_tail_of_a_requantization() -> None:
 
 
 # Memory ---------------------------------------------------------------------------------------------
-
-
-class Guarded:
-    """Copies of arrays that end where a page without access begins: reading or writing past them is fatal."""
-
-    def __init__(self) -> None:
-        self.maps: list[mmap.mmap] = []
-        self.mprotect = ctypes.CDLL(None, use_errno=True).mprotect
-
-    def __call__(self, array: np.ndarray) -> np.ndarray:
-        pages = -(-array.nbytes // mmap.PAGESIZE)
-        memory = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
-        self.maps.append(memory)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        end = pages * mmap.PAGESIZE
-        assert self.mprotect(ctypes.c_void_p(start + end), mmap.PAGESIZE, 0) == 0
-        copy = np.frombuffer(memory, array.dtype, array.size, end - array.nbytes).reshape(array.shape)
-        copy[...] = array
-        return copy
 
 
 SHAPES = [(1, 3, 3, 1, 1), (1, 5, 4, 3, 5), (2, 3, 5, 16, 17), (1, 4, 4, 33, 65), (1, 1, 1, 5, 70)]
