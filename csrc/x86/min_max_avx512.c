@@ -6,7 +6,13 @@
 
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512dq")))
 #define INLINE TARGET static inline __attribute__((always_inline))
-enum { LANES = 16, UNROLL = 4, BLOCK = LANES * UNROLL };
+enum {
+    LANES = 16,
+    UNROLL = 4,
+    BLOCK = LANES * UNROLL,
+    FROM_MEMORY = 1 << 18, /* elements: 1 MB is a level 2 cache */
+    AHEAD = 128,           /* elements: 512 bytes */
+};
 
 typedef struct {
     __m512 low;
@@ -28,14 +34,39 @@ INLINE __mmask16 places(int64_t left) {
     return left <= 0 ? (__mmask16)0 : left < LANES ? (__mmask16)((1u << left) - 1) : (__mmask16)0xFFFF;
 }
 
-/* A run of one channel. Four accumulators, because each operation waits for the one before. */
+/* The vectors at x, x + gap, x + 2 gap and x + 3 gap widen an accumulator each, since each operation waits for the one
+ * before; `turns` times, `step` further each time. A vector is loaded once: the compiler would read it again for each
+ * of the three operations, which costs half of the speed in the caches. `ahead`: elements to prefetch, 0 for none. */
+INLINE void widen_streams(lanes r[UNROLL], const float *x, int64_t gap, int64_t step, int64_t turns, int ahead) {
+    for (; turns > 0; --turns, x += step) {
+#pragma GCC unroll 4
+        for (int k = 0; k < UNROLL; ++k) {
+            __m512 v = _mm512_loadu_ps(x + gap * k);
+            __asm__("" : "+v"(v));
+            if (ahead) _mm_prefetch((const char *)(x + gap * k + ahead), _MM_HINT_T0);
+            widen(&r[k], v);
+        }
+    }
+}
+
+/* A run of one channel. It does not matter that an element counts twice, so the first vector is read where it is and
+ * the others at multiples of 64 bytes. What comes from memory is read at four places at once: the hardware fetches
+ * ahead within a page only, and one stream alone does not use all of the bandwidth. */
 TARGET static int widen_run(const float *x, int64_t count, float *low, float *high) {
     lanes r[UNROLL];
     int64_t i = 0;
     for (int k = 0; k < UNROLL; ++k)
         r[k] = (lanes){_mm512_set1_ps(*low), _mm512_set1_ps(*high), _mm512_setzero_ps()};
-    for (; i + BLOCK <= count; i += BLOCK)
-        for (int k = 0; k < UNROLL; ++k) widen(&r[k], _mm512_loadu_ps(x + i + LANES * k));
+    if (count >= BLOCK) {
+        widen(&r[0], _mm512_loadu_ps(x));
+        i = LANES - (int64_t)((uintptr_t)x / sizeof(float) % LANES);
+        const int64_t turns = (count - i) / BLOCK;
+        if (count >= FROM_MEMORY)
+            widen_streams(r, x + i, turns * LANES, LANES, turns, AHEAD);
+        else
+            widen_streams(r, x + i, LANES, BLOCK, turns, 0);
+        i += turns * BLOCK;
+    }
     for (; i < count; i += LANES) /* lanes past the end repeat what is known */
         widen(&r[0], _mm512_mask_loadu_ps(_mm512_set1_ps(x[i]), places(count - i), x + i));
     for (int k = 1; k < UNROLL; ++k) {

@@ -203,7 +203,9 @@ def check_channels(a: np.ndarray, b: np.ndarray) -> None:
 def widen(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the smallest range that holds both."""
     check_channels(a, b)
-    return np.stack([np.minimum(a[0], b[0]), np.maximum(a[1], b[1])])
+    ends: np.ndarray = np.minimum(a, b)
+    np.maximum(a[1], b[1], out=ends[1])
+    return ends
 
 
 def checked_array(x: Any, axis: int | None) -> tuple[np.ndarray, int | None, int]:
