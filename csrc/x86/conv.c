@@ -150,8 +150,8 @@ static void convolve_row(const by_runs *c, const uint8_t *windows, int64_t strid
     for (int32_t group = 0; group < p->groups; ++group) {
         const qc_product product = group_product(c, group);
         const uint8_t *rows = windows + group * (p->shape.input_channels / p->groups);
-        const int32_t *added = qc_product_terms(&c->x, c->isa->is_signed, &product, c->bands.run, rows, stride,
-                                                count, terms);
+        const int32_t *added = qc_product_terms(c->isa, &c->x, &product, c->bands.run, rows, stride, count,
+                                                terms);
         c->isa->rows(&product, rows, stride, count, added, output + group * product.units,
                      p->shape.output_channels);
     }

@@ -53,17 +53,13 @@ QC_AVX2 int64_t qc_flipped_sum(const uint8_t *bytes, int64_t count, uint8_t flip
     return sum;
 }
 
-const int32_t *qc_product_terms(const qc_product_input *x, int panel_is_signed, const qc_product *p, int64_t run,
-                                const uint8_t *rows, int64_t stride, int32_t count, int32_t *terms) {
-    if (x->filter_shift == 0) return NULL;
-    const uint8_t flip = panel_is_signed ? 0x80 : 0;
-    const int64_t excess = panel_is_signed ? 128 * run * p->runs : 0;
+void qc_signed_terms(const qc_product *p, int64_t run, const uint8_t *rows, int64_t stride, int32_t count,
+                     int32_t factor, int32_t *terms) {
     for (int32_t r = 0; r < count; ++r) {
-        int64_t sum = -excess;
-        for (int64_t i = 0; i < p->runs; ++i) sum += qc_flipped_sum(rows + r * stride + p->offsets[i], run, flip);
-        terms[r] = (int32_t)((uint32_t)x->filter_shift * (uint32_t)(uint64_t)sum);
+        int64_t sum = -128 * run * p->runs;
+        for (int64_t i = 0; i < p->runs; ++i) sum += qc_flipped_sum(rows + r * stride + p->offsets[i], run, 0x80);
+        terms[r] = (int32_t)((uint32_t)factor * (uint32_t)(uint64_t)sum);
     }
-    return terms;
 }
 
 void qc_product_matrix(const qc_product_isa *isa, const qc_product_input *x, const qc_product *p,
@@ -85,7 +81,7 @@ void qc_product_matrix(const qc_product_isa *isa, const qc_product_input *x, con
                 qc_product_copy(panel + r * stride, from + r * x->depth, x->depth, x->flip);
         }
         const int32_t *added =
-            qc_product_terms(x, isa->is_signed, p, x->depth, panel, stride, some, terms);
+            qc_product_terms(isa, x, p, x->depth, panel, stride, some, terms);
         isa->rows(p, panel, stride, some, added, output + row * output_stride, output_stride);
     }
 }

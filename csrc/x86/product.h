@@ -54,6 +54,10 @@ typedef struct {
      * there is nothing better than `rows`. */
     void (*one_row)(const qc_product_input *x, const int8_t *filter, int32_t units, const int32_t *bias,
                     const qc_requant *requant, const uint8_t *input, uint8_t *output);
+
+    /* terms[r] = factor * the sum of row r, wrapping. run: bytes of a run, without those that fill it up. */
+    void (*terms)(const qc_product *p, int64_t run, const uint8_t *rows, int64_t stride, int32_t count, int32_t factor,
+                  int32_t *terms);
 } qc_product_isa;
 
 extern const qc_product_isa qc_product_avx2;
@@ -89,10 +93,20 @@ void qc_product_copy(uint8_t *to, const uint8_t *from, int64_t count, uint8_t fl
 void qc_product_start(const qc_product_input *x, const int8_t *filter, int64_t padded_depth, int32_t units, int flipped,
                       const int32_t *bias, int32_t *start);
 
-/* What the zero point of the filter adds to each row: fills terms, [count], or returns NULL where it adds nothing.
- * run: bytes of a run, without those that fill it up. */
-const int32_t *qc_product_terms(const qc_product_input *x, int panel_is_signed, const qc_product *p, int64_t run,
-                                const uint8_t *rows, int64_t stride, int32_t count, int32_t *terms);
+/* qc_product_isa.terms of rows of int8, and, with AVX-512, of uint8. */
+void qc_signed_terms(const qc_product *p, int64_t run, const uint8_t *rows, int64_t stride, int32_t count,
+                     int32_t factor, int32_t *terms);
+void qc_unsigned_terms(const qc_product *p, int64_t run, const uint8_t *rows, int64_t stride, int32_t count,
+                       int32_t factor, int32_t *terms);
+
+/* What the zero point of the filter adds to each row: fills terms, [count], or returns NULL where it adds nothing. */
+static inline const int32_t *qc_product_terms(const qc_product_isa *isa, const qc_product_input *x,
+                                              const qc_product *p, int64_t run, const uint8_t *rows, int64_t stride,
+                                              int32_t count, int32_t *terms) {
+    if (x->filter_shift == 0) return NULL;
+    isa->terms(p, run, rows, stride, count, x->filter_shift, terms);
+    return terms;
+}
 
 /* The sum of `count` bytes, each flipped. */
 int64_t qc_flipped_sum(const uint8_t *bytes, int64_t count, uint8_t flip);

@@ -225,4 +225,5 @@ static void multiply_all(const qc_product *p, const uint8_t *rows, int64_t strid
 #endif
 
 const qc_product_isa qc_product_amx = {
-    .is_signed = 0, .flips_start = 1, .rows = multiply_all, .one_row = qc_product_row_vnni};
+    .is_signed = 0, .flips_start = 1, .rows = multiply_all, .one_row = qc_product_row_vnni,
+    .terms = qc_unsigned_terms};

@@ -104,4 +104,4 @@ __attribute__((target("avx2"))) static void multiply_all(const qc_product *p, co
     }
 }
 
-const qc_product_isa qc_product_avx2 = {.is_signed = 1, .flips_start = 0, .rows = multiply_all};
+const qc_product_isa qc_product_avx2 = {.is_signed = 1, .flips_start = 0, .rows = multiply_all, .terms = qc_signed_terms};

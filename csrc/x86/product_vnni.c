@@ -147,5 +147,56 @@ static void multiply_all(const qc_product *p, const uint8_t *rows, int64_t strid
     }
 }
 
+/* Sums of parts of a row of uint8, in 8 lanes. */
+QC_INLINE __m512i byte_sums(const qc_product *p, int64_t run, const uint8_t *row) {
+    const __m512i zero = _mm512_setzero_si512();
+    const __mmask64 rest = qc_first_bytes(run & 63);
+    __m512i sums = zero;
+    for (int64_t i = 0; i < p->runs; ++i) {
+        const uint8_t *bytes = row + p->offsets[i], *end = bytes + (run & ~(int64_t)63);
+        for (; bytes < end; bytes += 64)
+            sums = _mm512_add_epi64(sums, _mm512_sad_epu8(_mm512_loadu_si512(bytes), zero));
+        if (rest != 0) sums = _mm512_add_epi64(sums, _mm512_sad_epu8(_mm512_maskz_loadu_epi8(rest, bytes), zero));
+    }
+    return sums;
+}
+
+/* The two sums of each 16 bytes added, of a in the lower half and of b in the upper one. */
+QC_INLINE __m512i add_pairs(__m512i a, __m512i b) {
+    return _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+
+/* Parts of 16 bytes of a and b, as LOW and HIGH choose them, added. */
+QC_INLINE __m512i add_parts(__m512i a, __m512i b, const int LOW, const int HIGH) {
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, LOW), _mm512_shuffle_i32x4(a, b, HIGH));
+}
+
+/* 16 rows at a time, whose lanes are added together. Rows that do not exist repeat the last one. */
+__attribute__((target(QC_AVX512_TARGET))) void qc_unsigned_terms(const qc_product *p, int64_t run, const uint8_t *rows,
+                                                                 int64_t stride, int32_t count, int32_t factor,
+                                                                 int32_t *terms) {
+    const __m512i all = _mm512_set1_epi32(factor);
+    for (int32_t r = 0; r < count; r += QC_LANES) {
+        __m512i fours[4];
+        QC_UNROLL
+        for (int i = 0; i < 4; ++i) {
+            __m512i sums[4];
+            QC_UNROLL
+            for (int k = 0; k < 4; ++k) {
+                const int32_t row = r + 4 * i + k;
+                sums[k] = byte_sums(p, run, rows + (row < count ? row : count - 1) * stride);
+            }
+            const __m512i even = add_pairs(sums[0], sums[2]), odd = add_pairs(sums[1], sums[3]);
+            fours[i] = _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64(odd, 32));
+        }
+        const __m512i low = add_parts(fours[0], fours[1], 0x44, 0xEE);
+        const __m512i high = add_parts(fours[2], fours[3], 0x44, 0xEE);
+        const __m512i sums = add_parts(low, high, 0x88, 0xDD);
+        const __mmask16 exist = count - r >= QC_LANES ? 0xFFFF : (__mmask16)((1u << (count - r)) - 1);
+        _mm512_mask_storeu_epi32(terms + r, exist, _mm512_mullo_epi32(sums, all));
+    }
+}
+
 const qc_product_isa qc_product_vnni = {
-    .is_signed = 0, .flips_start = 1, .rows = multiply_all, .one_row = qc_product_row_vnni};
+    .is_signed = 0, .flips_start = 1, .rows = multiply_all, .one_row = qc_product_row_vnni,
+    .terms = qc_unsigned_terms};
