@@ -166,9 +166,9 @@ QC_INLINE __m512i add_pairs(__m512i a, __m512i b) {
     return _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
-/* Parts of 16 bytes of a and b, as LOW and HIGH choose them, added. */
-QC_INLINE __m512i add_parts(__m512i a, __m512i b, const int LOW, const int HIGH) {
-    return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, LOW), _mm512_shuffle_i32x4(a, b, HIGH));
+/* Halves of a and of b added: 32 bytes of each. */
+QC_INLINE __m512i add_halves(__m512i a, __m512i b) {
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x44), _mm512_shuffle_i32x4(a, b, 0xEE));
 }
 
 /* 16 rows at a time, whose lanes are added together. Rows that do not exist repeat the last one. */
@@ -189,9 +189,10 @@ __attribute__((target(QC_AVX512_TARGET))) void qc_unsigned_terms(const qc_produc
             const __m512i even = add_pairs(sums[0], sums[2]), odd = add_pairs(sums[1], sums[3]);
             fours[i] = _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64(odd, 32));
         }
-        const __m512i low = add_parts(fours[0], fours[1], 0x44, 0xEE);
-        const __m512i high = add_parts(fours[2], fours[3], 0x44, 0xEE);
-        const __m512i sums = add_parts(low, high, 0x88, 0xDD);
+        const __m512i low = add_halves(fours[0], fours[1]);
+        const __m512i high = add_halves(fours[2], fours[3]);
+        const __m512i sums =
+            _mm512_add_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xDD));
         const __mmask16 exist = count - r >= QC_LANES ? 0xFFFF : (__mmask16)((1u << (count - r)) - 1);
         _mm512_mask_storeu_epi32(terms + r, exist, _mm512_mullo_epi32(sums, all));
     }
