@@ -27,7 +27,7 @@ from _report import heading, json_options, load_peer, progress_line, save_sectio
 from _timing import timer_of
 from threadpoolctl import threadpool_limits
 
-from quantcore.benchmark.speed import TimedTFLite, Timer, take_turns
+from quantcore.benchmark.speed import TimedTFLite, Timer, on_one_cpu, take_turns
 from quantcore.cli._tables import percent, print_table, table
 from quantcore.errors import OracleCrashed, OracleRefused, OracleUnavailable
 from quantcore.files import write_arrays
@@ -121,6 +121,7 @@ class Peers:
             self.xnnpack = stack.enter_context(TimedTFLite("AUTO"))
         except OracleUnavailable as error:
             self.missing["TensorFlow Lite"] = str(error)
+        stack.enter_context(on_one_cpu([] if self.xnnpack is None else [self.xnnpack]))
         if self.torch is not None:
             warnings.filterwarnings("ignore", message=".*quantize.*deprecated")
             self.torch.set_num_threads(1)

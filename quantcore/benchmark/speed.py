@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -26,7 +28,7 @@ from quantcore.oracle.process import worker_environment
 from quantcore.runtime import Interpreter
 from quantcore.samples import random_batch
 
-__all__ = ["Speed", "TimedTFLite", "compare_speed"]
+__all__ = ["Speed", "TimedTFLite", "compare_speed", "on_one_cpu"]
 
 TURN_SECONDS = 0.02  # what one turn of one contender takes, at least
 SLOW_SECONDS = 1.5  # what all turns of one contender may take; slow ones have fewer turns
@@ -129,6 +131,12 @@ class TimedTFLite:
         """Return the mean time of `calls` calls of ``invoke`` alone."""
         return float(self._ask({"calls": calls, "invoke_only": True})["seconds"])
 
+    def stay_on(self, cpus: set[int]) -> None:
+        """Compute on these CPUs from now on."""
+        if sys.platform == "linux":
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(self._process.pid, cpus)
+
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", str(self._script), self._package, self.resolver],
@@ -158,6 +166,30 @@ class TimedTFLite:
         if "refused" in answer:
             raise OracleRefused(answer["refused"])
         return answer
+
+
+@contextmanager
+def on_one_cpu(timers: Iterable[TimedTFLite], threads: int = 1) -> Iterator[None]:
+    """Keep contenders of one thread, ourselves among them, on the same CPU.
+
+    On a shared machine, one CPU may be slower than the next for minutes, since they have other neighbours; a
+    process that waits by turns tends to stay where it is. With more threads, and on other systems than Linux,
+    nothing is done.
+    """
+    if threads > 1 or sys.platform != "linux":
+        yield
+        return
+    timers, before = list(timers), os.sched_getaffinity(0)
+    one = {min(before)}
+    os.sched_setaffinity(0, one)
+    for timer in timers:
+        timer.stay_on(one)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+        for timer in timers:
+            timer.stay_on(before)
 
 
 def compare_speed(
@@ -202,7 +234,8 @@ def compare_speed(
         OURS: own_invoke_timer(interpreter, inputs) if invoke_only else own_timer(interpreter, inputs)
     }
     refused: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    timers = list(timers)
+    with tempfile.TemporaryDirectory() as folder, on_one_cpu(timers, threads):
         file = Path(folder) / "inputs.npz"
         write_arrays(file, {f"input{i}": array for i, array in enumerate(inputs)})
         for timer in timers:

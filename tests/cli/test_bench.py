@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 import quantcore.benchmark.speed
 from quantcore.benchmark.operators import OperatorTime, OperatorTimes, time_operators
-from quantcore.benchmark.speed import FEWEST_TURNS, Speed, TimedTFLite, compare_speed, take_turns
+from quantcore.benchmark.speed import FEWEST_TURNS, Speed, TimedTFLite, compare_speed, on_one_cpu, take_turns
 from quantcore.cli._bench_tables import print_operators, print_speeds
 from quantcore.errors import OracleCrashed
 from tests.cli.conftest import Cli, classifier_model
@@ -121,6 +123,16 @@ def test_a_peer_that_crashes_or_refuses_is_left_out_and_named(
                 assert expected in speed.refused["AUTO"]
                 assert not speed.oracle
             assert speed.ours > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="affinity is Linux's")
+def test_contenders_of_one_thread_share_a_cpu() -> None:
+    before = os.sched_getaffinity(0)
+    with on_one_cpu([], threads=2):
+        assert os.sched_getaffinity(0) == before
+    with on_one_cpu([]):
+        assert os.sched_getaffinity(0) == {min(before)}
+    assert os.sched_getaffinity(0) == before
 
 
 def test_turns(monkeypatch: pytest.MonkeyPatch) -> None:
