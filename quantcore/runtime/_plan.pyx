@@ -21,6 +21,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from quantcore.kernels._core cimport (
     KernelCall, QC_MAX_PARTS, QC_OK, qc_plan, qc_status, qc_step, qc_team, team_grow, team_init, team_run, team_size,
 )
+from quantcore.runtime._lock cimport Lock
 
 import_array()
 
@@ -231,9 +232,19 @@ cdef class Plan:
 
 
 cdef class Instance:
-    """Memory of its own for one plan. Not thread-safe: one thread at a time runs an instance."""
+    """Memory of its own for one plan.
+
+    Not thread-safe, but for `invoke` and `run_single`, which take the lock: one thread at a time runs an instance.
+
+    Attributes
+    ----------
+    current : bool
+        False once the session runs another instance instead: what waited for the lock must not run this one.
+    """
 
     cdef readonly Plan plan
+    cdef public bint current
+    cdef Lock lock
     cdef readonly object arena
     cdef readonly int32_t failed  # the step that raised the last KernelError
     cdef object scratch
@@ -245,8 +256,10 @@ cdef class Instance:
     cdef Fit *fits    # of the inputs, then of the outputs
     cdef char **arrays  # data of the inputs, then of the outputs, of the run in progress
 
-    def __init__(self, Plan plan):
+    def __init__(self, Plan plan, Lock lock=None):
         self.plan = plan
+        self.lock = Lock() if lock is None else lock
+        self.current = True
         self.arena = aligned_bytes(plan.arena_bytes)
         self.arena[:] = 0
         self.scratch = aligned_bytes(plan.scratch_bytes * plan.threads)
@@ -266,6 +279,16 @@ cdef class Instance:
     def run(self):
         """Run all steps once, on what the arena holds."""
         self._run(0, 0, 1, self.plan.threads)
+
+    def invoke(self):
+        """Do the same under the lock, and return True; False, and nothing is done, once this is not current."""
+        self.lock.enter()
+        try:
+            if self.current:
+                self._run(0, 0, 1, self.plan.threads)
+            return self.current
+        finally:
+            self.lock.leave()
 
     def run_batch(self, inputs, outputs, Py_ssize_t start, Py_ssize_t count, bint alone=False):
         """Run samples ``start`` to ``start + count``: before each copy its inputs in, after it its outputs out.
@@ -333,8 +356,15 @@ cdef class Instance:
         """Run one sample, an array or a list or tuple of one for each input; None where `x` does not fit as it is.
 
         The short way for `Interpreter.run`: it checks and allocates at the cost of a few C calls, which is what
-        a model of a microsecond needs. `set_single` must have said what fits.
+        a model of a microsecond needs. `set_single` must have said what fits. None also once this is not current.
         """
+        self.lock.enter()
+        try:
+            return self._run_single(x) if self.current else None
+        finally:
+            self.lock.leave()
+
+    cdef object _run_single(self, x):
         cdef Py_ssize_t i, n_in = self.plan.input_count
         cdef type given = type(x)
         if given is ndarray:

@@ -14,6 +14,7 @@ from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import Profile
 from quantcore.ops.node import UnknownValueError
+from quantcore.runtime._lock import Lock
 from quantcore.runtime._plan import Instance, Plan
 from quantcore.runtime.arena import Lifetime, place
 from quantcore.runtime.lowered import Lowered
@@ -132,10 +133,13 @@ class Executable:
             kernel.constants = {position: constants[t] for position, t in known if t in constants}
         return Plan(calls, arena_bytes, names, inputs, outputs, threads, custom)
 
-    def new_instance(self) -> Instance:
-        """Return fresh memory for one thread, with the state tensors at their initial value."""
+    def new_instance(self, lock: Lock | None = None) -> Instance:
+        """Return fresh memory for one thread, with the state tensors at their initial value.
+
+        `lock` is to be held by who runs it.
+        """
         try:
-            instance = Instance(self.plan)
+            instance = Instance(self.plan, lock)
         except MemoryError:
             raise KernelError(
                 f"the tensors of the model need {self.plan.arena_bytes} bytes, more than can be allocated"

@@ -143,9 +143,10 @@ class Interpreter:
             Wrong number of inputs, name, dtype or shape.
         """
         session = self._session
+        short_way = session.run_single
+        if short_way is not None and (single := short_way(x)) is not None:
+            return single
         with self._lock:
-            if session.run_single is not None and (single := session.run_single(x)) is not None:
-                return single
             outputs = session.run(x)
         if isinstance(x, np.ndarray):
             return outputs[0] if len(outputs) == 1 else outputs
@@ -227,8 +228,11 @@ class Interpreter:
 
     def invoke(self) -> None:
         """Run the model once on the tensors that were set."""
-        with self._lock:
-            self._session.invoke()
+        session = self._session
+        short_way = session.invoke_instance
+        if short_way is None or not short_way():
+            with self._lock:
+                session.invoke()
 
     def get_tensor(self, tensor_index: int, subgraph_index: int | None = None) -> np.ndarray:
         """Return a copy of a tensor.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from quantcore.custom_kernels import Kernel, KernelTable
 from quantcore.errors import KernelError
 from quantcore.graph import Model
 from quantcore.numerics import Profile
+from quantcore.runtime._lock import Lock
 from quantcore.runtime._plan import Instance, get_thread_limit
 from quantcore.runtime.arguments import Arguments
 from quantcore.runtime.details import tensor_details
@@ -38,13 +38,16 @@ class Session:
 
     Attributes
     ----------
-    lock : RLock
+    lock : Lock
         To be held by whoever calls a method.
     arguments : Arguments
     input_shapes : dict of int to tuple
         Shapes that the inputs are to have; those of the plan, but for inputs that were resized since.
     run_single : callable or None
         The short way to run one sample, where there is one: `Instance.run_single`.
+    invoke_instance : callable or None
+        The short way to `invoke`, where there is one: `Instance.invoke`. Both short ways take the lock
+        themselves, and return None or False where it is too late for them.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Session:
         self.subgraph = model.subgraphs[subgraph_index]
         self.preserve_all, self.threads = preserve_all, threads
         self.kernels = kernels
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.arguments = Arguments(model, subgraph_index)
         self.input_shapes = {t: self.subgraph.tensors[t].shape for t in self.subgraph.inputs}
         # Inputs that shapes follow from: the plan is made for these values, and anew when they change.
@@ -71,6 +74,7 @@ class Session:
         self._instances: list[Instance] = []  # the first one holds what `set` writes
         self._allocated = self._resized = self._stale_values = False
         self.run_single: Callable[[Any], Any] | None = None
+        self.invoke_instance: Callable[[], bool] | None = None
         # Inputs, outputs and state in place, until a plan is made anew: what is set and read in a loop.
         self._views: dict[int, np.ndarray] = {}
 
@@ -149,7 +153,7 @@ class Session:
         self.input_shapes[t] = shape
         self._allocated = False
         self._resized = True
-        self.run_single = None
+        self._retire_instances()
         self._views = {}
 
     def set(self, t: int, value: Any) -> None:
@@ -263,15 +267,22 @@ class Session:
     def _get_instances(self, count: int) -> list[Instance]:
         """Return memory for `count` threads; the first is where tensors are set and read."""
         while len(self._instances) < count:
-            self._instances.append(self._executable.new_instance())
+            self._instances.append(self._executable.new_instance(self.lock))
             self.run_single = self._executable.single(self._instances[0])
         return self._instances[:count]
+
+    def _retire_instances(self) -> None:
+        """See that nobody runs the instances any more who did not hold the lock when it looked for them."""
+        for instance in self._instances:
+            instance.current = False
+        self.run_single = self.invoke_instance = None
 
     def _set_value(self, t: int, value: np.ndarray) -> None:
         """Note the value of an input that shapes follow from."""
         if not np.array_equal(value, self._input_values[t]):
             self._input_values[t] = value.copy()
             self._stale_values = True
+            self._retire_instances()
 
     def _take_values(self, arrays: Sequence[np.ndarray]) -> None:
         """Make the plan fit the inputs that shapes follow from."""
@@ -286,19 +297,21 @@ class Session:
     def _replan(self) -> None:
         """Plan anew for changed values; inputs and state that have been set stay."""
         before, executable = self._executable, self._compile(self.preserve_all)
-        instances = [executable.new_instance() for _ in self._instances]
+        instances = [executable.new_instance(self.lock) for _ in self._instances]
         for old, new in zip(self._instances, instances, strict=True):
             for t in (*self.subgraph.inputs, *before.variables):
                 if t in before.offsets and t in executable.offsets:
                     executable.view(new, t)[...] = before.view(old, t)
+        self._retire_instances()
         self._executable, self._instances = executable, instances
         self._stale_values = False
         self.run_single = executable.single(instances[0]) if instances else None
         self._keep_views()
 
     def _keep_views(self) -> None:
-        """See that tensors of the plan can be set and read without looking for them."""
+        """See that tensors of the plan can be set and read, and the plan be run, without looking for them."""
         executable = self._executable
+        self.invoke_instance = self._instances[0].invoke if self._allocated else None
         lasting = {*self.subgraph.inputs, *self.subgraph.outputs, *executable.variables}
         self._views = {
             t: executable.view(self._instances[0], t)
