@@ -258,23 +258,49 @@ static int64_t steps_to_zero(int64_t from, int64_t step) {
     return from >= 0 ? 0 : (-from + step - 1) / step;
 }
 
-/* Copy one row of the image, for output columns from `first` on. */
-static void copy_row(const depthwise *d, const channel_block *b, const uint8_t *row, int32_t first, int64_t columns,
-                     uint8_t *to) {
+/* Output columns [first, first + columns), and for each plane of a row under them: which of its pixels [begin, end) are in
+ * the image, the others being padding, and where in a row of the image the first of them is. */
+typedef struct {
+    int32_t first;
+    int64_t columns;
+    struct {
+        int64_t begin, end, from;
+    } planes[64];
+} strip_columns;
+
+static void find_columns(const depthwise *d, int32_t first, int64_t columns, strip_columns *c) {
     const qc_conv_shape *s = d->shape;
     const int64_t count = columns + d->layout.reach;
-    for (int32_t plane = 0; plane < d->layout.planes; ++plane, to += d->layout.plane) {
+    c->first = first;
+    c->columns = columns;
+    for (int32_t plane = 0; plane < d->layout.planes; ++plane) {
         const int64_t class = (int64_t)plane * s->dilation_width % s->stride_width;
         const int64_t left = (int64_t)first * s->stride_width - s->pad_left + class;
         int64_t begin = steps_to_zero(left, s->stride_width);
         int64_t end = steps_to_zero(left - s->input_width, s->stride_width);
         if (begin > count) begin = count;
         if (end > count) end = count;
-        memset(to, d->padding, (size_t)(begin * b->pitch));
+        c->planes[plane].begin = begin;
+        c->planes[plane].end = end;
+        c->planes[plane].from = (left + begin * s->stride_width) * s->input_channels;
+    }
+}
+
+/* Fill `count` pixels with padding. */
+static void pad_pixels(const depthwise *d, const channel_block *b, int64_t count, uint8_t *to) {
+    if (count > 0) memset(to, d->padding, (size_t)(count * b->pitch));
+}
+
+/* Copy what is under a strip of one row of the image. */
+static void copy_row(const depthwise *d, const channel_block *b, const uint8_t *row, const strip_columns *c,
+                     uint8_t *to) {
+    const int64_t count = c->columns + d->layout.reach;
+    for (int32_t plane = 0; plane < d->layout.planes; ++plane, to += d->layout.plane) {
+        const int64_t begin = c->planes[plane].begin, end = c->planes[plane].end;
+        pad_pixels(d, b, begin, to);
         if (end > begin)
-            copy_pixels(d, b, row + (left + begin * s->stride_width) * s->input_channels, s->stride_width, end - begin,
-                        to + begin * b->pitch);
-        memset(to + end * b->pitch, d->padding, (size_t)((count - end) * b->pitch));
+            copy_pixels(d, b, row + c->planes[plane].from, d->shape->stride_width, end - begin, to + begin * b->pitch);
+        pad_pixels(d, b, count - end, to + end * b->pitch);
     }
 }
 
@@ -302,8 +328,8 @@ static void stack_planes(const depthwise *d, const uint8_t *const *rows, int64_t
 }
 
 /* Make the stacks for output rows from oy on. `kept`: which image row is at each place. */
-static void make_stacks(const depthwise *d, const channel_block *b, const uint8_t *image, int32_t oy, int32_t first,
-                        int64_t columns, int64_t *kept) {
+static void make_stacks(const depthwise *d, const channel_block *b, const uint8_t *image, int32_t oy,
+                        const strip_columns *c, int64_t *kept) {
     const qc_conv_shape *s = d->shape;
     const qc_depthwise_layout *l = &d->layout;
     const int64_t row_size = (int64_t)s->input_width * s->input_channels;
@@ -313,13 +339,13 @@ static void make_stacks(const depthwise *d, const channel_block *b, const uint8_
             const int32_t fy = stack * l->depth + i;
             const int64_t iy = qc_input_row(s, oy, fy);
             if (fy >= l->rows || iy < 0 || iy >= s->input_height) continue;
-            const int64_t place = iy / s->dilation_height % l->rows;
+            const uint32_t place = (uint32_t)iy / (uint32_t)s->dilation_height % (uint32_t)l->rows;
             uint8_t *row = d->rows + place * d->row_bytes;
-            if (kept[place] != iy) copy_row(d, b, image + iy * row_size, first, columns, row);
+            if (kept[place] != iy) copy_row(d, b, image + iy * row_size, c, row);
             kept[place] = iy;
             under[i] = row;
         }
-        stack_planes(d, under, qc_round_up((columns + l->reach) * b->pitch, 64), d->stacks + stack * l->row * 4);
+        stack_planes(d, under, qc_round_up((c->columns + l->reach) * b->pitch, 64), d->stacks + stack * l->row * 4);
     }
 }
 
@@ -369,26 +395,42 @@ static void convolve_rows(const depthwise *d, const channel_block *b, const dept
     }
 }
 
-static void convolve_block(const depthwise *d, const channel_block *b, const depthwise_image *m) {
+/* Output rows [begin, end) of a block. */
+static void convolve_block(const depthwise *d, const channel_block *b, const depthwise_image *m, int32_t begin,
+                           int32_t end) {
     const qc_conv_shape *s = d->shape;
     const qc_depthwise_layout *l = &d->layout;
     int64_t kept[65];
+    strip_columns c;
     find_places(d, b->pitch);
     for (int32_t first = 0; first < s->output_width; first += l->strip) {
         const int32_t left = s->output_width - first, columns = left < l->strip ? left : l->strip;
+        find_columns(d, first, columns, &c);
         for (int32_t i = 0; i < l->rows; ++i) kept[i] = -1;
-        for (int32_t oy = 0; oy < s->output_height; oy += l->group) {
-            const int32_t rows = s->output_height - oy < l->group ? s->output_height - oy : l->group;
-            make_stacks(d, b, m->image, oy, first, columns, kept);
+        for (int32_t oy = begin; oy < end; oy += l->group) {
+            const int32_t rows = end - oy < l->group ? end - oy : l->group;
+            make_stacks(d, b, m->image, oy, &c, kept);
             convolve_rows(d, b, m, oy, rows, first, columns);
         }
     }
 }
 
+/* How many output rows of all blocks are computed before the next ones: so many that the image under them stays in the
+ * level 2 cache, since blocks share its lines. An even number, as groups have two rows. */
+static int32_t band_rows(const qc_conv_shape *s) {
+    const int64_t size = (int64_t)s->input_width * s->input_channels * s->stride_height;
+    const int64_t rows = size > 0 ? (1 << 18) / size : s->output_height;
+    return rows < 16 ? 16 : rows < s->output_height ? (int32_t)rows & ~1 : s->output_height;
+}
+
 static void convolve(const depthwise *d, const depthwise_image *m) {
-    for (int32_t i = 0; i < block_count(d->shape); ++i) {
-        const channel_block b = nth_block(d, i);
-        convolve_block(d, &b, m);
+    const int32_t height = d->shape->output_height, most = band_rows(d->shape);
+    for (int32_t row = 0; row < height; row += most) {
+        const int32_t end = height - row < most ? height : row + most;
+        for (int32_t i = 0; i < block_count(d->shape); ++i) {
+            const channel_block b = nth_block(d, i);
+            convolve_block(d, &b, m, row, end);
+        }
     }
 }
 
