@@ -13,21 +13,24 @@ void qc_lookup_bytes_avx2(const uint8_t table[256], const uint8_t *input, uint8_
 /* With AVX-512 BW: for 64 pairs of entries at a time. */
 void qc_lookup_bytes_avx512(const uint8_t table[256], const uint8_t *input, uint8_t *output, int64_t count);
 
-/* Requantization of eight bits to eight bits: the definition fills a table of 256 entries, which is then looked up. A
- * tail that has a rule of its own is left to the definition. */
+/* Requantization of eight bits to eight bits: a lookup in the table that lowering has made, or in one that the
+ * definition fills first. A tail that has a rule of its own is left to the definition. */
 #define QC_REQUANTIZE_BY_TABLE(isa, from, In, to, Out)                                             \
     qc_status qc_requantize_##from##_##to##_##isa(const qc_requantize_params *p, const In *input, Out *output, \
                                                   void *scratch) {                                 \
         const int64_t body = p->requant.body < p->count ? p->requant.body : p->count;              \
-        if (body < 512) return qc_requantize_##from##_##to##_ref(p, input, output, scratch);       \
-        In q[256];                                                                                 \
-        Out table[256];                                                                            \
-        for (int i = 0; i < 256; ++i) q[i] = (In)i;                                                \
         qc_requantize_params part = *p;                                                            \
-        part.count = 256;                                                                          \
-        const qc_status status = qc_requantize_##from##_##to##_ref(&part, q, table, scratch);      \
-        if (status != QC_OK) return status;                                                        \
-        qc_lookup_bytes_##isa((const uint8_t *)table, (const uint8_t *)input, (uint8_t *)output, body); \
+        Out made[256];                                                                             \
+        if (!p->table) {                                                                           \
+            if (body < 512) return qc_requantize_##from##_##to##_ref(p, input, output, scratch);   \
+            In q[256];                                                                             \
+            for (int i = 0; i < 256; ++i) q[i] = (In)i;                                            \
+            part.count = 256;                                                                      \
+            const qc_status status = qc_requantize_##from##_##to##_ref(&part, q, made, scratch);   \
+            if (status != QC_OK) return status;                                                    \
+        }                                                                                          \
+        qc_lookup_bytes_##isa(p->table ? p->table : (const uint8_t *)made, (const uint8_t *)input, \
+                              (uint8_t *)output, body);                                            \
         part.count = p->count - body;                                                              \
         part.requant.body = 0;                                                                     \
         return qc_requantize_##from##_##to##_ref(&part, input + body, output + body, scratch);     \

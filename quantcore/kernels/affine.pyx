@@ -5,12 +5,14 @@ Arrays are seen as ``(outer, channels, inner)``; see ``qc_affine_params``.
 
 import numpy as np
 
+from quantcore.kernels import _core
 from quantcore.kernels._core import BYTES_PER_NANOSECOND, DTYPE_SUFFIX, ELEMENTS_PER_GRAIN, ITEM_BYTES
+from quantcore.kernels.lookup import tabulate
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from numpy cimport PyArray_DATA
 
-from quantcore.kernels._core cimport KernelCall, Requant, leading_count, make_call, qc_requant
+from quantcore.kernels._core cimport KernelCall, Requant, address, leading_count, make_call, qc_requant
 
 cdef extern from "quantcore/affine.h" nogil:
     ctypedef struct qc_affine_params:
@@ -34,6 +36,7 @@ cdef extern from "quantcore/affine.h" nogil:
         int64_t count
         int32_t input_zero_point
         qc_requant requant
+        const uint8_t *table
 
 
 cdef KernelCall affine_call(str name, str dtype, int64_t outer, int64_t inner, scale, zero_point, int32_t qmin,
@@ -108,13 +111,27 @@ def dequantize_f16_call(*, int64_t count) -> KernelCall:
     return make_call("dequantize_f16_f32", &p, sizeof(p)).divide_elements(count, 2, 4)
 
 
+cdef requantize_table(str name, qc_requantize_params *params, Requant requant):
+    """Return the results in the body by input byte; None where the definition has to run."""
+    if _core.isa == "scalar" or params.requant.body < 1 or name.count("8") != 2:
+        return None
+    cdef qc_requantize_params every = params[0]
+    every.count = 256
+    every.requant.body = INT32_MAX
+    return tabulate(make_call(name, &every, sizeof(every), 0, requant))
+
+
 def requantize_call(from_dtype, to_dtype, *, int64_t count, int32_t input_zero_point, Requant requant) -> KernelCall:
     """`from_dtype` to `to_dtype`, per tensor."""
     cdef qc_requantize_params p
+    name = f"requantize_{DTYPE_SUFFIX[from_dtype]}_{DTYPE_SUFFIX[to_dtype]}"
     p.count = count
     p.input_zero_point = input_zero_point
     p.requant = requant.c
-    call = make_call(f"requantize_{DTYPE_SUFFIX[from_dtype]}_{DTYPE_SUFFIX[to_dtype]}", &p, sizeof(p), 0, requant)
+    p.table = NULL
+    table = requantize_table(name, &p, requant)
+    p.table = <const uint8_t *>address(table)
+    call = make_call(name, &p, sizeof(p), 0, (requant, table))
     return call.divide_elements(count, ITEM_BYTES[from_dtype], ITEM_BYTES[to_dtype], requant)
 
 

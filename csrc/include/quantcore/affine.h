@@ -104,11 +104,14 @@ QC_DECLARE_AFFINE(qc_dequantize_s4_f32_ref, uint8_t, float)
 QC_DECLARE_AFFINE_BODY(qc_dequantize_terms_s4_f32_ref, uint8_t, float)
 
 /* QUANTIZE from a quantized type: y = clamp(rule(q - input_zero_point) + output_offset), per tensor.
- * The difference wraps. The bounds are requant.activation_min/max; requant.body counts elements. */
+ * The difference wraps. The bounds are requant.activation_min/max; requant.body counts elements.
+ * table: of 8 bits to 8 bits, the results in the body by input byte, made when the model is lowered; NULL: vector
+ * versions make their own where it pays. The definition does not read it. */
 typedef struct {
     int64_t count;
     int32_t input_zero_point;
     qc_requant requant;
+    const uint8_t *table;
 } qc_requantize_params;
 
 /* X(isa, name and type of the input, name and type of the output) for every pair. */
