@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,7 +20,6 @@ __all__ = ["OperatorTime", "OperatorTimes", "time_operators"]
 
 PROFILED_SECONDS = 0.5  # what all turns together take, about
 MAX_TURNS = 10_000
-NAME = re.compile(r"operators? (?P<indices>[^(]*?) \((?P<kind>.*)\)")
 
 
 @dataclass(slots=True)
@@ -190,16 +188,10 @@ def step_rows(executable: Executable, seconds: np.ndarray) -> Iterable[OperatorT
     """Yield a row per step of a plan."""
     total = float(seconds.sum()) or 1.0
     for step, taken in zip(executable.lowered.steps, seconds.tolist(), strict=True):
-        index, op = operator_of(step)
+        index = "" if step.index is None else str(step.index)
         moved = step_bytes(executable, step)
         kernel = step.call.name if step.custom is None else step.custom.name
-        yield OperatorTime(index, op, kernel, step.call.isa, taken, taken / total, step.macs, moved)
-
-
-def operator_of(step: Step) -> tuple[str, str]:
-    """Return index and kind of the operator of a step, as its name tells them."""
-    found = NAME.fullmatch(step.name)
-    return (found["indices"], found["kind"]) if found else ("", step.name)
+        yield OperatorTime(index, step.op, kernel, step.call.isa, taken, taken / total, step.macs, moved)
 
 
 def step_bytes(executable: Executable, step: Step) -> int:

@@ -127,12 +127,12 @@ class MeasuredPlan:
             self.ends[t] = add_state(lowered, f"ends of {t}", 2, "float32")
         if t not in self.histograms:
             call = min_max_call(outer=1, channels=1, inner=size(lowered, t))
-            return Step(MEASURE, call, (t, self.ends[t]))
+            return Step(MEASURE, None, call, (t, self.ends[t]))
         tracker = self.histograms[t]
         if t not in self.counts:
             self.counts[t] = add_state(lowered, f"counts of {t}", tracker.bins + 1, "int64")
         call = tracker.call((1, 1, size(lowered, t)))
-        return Step(MEASURE, call, (t, self.ends[t], self.counts[t]), outputs=2)
+        return Step(MEASURE, None, call, (t, self.ends[t], self.counts[t]), outputs=2)
 
     def _explain_shapes(self, shapes: dict[int, tuple[int, ...]], error: QuantcoreError) -> None:
         """Raise an error that names the inputs whose shapes are not those of the model, if there are any."""
@@ -194,7 +194,7 @@ class MeasuredMemory:
             self._instance.run()
         except KernelError as error:
             step = self.plan.executable.lowered.steps[self._instance.failed]
-            if step.name == MEASURE:
+            if step.op == MEASURE:
                 check_finite(self.plan.subgraph, step.tensors[0], self.view(step.tensors[0]), index)
             raise QuantizationError(f"sample {index}: {error}") from error
 

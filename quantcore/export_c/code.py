@@ -232,7 +232,7 @@ static union {{
 def _prototype(step: ExportStep) -> str:
     """Return the declaration of a user's kernel."""
     interface = kernel_interface(step.call.name)
-    return re.sub(r"\bqc_\w+(?=\()", step.custom.symbol, interface.prototype.removesuffix(";"), count=1)
+    return re.sub(r"\bqc_\w+(?=\()", step.function, interface.prototype.removesuffix(";"), count=1)
 
 
 def _steps(plan: ExportPlan, prefix: str) -> str:

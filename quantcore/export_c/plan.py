@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from quantcore.c_interface import Struct, read_params
+from quantcore.custom_kernels import CKernel
 from quantcore.errors import UnsupportedOperatorError
 from quantcore.export_c.kernel_tensors import reads_constant, uses_scratch
 from quantcore.graph import Tensor
@@ -110,7 +110,7 @@ class ExportStep:
     output: str
     macs: int
     scratch: int | None
-    custom: Any = None
+    custom: CKernel | None = None
 
     @property
     def function(self) -> str:
@@ -178,7 +178,6 @@ class _Planner:
     def plan(self) -> ExportPlan:
         """Return the plan."""
         for lowered in self.lowered.steps:
-            check_step(lowered)
             self.made.steps.append(self.export_step(lowered))
         offsets = self.lay_out()
         for position, step in enumerate(self.made.steps):
@@ -193,7 +192,6 @@ class _Planner:
     def export_step(self, step: Step) -> ExportStep:
         """Return a step whose arguments are numbers of tensors, for now."""
         custom = kernel_of(step)
-        op = operator_of(step)
         arguments: list[int | str | None] = []
         for place_of, t in enumerate(step.tensors):
             if t < 0:
@@ -206,7 +204,7 @@ class _Planner:
         first = step.tensors[len(step.tensors) - step.outputs] if step.outputs else step.tensors[-1]
         params = trimmed(read_params(step.call))
         output = self.describe(first)
-        return ExportStep(op, step.name, step.call, params, arguments, output, step.macs, None, custom)
+        return ExportStep(step.op, step.name, step.call, params, arguments, output, step.macs, None, custom)
 
     def describe(self, t: int) -> str:
         """Return type, shape and name of a tensor."""
@@ -299,30 +297,25 @@ def trimmed(params: Struct) -> Struct:
     return params
 
 
-def kernel_of(step: Step) -> Any:
-    """Return the user's kernel of a lowered step; None where it is one of ours."""
-    bound = getattr(step, "custom", None)
-    return None if bound is None else bound.kernel
+def kernel_of(step: Step) -> CKernel | None:
+    """Return the user's kernel of a lowered step; None where it is one of ours.
 
-
-def check_step(step: Step) -> None:
-    """Refuse what has no C source."""
-    custom = kernel_of(step)
-    numbers = re.findall(r"\d+", step.name)
-    where = (operator_of(step), int(numbers[0]) if numbers else None)
-    if custom is not None and not getattr(custom, "sources", ()):
+    Raises
+    ------
+    UnsupportedOperatorError
+        The kernel has no C source.
+    """
+    if step.custom is None:
+        return None
+    kernel = step.custom.kernel
+    if not isinstance(kernel, CKernel) or not kernel.sources:
         raise UnsupportedOperatorError(
             "is computed by a kernel without C source (a Python callable or a pointer), which cannot be "
             "exported; give it as C: KEY=FILE:SYMBOL",
-            *where,
+            step.op,
+            step.index,
         )
-    if custom is None and not isinstance(step.call, KernelCall):
-        raise UnsupportedOperatorError("is not computed by a kernel in C, and cannot be exported", *where)
-
-
-def operator_of(step: Step) -> str:
-    """Return the name of the operator of a step that is called ``operator 3 (CONV_2D)``."""
-    return step.name.partition("(")[2].rstrip(")") or step.name
+    return kernel
 
 
 def scratch_bytes(step: ExportStep) -> int:

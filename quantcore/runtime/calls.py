@@ -80,8 +80,7 @@ class Calls:
                 self.lowered.values[y.index] = result.value
                 continue
             call = copy_call(size_bytes=result.count * np.dtype(result.dtype).itemsize, output=1)
-            name = f"operator {node.index} ({node.op.op})"
-            self.lowered.steps.append(Step(name, call, (result.index, y.index)))
+            self.lowered.steps.append(Step(node.op.op, node.index, call, (result.index, y.index)))
 
     def _bind(self, node: Node, source: Subgraph, arguments: Sequence[Operand]) -> dict[int, int]:
         """Return the place of each input: the tensor that the caller gives."""

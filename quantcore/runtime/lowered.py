@@ -28,18 +28,25 @@ RUNNABLE_DTYPES = {
 class Step:
     """A kernel call and the tensors it takes: inputs (-1 where omitted), then so many outputs.
 
-    `name` is for messages, `macs` the multiply-accumulates, for whoever measures; `in_place` has the inputs
+    `op` is what it computes, `index` the place of the operator in its subgraph (None for a step that stands
+    for no operator). `macs` are the multiply-accumulates, for whoever measures; `in_place` has the inputs
     that the kernel may write over, see `Definition`. `custom` is the user's kernel that `call` calls, if it
     does.
     """
 
-    name: str
+    op: str
+    index: int | None
     call: KernelCall
     tensors: tuple[int, ...]
     outputs: int = 1
     macs: int = 0
     in_place: tuple[int, ...] = ()
     custom: BoundKernel | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return self.op if self.index is None else f"operator {self.index} ({self.op})"
 
     def run(self, inputs: list[np.ndarray | None], outputs: list[np.ndarray]) -> None:
         """Run the kernel on contiguous arrays, apart from any plan."""

@@ -170,9 +170,8 @@ def lower_operator(
         # Parameters are C integers; only a damaged or hostile model has one that does not fit.
         raise node.refuse(f"a parameter is out of the range of its C type: {error}") from None
     set_shapes(node, lowered)
-    name = f"operator {index} ({op.op})"
     written = tuple(y.index for y in node.outputs)
-    step = Step(name, call, (*kernel_inputs(given, call, len(written)), *written), len(written))
+    step = Step(op.op, index, call, (*kernel_inputs(given, call, len(written)), *written), len(written))
     if all(y.value is not None for y in node.outputs):
         lowered.values.update((y.index, np.asarray(y.value)) for y in node.outputs)
     elif all(x is None or x.value is not None for x in node.inputs):
@@ -189,10 +188,10 @@ def record_custom(node: Node, custom: BoundKernel, lowered: Lowered) -> None:
     """Record the step of an operator that a user's kernel computes, or its value, as for any other."""
     set_shapes(node, lowered)
     op, definition = node.op, node.definition
-    name = f"operator {node.index} ({op.custom_code or op.op})"
+    name = op.custom_code or op.op
     written = tuple(y.index for y in node.outputs)
     tensors = (*kernel_inputs(op.inputs, custom.call, len(written)), *written)
-    step = Step(name, custom.call, tensors, len(written), custom=custom)
+    step = Step(name, node.index, custom.call, tensors, len(written), custom=custom)
     if node.inputs and all(x is None or x.value is not None for x in node.inputs):
         run_now(step, lowered)
         return
