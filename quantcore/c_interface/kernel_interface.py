@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -143,8 +144,19 @@ def defining_file(name: str, macros: tuple[str, ...] = ()) -> Path:
 
 
 def _needed(path: Path) -> set[str]:
-    """Return the functions of csrc that a file uses, and that another file defines."""
-    unit = c_file(path)
-    used = {one.name for node in unit.nodes for one in walk(node) if type(one).__name__ == "ID"}
-    inline = {node.decl.name for node in headers().nodes if type(node).__name__ == "FuncDef"}
-    return (used & headers().functions.keys()) - unit.functions.keys() - inline
+    """Return what a file, with the inline functions it calls, uses of other C files of csrc."""
+    unit, nodes = c_file(path), headers().nodes
+    inline = {node.decl.name: node for node in nodes if type(node).__name__ == "FuncDef"}
+    variables = {node.name for node in nodes if "extern" in getattr(node, "storage", ())}
+    wanted, used = _names(unit.nodes), set[str]()
+    while wanted:
+        name = wanted.pop()
+        if name not in used | unit.functions.keys():
+            used.add(name)
+            wanted |= _names([inline[name]]) if name in inline else set()
+    return (used & (headers().functions.keys() | variables)) - unit.definitions.keys() - inline.keys()
+
+
+def _names(nodes: Iterable[Any]) -> set[str]:
+    """Return the names that are used in parts of a file."""
+    return {one.name for node in nodes for one in walk(node) if type(one).__name__ == "ID"}
