@@ -143,7 +143,7 @@ static void (*const multiplies[2][2][2])(const operands *) = {
 };
 
 /* The outputs of R rows and B blocks, which are constants. */
-QC_INLINE void store_some(const int R, const int B, const qc_place *t, const int32_t *from) {
+QC_INLINE void store_some(const int R, const int B, const qc_tile_place *t, const int32_t *from) {
     __m512i sums[4][QC_PRODUCT_BLOCKS];
     QC_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -157,22 +157,22 @@ QC_INLINE void store_some(const int R, const int B, const qc_place *t, const int
 }
 
 /* The outputs of a tile of `rows` rows, at t, from their sums: four rows at a time, the last of them perhaps again. */
-#define QC_STORE(B)                                                                                             \
-    __attribute__((target(QC_AVX512_TARGET))) static void store_##B(const qc_place *t, const int32_t *from,     \
-                                                                    int32_t rows) {                             \
-        for (int32_t row = 0; row < rows; row += 4) {                                                           \
-            const int32_t first = row + 4 <= rows ? row : rows - 4;                                             \
-            qc_place here = *t;                                                                                 \
-            here.output += first * t->output_stride;                                                            \
-            if (t->terms != NULL) here.terms += first;                                                          \
-            store_some(4, B, &here, from + first * SUMS_ROW);                                                   \
-        }                                                                                                       \
+#define QC_STORE(B)                                                                                              \
+    __attribute__((target(QC_AVX512_TARGET))) static void store_##B(const qc_tile_place *t, const int32_t *from, \
+                                                                    int32_t rows) {                              \
+        for (int32_t row = 0; row < rows; row += 4) {                                                            \
+            const int32_t first = row + 4 <= rows ? row : rows - 4;                                              \
+            qc_tile_place here = *t;                                                                             \
+            here.output += first * t->output_stride;                                                             \
+            if (t->terms != NULL) here.terms += first;                                                           \
+            store_some(4, B, &here, from + first * SUMS_ROW);                                                    \
+        }                                                                                                        \
     }
 QC_STORE(1)
 QC_STORE(2)
 
 /* All rows with one or two blocks of units, those from t->block on. */
-static void multiply_rows(const qc_place *t, const cuts *c, int32_t blocks, int32_t count) {
+static void multiply_rows(const qc_tile_place *t, const cuts *c, int32_t blocks, int32_t count) {
     _Alignas(64) int32_t sums[PAIR * MOST_ROWS * SUMS_ROW];
     operands o = {.p = t->p, .c = c, .stride = t->stride, .block = t->block, .sums = sums};
     for (int32_t tile = 0; tile < c->tiles; tile += PAIR) {
@@ -186,7 +186,7 @@ static void multiply_rows(const qc_place *t, const cuts *c, int32_t blocks, int3
         o.rows[1] = t->rows + first[1] * t->stride;
         multiplies[c->tail != 0][tiles - 1][blocks - 1](&o);
         for (int32_t i = 0; i < tiles; ++i) {
-            qc_place here = *t;
+            qc_tile_place here = *t;
             here.output += first[i] * t->output_stride;
             if (t->terms != NULL) here.terms += first[i];
             (blocks == 2 ? store_2 : store_1)(&here, sums + i * MOST_ROWS * SUMS_ROW, c->rows);
@@ -209,7 +209,7 @@ static void multiply_all(const qc_product *p, const uint8_t *rows, int64_t strid
     configure(&c);
     for (int32_t block = 0; block < c.blocks;) {
         const int32_t some = c.tail == 0 && c.blocks - block >= PAIR ? PAIR : 1;
-        const qc_place t = {p, rows, stride, terms, block, output + block * QC_LANES, output_stride};
+        const qc_tile_place t = {p, rows, stride, terms, block, output + block * QC_LANES, output_stride};
         multiply_rows(&t, &c, some, count);
         block += some;
     }

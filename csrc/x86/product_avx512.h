@@ -19,14 +19,14 @@ typedef struct {
     int32_t block;        /* the first of 16 units */
     uint8_t *output;
     int64_t output_stride;
-} qc_place;
+} qc_tile_place;
 
 QC_INLINE void qc_store_bytes(uint8_t *output, __mmask64 exist, __m512i bytes) {
     _mm512_mask_storeu_epi8(output, exist, bytes);
 }
 
 /* Store outputs of R rows and B blocks from scaled sums. */
-QC_INLINE void qc_store_tile(const int R, const int B, const qc_place *t, __m512i (*y)[QC_PRODUCT_BLOCKS]) {
+QC_INLINE void qc_store_tile(const int R, const int B, const qc_tile_place *t, __m512i (*y)[QC_PRODUCT_BLOCKS]) {
     const qc_bytes_avx512 bytes = qc_make_bytes_avx512(t->p->requant);
     const int32_t left = t->p->units - t->block * QC_LANES;
     const __mmask64 exist = qc_first_bytes(left < B * QC_LANES ? left : B * QC_LANES);
@@ -67,7 +67,7 @@ QC_INLINE void qc_store_tile(const int R, const int B, const qc_place *t, __m512
 }
 
 /* Scaled sums by the form of the requantization, the rare ones last. */
-QC_INLINE void qc_scale_tile(const int R, const int B, const qc_place *t, __m512i (*sums)[QC_PRODUCT_BLOCKS]) {
+QC_INLINE void qc_scale_tile(const int R, const int B, const qc_tile_place *t, __m512i (*sums)[QC_PRODUCT_BLOCKS]) {
     const qc_requant_block *block = t->p->blocks + t->block;
     switch (t->p->requant->form) {
         case QC_FORM_FLOOR:

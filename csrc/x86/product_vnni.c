@@ -9,7 +9,7 @@ enum { MOST_ROWS = 12 };
 static const int32_t most_rows[QC_PRODUCT_BLOCKS + 1] = {0, 12, 12, 8, 6};
 
 /* sums += the products of R rows and B blocks of 16 units, which are constants. */
-QC_INLINE void multiply(const int R, const int B, const qc_place *t, __m512i (*sums)[QC_PRODUCT_BLOCKS]) {
+QC_INLINE void multiply(const int R, const int B, const qc_tile_place *t, __m512i (*sums)[QC_PRODUCT_BLOCKS]) {
     const qc_product *p = t->p;
     const int64_t block_size = p->runs * p->quads * (QC_LANES * QC_QUAD);
     const int8_t *w = p->filter + t->block * block_size;
@@ -39,7 +39,7 @@ QC_INLINE void multiply(const int R, const int B, const qc_place *t, __m512i (*s
     }
 }
 
-QC_INLINE void tile(const int R, const int B, const qc_place *t) {
+QC_INLINE void tile(const int R, const int B, const qc_tile_place *t) {
     __m512i sums[MOST_ROWS][QC_PRODUCT_BLOCKS];
     const int32_t *start = t->p->start + t->block * QC_LANES;
     QC_UNROLL
@@ -58,7 +58,7 @@ QC_INLINE void tile(const int R, const int B, const qc_place *t) {
 }
 
 /* One row by 8 blocks: enough sums for the latency of vpdpbusd. */
-__attribute__((target(QC_AVX512_TARGET))) static void wide_row(const qc_place *t) {
+__attribute__((target(QC_AVX512_TARGET))) static void wide_row(const qc_tile_place *t) {
     const qc_product *p = t->p;
     const int64_t block_size = p->runs * p->quads * (QC_LANES * QC_QUAD);
     const int8_t *w = p->filter + t->block * block_size;
@@ -81,7 +81,7 @@ __attribute__((target(QC_AVX512_TARGET))) static void wide_row(const qc_place *t
                     _mm512_dpbusd_epi32(sums[b / 4][b % 4], four, _mm512_loadu_si512(w + b * block_size));
         }
     }
-    qc_place second = *t;
+    qc_tile_place second = *t;
     second.block += 4;
     second.output += 4 * QC_LANES;
     qc_scale_tile(1, 4, t, sums);
@@ -90,9 +90,9 @@ __attribute__((target(QC_AVX512_TARGET))) static void wide_row(const qc_place *t
     qc_store_tile(1, 4, &second, sums + 1);
 }
 
-#define QC_TILE(R, B)                                                                         \
-    __attribute__((target(QC_AVX512_TARGET))) static void tile_##R##_##B(const qc_place *t) {    \
-        tile(R, B, t);                                                                        \
+#define QC_TILE(R, B)                                                                              \
+    __attribute__((target(QC_AVX512_TARGET))) static void tile_##R##_##B(const qc_tile_place *t) { \
+        tile(R, B, t);                                                                             \
     }
 QC_TILE(1, 1) QC_TILE(2, 1) QC_TILE(4, 1) QC_TILE(6, 1) QC_TILE(8, 1) QC_TILE(12, 1)
 QC_TILE(1, 2) QC_TILE(2, 2) QC_TILE(3, 2) QC_TILE(4, 2) QC_TILE(5, 2) QC_TILE(6, 2) QC_TILE(7, 2) QC_TILE(8, 2)
@@ -101,7 +101,7 @@ QC_TILE(1, 3) QC_TILE(2, 3) QC_TILE(3, 3) QC_TILE(4, 3) QC_TILE(5, 3) QC_TILE(6,
 QC_TILE(1, 4) QC_TILE(2, 4) QC_TILE(3, 4) QC_TILE(4, 4) QC_TILE(5, 4) QC_TILE(6, 4)
 
 /* The tile of so many blocks and rows; NULL where there is none, then a larger one is taken. */
-static void (*const tiles[QC_PRODUCT_BLOCKS + 1][MOST_ROWS + 1])(const qc_place *) = {
+static void (*const tiles[QC_PRODUCT_BLOCKS + 1][MOST_ROWS + 1])(const qc_tile_place *) = {
     {NULL},
     {NULL, tile_1_1, tile_2_1, NULL, tile_4_1, NULL, tile_6_1, NULL, tile_8_1, NULL, NULL, NULL, tile_12_1},
     {NULL, tile_1_2, tile_2_2, tile_3_2, tile_4_2, tile_5_2, tile_6_2, tile_7_2, tile_8_2, NULL, tile_10_2,
@@ -112,7 +112,7 @@ static void (*const tiles[QC_PRODUCT_BLOCKS + 1][MOST_ROWS + 1])(const qc_place 
 
 /* All rows with the blocks [t->block, t->block + blocks). A tile that is larger than what is left begins earlier, and
  * computes some rows again; where there are not as many, it is a smaller one. */
-static void multiply_rows(qc_place t, int32_t blocks, int32_t count) {
+static void multiply_rows(qc_tile_place t, int32_t blocks, int32_t count) {
     for (int32_t row = 0; row < count;) {
         const int32_t left = count - row;
         int32_t rows = qc_next_rows(left, most_rows[blocks]);
@@ -122,7 +122,7 @@ static void multiply_rows(qc_place t, int32_t blocks, int32_t count) {
             --rows;
             first = row + rows <= count ? row : count - rows;
         }
-        qc_place here = t;
+        qc_tile_place here = t;
         here.rows += first * t.stride;
         here.output += first * t.output_stride;
         if (t.terms != NULL) here.terms += first;
@@ -135,7 +135,7 @@ static void multiply_all(const qc_product *p, const uint8_t *rows, int64_t strid
                          const int32_t *terms, uint8_t *output, int64_t output_stride) {
     const int32_t blocks = (p->units + QC_LANES - 1) / QC_LANES;
     for (int32_t block = 0; block < blocks;) {
-        const qc_place t = {p, rows, stride, terms, block, output + block * QC_LANES, output_stride};
+        const qc_tile_place t = {p, rows, stride, terms, block, output + block * QC_LANES, output_stride};
         if (count == 1 && blocks - block >= 8) {
             wide_row(&t);
             block += 8;
