@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,70 +113,54 @@ def bounds(rng: Rng, dtype: str) -> dict[str, int]:
     return {"activation_min": low, "activation_max": high}
 
 
+def scaled(offsets: Sequence[int], *factors: tuple[int, int]) -> dict[str, int]:
+    """Return offset, multiplier and shift of two inputs, and of the output where there are three."""
+    fields = {}
+    names = ("input1", "input2", "output")
+    for name, offset, (multiplier, shift) in zip(names, offsets, factors, strict=False):
+        fields |= {f"{name}_offset": offset, f"{name}_multiplier": multiplier, f"{name}_shift": shift}
+    return fields
+
+
 @pytest.mark.parametrize("dtype", BYTES)
 @pytest.mark.parametrize("op", ["add", "sub"])
 def test_sums(op: str, dtype: str) -> None:
     rng = np.random.default_rng(1)
     for number in range(60):
-        m1, s1 = factor(rng, -9, 0)
-        m2, s2 = factor(rng, -9, 0)
-        mo, so = factor(rng, -22, -14) if number % 8 else factor(rng, -31, 0)
+        factors = [factor(rng, -9, 0), factor(rng, -9, 0)]
+        factors.append(factor(rng, -22, -14) if number % 8 else factor(rng, -31, 0))
         if number % 3 == 0:
-            m1, s1 = 2**30, 0  # the larger scale
+            factors[0] = 2**30, 0  # the larger scale
         block = int(rng.choice([0, 8, 16, 32]))
         body = (block, str(rng.choice(["combined", "truncated"]))) if block and op == "add" else None
         shape1, shape2 = draw_shapes(rng, (1, 16000)[number % 2] if number % 5 == 0 else WORTH_FITTING)
         offsets = [int(v) for v in rng.integers(-128, 128, 3) - (128 if dtype == "uint8" else 0)]
         parameters = {
             "left_shift": 20,
-            "input1_offset": offsets[0],
-            "input1_multiplier": m1,
-            "input1_shift": s1,
-            "input2_offset": offsets[1],
-            "input2_multiplier": m2,
-            "input2_shift": s2,
-            "output_offset": -offsets[2],
-            "output_multiplier": mo,
-            "output_shift": so,
+            **scaled([*offsets[:2], -offsets[2]], *factors),
             "body": body,
             "repeated_body": body,
             **bounds(rng, dtype),
         }
         x, y = random_values(rng, shape1, dtype), random_values(rng, shape2, dtype)
         output = np.empty(np.broadcast_shapes(shape1, shape2), dtype)
-
-        def make(parameters: Any = parameters, shapes: Any = (shape1, shape2)) -> KernelCall:
-            return add_call(op, dtype, shape1=shapes[0], shape2=shapes[1], **parameters)
-
+        make = partial(add_call, op, dtype, shape1=shape1, shape2=shape2, **parameters)
         place = 0 if shape1 == output.shape else 1 if shape2 == output.shape else -1
         compare(rng, make, [x, y], output, f"{op} {shape1} {shape2} {parameters}", place)
 
 
 def sum_parameters(rng: Rng, number: int, dtype: str) -> dict[str, Any]:
     """Return those of ADD or SUB on int16, or of 8 bits with shifts of 15 and more as well."""
-    m1, s1 = factor(rng, -16, 0)
-    m2, s2 = factor(rng, -16, 0)
-    left = 15 if dtype == "int16" else 20
-    mo, so = factor(rng, -20, -10) if number % 8 else factor(rng, -31, 0)
+    factors = [factor(rng, -16, 0), factor(rng, -16, 0)]
+    factors.append(factor(rng, -20, -10) if number % 8 else factor(rng, -31, 0))
     if number % 3 == 0:
-        m1, s1 = 2**30, 0
+        factors[0] = 2**30, 0
     unsigned = 128 if dtype == "uint8" else 0
     offsets = [int(v) for v in rng.integers(-128, 128, 3) - unsigned]
     if dtype == "int16" and number % 7:
         offsets = [0, 0, 0]
-    return {
-        "left_shift": left,
-        "input1_offset": offsets[0],
-        "input1_multiplier": m1,
-        "input1_shift": s1,
-        "input2_offset": offsets[1],
-        "input2_multiplier": m2,
-        "input2_shift": s2,
-        "output_offset": -offsets[2],
-        "output_multiplier": mo,
-        "output_shift": so,
-        **bounds(rng, dtype),
-    }
+    left = 15 if dtype == "int16" else 20
+    return {"left_shift": left, **scaled([*offsets[:2], -offsets[2]], *factors), **bounds(rng, dtype)}
 
 
 @pytest.mark.parametrize("dtype", [*BYTES, "int16"])
@@ -188,10 +173,7 @@ def test_sums_as_defined(op: str, dtype: str) -> None:
         shape1, shape2 = draw_shapes(rng, int(rng.choice([1, 200, 3000])))
         x, y = random_values(rng, shape1, dtype), random_values(rng, shape2, dtype)
         output = np.empty(np.broadcast_shapes(shape1, shape2), dtype)
-
-        def make(parameters: Any = parameters, shapes: Any = (shape1, shape2)) -> KernelCall:
-            return add_call(op, dtype, shape1=shapes[0], shape2=shapes[1], **parameters)
-
+        make = partial(add_call, op, dtype, shape1=shape1, shape2=shape2, **parameters)
         place = 0 if shape1 == output.shape else 1 if shape2 == output.shape else -1
         compare(rng, make, [x, y], output, f"{op} {shape1} {shape2} {parameters}", place)
 
@@ -208,12 +190,9 @@ def test_products_of_words() -> None:
         )
         x, y = random_values(rng, shape1, "int16"), random_values(rng, shape2, "int16")
         output = np.empty(np.broadcast_shapes(shape1, shape2), np.int16)
-
-        def make(requant: Requant = requant, o: Any = offsets, s: Any = (shape1, shape2)) -> KernelCall:
-            return mul_call(
-                "int16", shape1=s[0], shape2=s[1], input1_offset=o[0], input2_offset=o[1], requant=requant
-            )
-
+        shapes = {"shape1": shape1, "shape2": shape2}
+        zeros = {"input1_offset": offsets[0], "input2_offset": offsets[1]}
+        make = partial(mul_call, "int16", **shapes, **zeros, requant=requant)
         compare(rng, make, [x, y], output, f"{shape1} {shape2} {rule} {multiplier} {shift} {offsets}")
 
 
@@ -236,10 +215,7 @@ def test_weighted_sums(dtype: str) -> None:
         }
         x, y = random_values(rng, shape1, dtype), random_values(rng, shape2, dtype)
         output = np.empty(np.broadcast_shapes(shape1, shape2), dtype)
-
-        def make(parameters: Any = parameters, shapes: Any = (shape1, shape2)) -> KernelCall:
-            return weighted_sum_call(dtype, shape1=shapes[0], shape2=shapes[1], **parameters)
-
+        make = partial(weighted_sum_call, dtype, shape1=shape1, shape2=shape2, **parameters)
         compare(rng, make, [x, y], output, f"{shape1} {shape2} {parameters}")
 
 
@@ -260,21 +236,9 @@ def test_products(dtype: str) -> None:
         body = (block, str(rng.choice(["saturated", "wrapped", "vanished"]))) if block else None
         x, y = random_values(rng, shape1, dtype), random_values(rng, shape2, dtype)
         output = np.empty(np.broadcast_shapes(shape1, shape2), dtype)
-
-        def make(
-            requant: Requant = requant, o: Any = offsets, b: Any = body, s: Any = (shape1, shape2)
-        ) -> KernelCall:
-            return mul_call(
-                dtype,
-                shape1=s[0],
-                shape2=s[1],
-                input1_offset=o[0],
-                input2_offset=o[1],
-                requant=requant,
-                body=b,
-                repeated_body=b,
-            )
-
+        shapes = {"shape1": shape1, "shape2": shape2}
+        zeros = {"input1_offset": offsets[0], "input2_offset": offsets[1]}
+        make = partial(mul_call, dtype, **shapes, **zeros, requant=requant, body=body, repeated_body=body)
         what = f"{shape1} {shape2} {rule} {multiplier} {shift} {offsets} {body} {requant.bounds}"
         compare(rng, make, [x, y], output, what)
 

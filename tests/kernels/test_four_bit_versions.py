@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
-from quantcore.kernels._core import KernelCall, Requant
+from quantcore.kernels._core import Requant
 from quantcore.kernels._fully_connected import fully_connected_call, fully_connected_hybrid_call
 from quantcore.kernels.conv import conv_call
 from quantcore.kernels.depthwise_conv import depthwise_conv_call
@@ -42,25 +42,12 @@ def test_convolutions() -> None:
         offsets = {"input_offset": int(rng.integers(-127, 129)), "filter_offset": 0}
         store = requant(rng, "int8", units, depth * window[0] * window[1] // 4 + 1)
         bound = sum_bound("int8", w, bias, axis=3 if depthwise else 0, **offsets) if number % 5 else None
-
-        def make(
-            shape: ConvShape = shape,
-            w: np.ndarray = w,
-            bias: np.ndarray = bias,
-            depthwise: bool = depthwise,
-            known: bool = number % 7 != 0,
-            common: Any = (offsets, store, bound),
-        ) -> KernelCall:
-            settings = {
-                **common[0],
-                "requant": Requant(**common[1]),
-                "sum_bound": common[2],
-                "four_bits": True,
-            }
-            if depthwise:
-                return depthwise_conv_call("int8", shape, constants=(w, bias) if known else None, **settings)
-            return conv_call("int8", shape, filter=w if known else None, groups=1, **settings)
-
+        known = number % 7 != 0
+        settings = {**offsets, "requant": Requant(**store), "sum_bound": bound, "four_bits": True}
+        make = partial(conv_call, "int8", shape, filter=w if known else None, groups=1, **settings)
+        if depthwise:
+            constants = (w, bias) if known else None
+            make = partial(depthwise_conv_call, "int8", shape, constants=constants, **settings)
         output = np.full(shape.output_shape, 77, np.int8)
         compare(rng, make, [x, packed_int4(w), bias], output, f"{shape} {store['rounding']}")
 
@@ -85,27 +72,10 @@ def test_fully_connected() -> None:
             offsets = {"input_offset": 0, "filter_offset": 0}
             store = draw_requant(rng, dtype, units)
         bound = sum_bound(dtype, w, bias, axis=0, **offsets)
-
-        def make(
-            size: Any = (batches, depth, units),
-            dtype: str = dtype,
-            w: np.ndarray = w,
-            store: Requant = store,
-            bound: int | None = bound,
-            offsets: Any = offsets,
-        ) -> KernelCall:
-            return fully_connected_call(
-                dtype,
-                filter=w,
-                batches=size[0],
-                depth=size[1],
-                units=size[2],
-                requant=store,
-                sum_bound=bound,
-                four_bits=True,
-                **offsets,
-            )
-
+        size = {"batches": batches, "depth": depth, "units": units, "four_bits": True}
+        make = partial(
+            fully_connected_call, dtype, filter=w, **size, requant=store, sum_bound=bound, **offsets
+        )
         output = np.full((batches, units), 77, x.dtype)
         compare(rng, make, [x, packed_int4(w), bias], output, f"{dtype} {batches} {depth} {units}")
 
@@ -117,25 +87,9 @@ def test_hybrid() -> None:
         w = filter_of(rng, (units, depth))
         x = rng.normal(0, 1, (batches, depth)).astype(np.float32)
         scales = rng.uniform(0.001, 0.1, units if number % 2 else 1).astype(np.float32)
-
-        def make(
-            size: Any = (batches, depth, units),
-            w: np.ndarray = w,
-            scales: np.ndarray = scales,
-            asymmetric: bool = number % 3 == 0,
-        ) -> KernelCall:
-            return fully_connected_hybrid_call(
-                filter=w,
-                batches=size[0],
-                depth=size[1],
-                units=size[2],
-                asymmetric=asymmetric,
-                sign_overflow=False,
-                filter_scale=scales,
-                activation_min=-2.0,
-                activation_max=2.0,
-                four_bits=True,
-            )
-
+        size = {"batches": batches, "depth": depth, "units": units, "four_bits": True}
+        quantization = {"asymmetric": number % 3 == 0, "sign_overflow": False, "filter_scale": scales}
+        limits = {"activation_min": -2.0, "activation_max": 2.0}
+        make = partial(fully_connected_hybrid_call, filter=w, **size, **quantization, **limits)
         output = np.full((batches, units), 77, np.float32)
         compare(rng, make, [x, packed_int4(w), None], output, f"{batches} {depth} {units}")

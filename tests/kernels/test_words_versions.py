@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from quantcore.kernels.movement import strided_copy_call
 from quantcore.kernels.prelu import prelu_call
 from quantcore.kernels.select import select_call
 
-from tests.kernels.test_elementwise_versions import bounds, compare, draw_shapes, factor
+from tests.kernels.test_elementwise_versions import bounds, compare, draw_shapes, factor, scaled
 from tests.ops.harness import random_values
 
 Rng = np.random.Generator
@@ -42,13 +43,8 @@ def test_functions(function: str) -> None:
         flat(rng, make, "int16", "int16", f"{function} {multiplier} {shift}")
     every = np.arange(-32768, 32768).astype(np.int16)
     for left in (0, 1):
-        compare(
-            rng,
-            lambda left=left: sigmoid_fixed_call(function, count=every.size, left_shift=left),
-            [every],
-            np.empty_like(every),
-            f"{function} shifted by {left}",
-        )
+        make_fixed = partial(sigmoid_fixed_call, function, count=every.size, left_shift=left)
+        compare(rng, make_fixed, [every], np.empty_like(every), f"{function} shifted by {left}")
 
 
 def test_requantization() -> None:
@@ -108,46 +104,23 @@ def test_leaky_relu() -> None:
 def test_prelu_and_squared_difference(dtype: str) -> None:
     rng = np.random.default_rng(3)
     for _ in range(60):
-        (m1, s1), (m2, s2), (m3, s3) = factor(rng, -12, 3), factor(rng, -12, 3), factor(rng, -20, 0)
+        identity, alpha, last = factor(rng, -12, 3), factor(rng, -12, 3), factor(rng, -20, 0)
         shape1, shape2 = draw_shapes(rng, int(rng.choice([1, 300, 3000])))
         x, y = random_values(rng, shape1, dtype), random_values(rng, shape2, dtype)
         shape = np.broadcast_shapes(shape1, shape2)
         offsets = [int(v) for v in rng.integers(-255, 256, 3)]
-
-        def prelu(s: Any = (shape1, shape2), o: Any = offsets, f: Any = (m1, s1, m2, s2)) -> KernelCall:
-            return prelu_call(
-                dtype,
-                shape=s[0],
-                alpha_shape=s[1],
-                input_offset=o[0],
-                alpha_offset=o[1],
-                output_offset=o[2],
-                identity_multiplier=f[0],
-                identity_shift=f[1],
-                alpha_multiplier=f[2],
-                alpha_shift=f[3],
-            )
-
-        compare(rng, prelu, [x, y], np.empty(shape, dtype), f"prelu {shape1} {shape2} {m1} {s1} {m2} {s2}")
+        names = ("input_offset", "alpha_offset", "output_offset")
+        parameters = dict(zip(names, offsets, strict=True))
+        parameters |= {"identity_multiplier": identity[0], "identity_shift": identity[1]}
+        parameters |= {"alpha_multiplier": alpha[0], "alpha_shift": alpha[1]}
+        prelu = partial(prelu_call, dtype, shape=shape1, alpha_shape=shape2, **parameters)
+        compare(rng, prelu, [x, y], np.empty(shape, dtype), f"prelu {shape1} {shape2} {parameters}")
         if dtype == "uint8":
             continue
-        parameters = {
-            "left_shift": 7,
-            "input1_offset": offsets[0],
-            "input1_multiplier": m1,
-            "input1_shift": min(s1, 0),
-            "input2_offset": offsets[1],
-            "input2_multiplier": m2,
-            "input2_shift": min(s2, 0),
-            "output_offset": offsets[2],
-            "output_multiplier": m3,
-            "output_shift": s3,
-            **bounds(rng, dtype),
-        }
-
-        def difference(s: Any = (shape1, shape2), parameters: Any = parameters) -> KernelCall:
-            return add_call("squared_difference", dtype, shape1=s[0], shape2=s[1], **parameters)
-
+        factors = [(identity[0], min(identity[1], 0)), (alpha[0], min(alpha[1], 0)), last]
+        parameters = {"left_shift": 7, **scaled(offsets, *factors), **bounds(rng, dtype)}
+        shapes = {"shape1": shape1, "shape2": shape2}
+        difference = partial(add_call, "squared_difference", dtype, **shapes, **parameters)
         compare(rng, difference, [x, y], np.empty(shape, dtype), f"difference {shape1} {shape2} {parameters}")
 
 
@@ -163,32 +136,11 @@ def test_comparisons(dtype: str) -> None:
             x, y = random_values(rng, shape1, dtype), random_values(rng, shape2, dtype)
         if number % 2 and x.shape == y.shape:
             y = np.where(rng.random(y.shape) < 0.5, x, y)
-        scaled = dtype in ("int8", "uint8") or (dtype == "int16" and number % 3 == 0)
-        (m1, s1), (m2, s2) = factor(rng, -12, 3), factor(rng, -12, 3)
-        offsets = [int(v) for v in rng.integers(-255, 256, 2)]
-
-        def make(
-            op: str = op,
-            s: Any = (shape1, shape2),
-            scaled: bool = scaled,
-            p: Any = (m1, s1, m2, s2, *offsets),
-        ) -> KernelCall:
-            if not scaled:
-                return compare_call(op, dtype, shape1=s[0], shape2=s[1])
-            return compare_scaled_call(
-                op,
-                dtype,
-                shape1=s[0],
-                shape2=s[1],
-                left_shift=8,
-                input1_offset=p[4],
-                input1_multiplier=p[0],
-                input1_shift=p[1],
-                input2_offset=p[5],
-                input2_multiplier=p[2],
-                input2_shift=p[3],
-            )
-
+        factors = factor(rng, -12, 3), factor(rng, -12, 3)
+        fields = scaled([int(v) for v in rng.integers(-255, 256, 2)], *factors)
+        make = partial(compare_call, op, dtype, shape1=shape1, shape2=shape2)
+        if dtype in ("int8", "uint8") or (dtype == "int16" and number % 3 == 0):
+            make = partial(compare_scaled_call, *make.args, **make.keywords, left_shift=8, **fields)
         output = np.empty(np.broadcast_shapes(shape1, shape2), np.uint8)
         compare(rng, make, [x, y], output, f"{op} {shape1} {shape2}")
 
@@ -208,10 +160,7 @@ def test_select() -> None:
                 rng.integers(0, 2, own) if item == 1 and not operands else rng.integers(0, 256, (*own, item))
             )
             operands.append(values.astype(np.uint8))
-
-        def make(size: int = size, shape: Any = shape, strides: Any = strides) -> KernelCall:
-            return select_call(size, shape, *strides)
-
+        make = partial(select_call, size, shape, *strides)
         compare(rng, make, operands, np.empty((*shape, size), np.uint8), f"{size} {shape} {strides}")
 
 
@@ -232,10 +181,7 @@ def test_transposed_copies() -> None:
             first += (shape[d] - 1) * int(steps[d]) if stride < 0 else 0
             output_shape.append(count)
             strides.append(int(steps[d]) * stride)
-
-        def make(
-            size: int = size, shape: Any = output_shape, s: Any = strides, first: int = first
-        ) -> KernelCall:
-            return strided_copy_call(element_bytes=size, shape=shape, strides=s, first=first)
-
+        make = partial(
+            strided_copy_call, element_bytes=size, shape=output_shape, strides=strides, first=first
+        )
         compare(rng, make, [x], np.empty((*output_shape, size), np.uint8), f"{shape} {order} {strides}")
