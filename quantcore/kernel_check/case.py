@@ -15,8 +15,9 @@ from quantcore.c_interface.layout import ArrayType, CType, PointerType, ScalarTy
 from quantcore.errors import QuantcoreError
 from quantcore.kernel_check.draws import Draft
 from quantcore.kernel_check.process import INPUT, OUTPUT, SCRATCH, RunArray, RunRequest
-from quantcore.kernels._core import KernelCall, select_isa
+from quantcore.kernels._core import KernelCall
 from quantcore.numerics import get_profile
+from quantcore.runtime.custom_operators import definitions_alone
 from quantcore.runtime.lowering import contiguous, lower
 
 __all__ = ["Case", "make_case", "make_request", "tensor_names"]
@@ -57,6 +58,11 @@ class Case:
     facts: dict[str, str] = field(default_factory=dict)
     call: KernelCall | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """What its arrays have in bytes, without those in params."""
+        return sum(array.nbytes for array in [*self.inputs, *self.expected] if array is not None)
+
     def with_inputs(self, inputs: Sequence[np.ndarray | None]) -> Case:
         """Return the same call on other data."""
         assert self.call is not None
@@ -71,11 +77,8 @@ def make_case(draft: Draft, op: str, numerics: str) -> Case | None:
     UnsupportedOperatorError, KernelError
         The profile, or TensorFlow Lite, does not take it.
     """
-    before = select_isa("scalar")
-    try:
+    with definitions_alone():
         lowered = lower(draft.model, 0, {}, get_profile(numerics), {})
-    finally:
-        select_isa(before)
     if len(lowered.steps) != 1:
         return None
     (step,) = lowered.steps

@@ -21,7 +21,7 @@ from quantcore.kernels.custom import DTYPE_CODES, custom_call
 from quantcore.ops.node import Node, Operand, UnknownValueError
 from quantcore.ops.registry import find_definition
 
-__all__ = ["lower_custom", "lowering_lock"]
+__all__ = ["definitions_alone", "lower_custom", "lowering_lock"]
 
 # `select_isa` is for the whole process: nothing else is lowered while definitions are wanted.
 lowering_lock = threading.RLock()

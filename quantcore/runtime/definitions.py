@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quantcore.graph import Model
-from quantcore.kernels._core import select_isa
+from quantcore.runtime.custom_operators import definitions_alone
 from quantcore.runtime.executable import Executable
 from quantcore.runtime.interpreter import Interpreter
 
@@ -25,9 +25,6 @@ def lower_to_definitions(
     UnsupportedOperatorError, KernelError
         As `Interpreter`.
     """
-    before = select_isa("scalar")
-    try:
+    with definitions_alone():
         interpreter = Interpreter(model, numerics, subgraph_index=subgraph_index, kernels=kernels)
-    finally:
-        select_isa(before)
     return interpreter._session._executable
