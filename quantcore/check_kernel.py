@@ -25,9 +25,9 @@ from quantcore.kernel_check.coverage import Coverage
 from quantcore.kernel_check.explain import explain
 from quantcore.kernel_check.operators.registry import Family, family
 from quantcore.kernel_check.process import KernelProcess
-from quantcore.kernel_check.programs import BUILDS, build_programs, build_reference
+from quantcore.kernel_check.programs import BUILDS, build_programs, build_reference, what_was_said
 from quantcore.kernel_check.reduce import reduce_data
-from quantcore.kernel_check.search import Search
+from quantcore.kernel_check.search import Drawing, Search
 from quantcore.numerics import get_profile
 
 __all__ = ["CheckResult", "check_kernel"]
@@ -57,7 +57,8 @@ class CheckResult:
     builds : list of str
         How the kernel was compiled: ``plain``, ``locals``, ``sanitizers``.
     missing : dict of str to str
-        Builds that the compiler does not have, and why.
+        Builds that the compiler does not have, and why; also ``definition``, without which rounding ties are
+        not counted, a failure is not explained, and there is no time to compare with.
     nanoseconds : dict of str to float
         Time of one call on the largest case: ``kernel``, ``reference``. A hint, not a measurement.
     files : list of Path
@@ -241,7 +242,7 @@ def check_kernel(
         programs, result.missing = build_programs(kernel, name, system, folder, sanitizers=sanitizers)
         result.builds = [program.build.name for program in programs]
         checker = stack.enter_context(Checker(programs, timeout))
-        reference = start_reference(name, system, stack)
+        reference = start_reference(name, system, stack, result.missing)
 
         def seen(case: Case) -> None:
             coverage.add(case, reference if case.kernel == name else None)
@@ -252,7 +253,7 @@ def check_kernel(
             coverage.add(case, reference)
             others: list[Failure] = []
         else:
-            search = Search(drawn, forms, names, profile, checker, seen, may_refuse)
+            search = Search(Drawing(drawn, forms, names, profile), checker, seen, may_refuse)
             result.failure, others = search.run(cases, seed), search.others()
             coverage.refused = search.refused
         if result.failure is not None:
@@ -279,8 +280,8 @@ def chosen_forms(drawn: Family, kernel: CKernel, dtype: str | None) -> list[str]
         wanted = [name for form, names in drawn.forms.items() if dtype in (None, form) for name in names]
         first = kernel_interface(wanted[0])
         raise KernelError(
-            f"{kernel.symbol} has the prototype of {' or '.join(kernel.kernels)}; {drawn.op}"
-            f"{f' of {dtype}' if dtype else ''} is computed by {', '.join(dict.fromkeys(wanted))}, such as "
+            f"{kernel.symbol} has the prototype of {' or '.join(kernel.kernels)}; the cases of {drawn.op}"
+            f"{f' {dtype}' if dtype else ''} are computed by {', '.join(dict.fromkeys(wanted))}, such as "
             f"{' '.join(first.prototype.split())}"
         )
     if not set.intersection(*({*drawn.forms[form]} for form in forms)):
@@ -291,11 +292,14 @@ def chosen_forms(drawn: Family, kernel: CKernel, dtype: str | None) -> list[str]
     return forms
 
 
-def start_reference(name: str, compiler: Compiler, stack: ExitStack) -> KernelProcess | None:
-    """Build and start the definition; None where the compiler in use cannot."""
+def start_reference(
+    name: str, compiler: Compiler, stack: ExitStack, missing: dict[str, str]
+) -> KernelProcess | None:
+    """Build and start the definition; None, and an entry in `missing`, where the compiler in use cannot."""
     try:
         program = build_reference(name, compiler)
-    except KernelError:
+    except KernelError as error:
+        missing["definition"] = what_was_said(error)
         return None
     return stack.enter_context(KernelProcess(program, 30.0))
 
@@ -305,8 +309,6 @@ def write_failure(failure: Failure, kernel: CKernel, folder: Path) -> list[Path]
     folder.mkdir(parents=True, exist_ok=True)
     archive, test = (folder / f"{kernel.symbol}_failure{suffix}" for suffix in (".npz", ".c"))
     write_case(failure, archive)
-    if len(failure.case.expected) != 1:
-        return [archive]
     write_test(failure, kernel, test)
     return [archive, test]
 

@@ -1,6 +1,7 @@
 /* Runs one kernel on the cases that come through a pipe, with guarded memory around every array.
  *
- * It is linked with a file that is written for the kernel (programs.py), which has the two functions below. Requests come from descriptor argv[1], replies go to argv[2]; both are made of 64-bit words. A request is
+ * It is linked with a file that is written for the kernel (programs.py), which has the two functions below. Requests
+ * come from descriptor argv[1], replies go to argv[2]; both are made of 64-bit words. A request is
  *
  *   REQUEST_WORDS words, see below; for each array its size, role and alignment, and its bytes unless it is an output
  *   or scratch; for each pointer the array and the offset it is stored at, and the array it points to; for each tensor
@@ -36,10 +37,10 @@ int64_t quantcore_check_scratch(const void *params);
 #endif
 
 enum { ARRAYS, POINTERS, TENSORS, AT_END, OUTPUT_FILL, SCRATCH_FILL, STACK_FILL, REPEAT, REQUEST_WORDS };
-enum { STATUS, SIGNAL, FAULT, ARRAY, OFFSET, WRITE, NANOSECONDS, STACK_BYTES, REPLY_WORDS };
+enum { STATUS, SIGNAL, FAULT, ARRAY, OFFSET, WRITE, NANOSECONDS, REPLY_WORDS };
 enum { NO_FAULT, BEFORE, AFTER, CHANGED, STACK_OVERFLOW, ELSEWHERE }; /* FAULT */
 enum { INPUT, OUTPUT, SCRATCH };                                      /* roles */
-enum { MAX_ARRAYS = 256, MAX_TENSORS = 64, PAINTED = 128 * 1024, SLACK = 64 };
+enum { MAX_ARRAYS = 256, MAX_TENSORS = 64, PAINTED = 128 * 1024 };
 
 typedef struct {
     char *region; /* a page without access, `room` bytes, a page without access */

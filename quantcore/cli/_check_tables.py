@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from quantcore.cli._output import say
@@ -21,8 +22,7 @@ def print_check(result: CheckResult) -> None:
     coverage = result.coverage
     print_coverage(coverage)
     say("")
-    for name, why in result.missing.items():
-        say(f"not run: build '{name}': {why}")
+    print_missing(result.missing)
     if not result.ok:
         say(result.report())
         return
@@ -37,6 +37,18 @@ def print_check(result: CheckResult) -> None:
             f"time on the largest case: {own / 1000:.3g} us; of the reference, built alike: "
             f"{other / 1000:.3g} us (a hint, of this machine)"
         )
+
+
+def print_missing(missing: Mapping[str, str]) -> None:
+    """Print what could not be built, and what is therefore not known."""
+    from quantcore.kernel_check.programs import BUILDS
+
+    for build in BUILDS:
+        if build.name in missing:
+            say(f"not looked for: {build.finds} (the build '{build.name}'): {missing[build.name]}")
+    if "definition" in missing:
+        why = missing["definition"]
+        say(f"the definition does not build, so ties are not counted and a failure is not explained: {why}")
 
 
 def print_coverage(coverage: Coverage) -> None:

@@ -63,12 +63,6 @@ class Failure:
     details: str = ""
     status: int = 0
 
-    @property
-    def size(self) -> int:
-        """What a smaller case has less of: bytes of all arrays."""
-        arrays = [*self.case.inputs, *self.case.expected]
-        return sum(array.nbytes for array in arrays if array is not None)
-
 
 class Checker:
     """Runs cases in the programs of a kernel."""

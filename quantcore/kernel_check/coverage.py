@@ -52,7 +52,7 @@ class Coverage:
             facts.append(("rounding ties", "some" if ties else "none"))
         for aspect, what in facts:
             self.aspects.setdefault(aspect, Counter())[what] += 1
-        if self.largest is None or size(case) > size(self.largest):
+        if self.largest is None or case.nbytes > self.largest.nbytes:
             self.largest = case
 
     def to_json(self) -> dict[str, Any]:
@@ -65,11 +65,6 @@ class Coverage:
             "ties": self.ties,
             "aspects": aspects,
         }
-
-
-def size(case: Case) -> int:
-    """Return what the arrays of a case have in bytes."""
-    return sum(array.nbytes for array in [*case.inputs, *case.expected] if array is not None)
 
 
 def parameter_facts(case: Case) -> Iterator[tuple[str, str]]:

@@ -139,7 +139,7 @@ class Draws:
             return self.rng().integers(0, 2, shape).astype(bool)
         return self.integers(shape, dtype, zero_point)
 
-    def activation(self, *, float_too: bool = True) -> str:
+    def activation(self) -> str:
         """Return a fused activation."""
         name = self.one_of("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
         self.facts["fused activation"] = name
@@ -188,18 +188,17 @@ def make_draft(
     draws: Draws,
     op: str,
     inputs: Sequence[Tensor | None],
-    output: Tensor | Sequence[Tensor],
+    output: Tensor,
     values: Sequence[np.ndarray],
     options: dict[str, Any] | None = None,
     *,
     version: int = 1,
 ) -> Draft:
     """Return a model of one operator; what is no constant is an input of the model, with one of `values`."""
-    outputs = [output] if isinstance(output, Tensor) else list(output)
-    tensors = [t for t in inputs if t is not None] + outputs
+    tensors = [t for t in inputs if t is not None] + [output]
     place = iter(range(len(tensors)))
     reads = tuple(-1 if t is None else next(place) for t in inputs)
-    writes = tuple(next(place) for _ in outputs)
+    writes = (next(place),)
     given = tuple(t for t in reads if t >= 0 and tensors[t].data is None)
     operator = Operator(op, version, reads, writes, options or {})
     return Draft(Model([Subgraph("main", tensors, [operator], given, writes)]), list(values), draws.facts)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from quantcore.c_interface import Struct
+from quantcore.c_interface.layout import EnumType, enumerator
 from quantcore.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from quantcore.kernel_check.case import Case
 from quantcore.kernel_check.checker import ARRANGEMENTS, Checker, Failure, differing, request_of
@@ -20,14 +21,6 @@ from quantcore.kernel_check.process import Fills, KernelProcess, as_arrays
 __all__ = ["explain", "requant_of", "rule_variants", "run_reference", "scaling", "variants"]
 
 ZERO_SHIFT = -31
-RULES = {
-    "QC_DOUBLE_ROUNDING": "double_rounding",
-    "QC_RUY": "ruy",
-    "QC_SINGLE_ROUNDING": "single_rounding",
-    "QC_FLOAT32": "float32",
-    "QC_FLOAT64": "float64",
-    "QC_INT16_MULTIPLIER": "int16_multiplier",
-}
 
 
 def explain(
@@ -211,8 +204,8 @@ def rule_variants(case: Case) -> Iterator[tuple[str, Case]]:
     if requant is None:
         return
     own = int(requant["rounding"])
-    kind = requant.type.fields["rounding"]
-    for value, name in kind.names.items():  # type: ignore[union-attr]
+    names = rule_names(requant)
+    for value, name in names.items():
         if value == own:
             continue
 
@@ -220,17 +213,23 @@ def rule_variants(case: Case) -> Iterator[tuple[str, Case]]:
             found = requant_of(params)
             assert found is not None
             found.fields |= {"rounding": value, "tail": value, "body": 2**31 - 1}
-            if name == "QC_FLOAT32" and found["real_multiplier"] is not None:
+            if name == "float32" and found["real_multiplier"] is not None:
                 rounded = np.asarray(found["real_multiplier"], np.float32)
                 found.fields["real_multiplier"] = rounded.astype(np.float64)
             if found["multiplier"] is None and found["real_multiplier"] is not None:
                 pair = quantize_multiplier(found["real_multiplier"])
                 found.fields["multiplier"], found.fields["shift"] = (np.asarray(p, np.int32) for p in pair)
 
-        if "FLOAT" in name and requant["real_multiplier"] is None:
+        if "float" in name and requant["real_multiplier"] is None:
             continue
-        rule, other = RULES[kind.names[own]], RULES.get(name, name)  # type: ignore[union-attr]
-        yield f"with the rounding rule {other} in place of {rule}", changed(case, change)
+        yield f"with the rounding rule {name} in place of {names[own]}", changed(case, change)
+
+
+def rule_names(requant: Struct) -> dict[int, str]:
+    """Return what the documentation calls the rounding rules, by their value in C."""
+    kind = requant.type.fields["rounding"]
+    assert isinstance(kind, EnumType)
+    return {value: name.removeprefix("QC_").lower() for value, name in kind.names.items()}
 
 
 def channel_variants(case: Case) -> Iterator[tuple[str, Case | None]]:
@@ -288,6 +287,7 @@ def accumulators(case: Case, reference: KernelProcess) -> np.ndarray | None:
         return None
     if "WIDE" in case.kernel.upper() or case.params.type.name == "qc_mul_params":
         return None
+    half_up = enumerator("QC_SINGLE_ROUNDING")
     width = 8 * case.expected[0].dtype.itemsize
     total = np.zeros(case.expected[0].shape, np.int64)
     for low in range(0, 32, width):
@@ -297,7 +297,7 @@ def accumulators(case: Case, reference: KernelProcess) -> np.ndarray | None:
             assert found is not None
             count = np.ones_like(found["multiplier"])
             found.fields |= {
-                "rounding": 2, "tail": 2, "body": 2**31 - 1, "output_offset": 0,
+                "rounding": half_up, "tail": half_up, "body": 2**31 - 1, "output_offset": 0,
                 "activation_min": -(2**31) + 1, "activation_max": 2**31 - 1,
                 "multiplier": count * 2**30, "shift": count * (1 - low),
             }  # fmt: skip
@@ -346,7 +346,7 @@ def arithmetic(failure: Failure, reference: KernelProcess) -> list[str]:
     return [
         f"there the accumulator is {acc}, the multiplier {m} with shift {s}: "
         f"{acc} * {real:.9g} = {acc * real:.8g}, to be rounded by "
-        f"{RULES.get(getattr(requant['rounding'], 'name', ''), 'the rule')}; "
+        f"{rule_names(requant)[int(requant['rounding'])]}; "
         f"output_offset is {requant['output_offset']}"
     ]
 

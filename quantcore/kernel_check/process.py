@@ -24,7 +24,7 @@ __all__ = ["Fault", "Fills", "KernelProcess", "Reply", "RunArray", "RunRequest",
 
 INPUT, OUTPUT, SCRATCH = range(3)
 ALIGNMENT = 16  # of arrays, as TensorFlow Lite and its arenas have it
-REPLY_WORDS = 8
+REPLY_WORDS = 7
 NO_FAULT, BEFORE, AFTER, CHANGED, STACK_OVERFLOW, ELSEWHERE = range(6)
 MOST_OUTPUT = 4000  # characters of what a process prints
 SANITIZER = re.compile(r"runtime error: .*|ERROR: AddressSanitizer: .*")
@@ -173,7 +173,7 @@ class KernelProcess:
         try:
             self.send(request.encode(fills, at_end=at_end, repeat=repeat))
             words = struct.unpack(f"={REPLY_WORDS}q", self.receive(8 * REPLY_WORDS))
-            status, signalled, _, _, _, _, nanoseconds, _ = words
+            status, signalled, _, _, _, _, nanoseconds = words
             if signalled:
                 return Reply(fault=self.signalled(request, words))
             outputs = tuple(self.receive(a.size) for a in request.arrays if a.role == OUTPUT)
@@ -221,7 +221,7 @@ class KernelProcess:
 
     def signalled(self, request: RunRequest, words: Sequence[int]) -> Fault:
         """Return what a signal, reported by the runner, says."""
-        _, number, place, array, offset, write, _, _ = words
+        _, number, place, array, offset, write, _ = words
         self.stop()
         name = signal_name(number)
         if place == STACK_OVERFLOW:
@@ -262,7 +262,7 @@ def signal_name(number: int) -> str:
 
 def memory_fault(request: RunRequest, words: Sequence[int]) -> Fault | None:
     """Return what the runner found around the arrays after the call."""
-    _, _, place, array, offset, _, _, _ = words
+    _, _, place, array, offset, _, _ = words
     if place == NO_FAULT:
         return None
     return Fault("memory", f"it writes {place_in(request.arrays[array], place, offset)}")

@@ -17,7 +17,7 @@ from quantcore.custom_kernels import CKernel
 from quantcore.custom_kernels.build import FLAGS
 from quantcore.errors import KernelError
 
-__all__ = ["BUILDS", "Build", "Program", "build_programs", "build_reference"]
+__all__ = ["BUILDS", "Build", "Program", "build_programs", "build_reference", "what_was_said"]
 
 # A file of definitions has others, which call what is not among the sources of this one.
 SECTIONS = ("-ffunction-sections", "-Wl,--gc-sections")
@@ -117,10 +117,15 @@ def build_programs(
         except KernelError as error:
             if build is BUILDS[0]:
                 raise
-            missing[build.name] = str(error).partition("\n")[2] or str(error)
+            missing[build.name] = what_was_said(error)
             continue
         programs.append(Program(build, target))
     return programs, missing
+
+
+def what_was_said(error: KernelError) -> str:
+    """Return what the compiler, or the program that does not start, has said."""
+    return str(error).partition("\n")[2] or str(error)
 
 
 @cache
@@ -129,10 +134,15 @@ def workshop() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="quantcore-check-")
 
 
+def new_folder() -> Path:
+    """Return a folder of its own for one thing that is built once."""
+    return Path(tempfile.mkdtemp(dir=workshop().name))
+
+
 @cache
 def build_reference(name: str, compiler: Compiler) -> Program:
     """Build the runner with the definition of a kernel."""
-    folder = Path(workshop().name)
+    folder = new_folder()
     interface = kernel_interface(name)
     sources = [source for source in interface.sources if source.suffix == ".c"]
     glue = write_glue(folder, "", interface, f"qc_{name}_ref", "-1")
@@ -179,7 +189,7 @@ def link(
 @cache
 def runner_object(compiler: Compiler, flags: tuple[str, ...]) -> Path:
     """Compile the runner."""
-    target = Path(workshop().name, f"runner_{len(flags)}.o")
+    target = new_folder() / "runner.o"
     source = source_folder() / "check" / "runner.c"
     return compiler.program([source], target, flags=(*RUNNER_FLAGS, *flags, "-c"))
 

@@ -15,7 +15,7 @@ from quantcore.kernel_check.checker import Checker, Failure
 from quantcore.kernel_check.draws import Draws
 from quantcore.kernel_check.operators.registry import Family
 
-__all__ = ["Search"]
+__all__ = ["Drawing", "Search"]
 
 T = TypeVar("T")
 SHRINK_SECONDS = 20.0  # for making a failing case smaller
@@ -56,9 +56,13 @@ class HypothesisPick:
         return value
 
 
+class NothingDrawnError(KernelError):
+    """No case could be made."""
+
+
 @dataclass(slots=True)
-class Search:
-    """Looks for a case on which a kernel fails.
+class Drawing:
+    """Draws cases by Hypothesis.
 
     Attributes
     ----------
@@ -67,6 +71,77 @@ class Search:
     kernels : sequence of str
         Cases that the definition computes by another kernel are passed over.
     numerics : str
+    refusals : list of str
+        Why some could not be made.
+    """
+
+    family: Family
+    forms: Sequence[str]
+    kernels: Sequence[str]
+    numerics: str
+    refusals: list[str] = field(default_factory=list)
+
+    def run(self, cases: int, seed: int, use: Callable[[Hashable, Case], None]) -> None:
+        """Call ``use(key, case)`` with so many cases; while it raises an exception, with smaller ones.
+
+        Raises
+        ------
+        NothingDrawnError
+            No case could be made; the message has the first reason.
+        """
+        hypothesis = import_hypothesis()
+
+        def body(pair: tuple[Hashable, Case | None]) -> None:
+            key, case = pair
+            if case is None:
+                hypothesis.reject()
+            else:
+                use(key, case)
+
+        settings = hypothesis.settings(
+            max_examples=cases,
+            database=None,
+            deadline=None,
+            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+            suppress_health_check=list(hypothesis.HealthCheck),
+            verbosity=hypothesis.Verbosity.quiet,
+            report_multiple_bugs=False,
+            print_blob=False,
+        )
+        strategies = hypothesis.strategies
+        drawn = strategies.composite(lambda draw: self.draw(HypothesisPick(draw, strategies)))
+        run = hypothesis.seed(seed)(settings(hypothesis.given(drawn())(body)))
+        try:
+            with left_alone(hypothesis):
+                run()
+        except hypothesis.errors.Unsatisfiable:
+            reason = self.refusals[0] if self.refusals else "the operator has nothing to compute"
+            raise NothingDrawnError(f"no case of {self.family.op} could be made: {reason}") from None
+
+    def draw(self, pick: HypothesisPick) -> tuple[Hashable, Case | None]:
+        """Return what was drawn, and the case; None where it cannot be made."""
+        form = pick.one_of(self.forms)
+        draft = self.family.build(Draws(pick), form)
+        if len(self.forms) > 1:
+            draft.facts["form"] = form
+        try:
+            case = make_case(draft, self.family.op, self.numerics)
+        except QuantcoreError as error:
+            self.refusals.append(str(error))
+            return None, None
+        if case is not None and case.kernel not in self.kernels:
+            self.refusals.append(f"{self.family.op} {form} is computed by {case.kernel}")
+            return None, None
+        return tuple(pick.made), case
+
+
+@dataclass(slots=True)
+class Search:
+    """Looks for a case on which a kernel fails.
+
+    Attributes
+    ----------
+    drawing : Drawing
     checker : Checker
     seen : callable
         Called with each case that was checked, until one fails.
@@ -76,16 +151,12 @@ class Search:
         How many there were, before one failed.
     """
 
-    family: Family
-    forms: Sequence[str]
-    kernels: Sequence[str]
-    numerics: str
+    drawing: Drawing
     checker: Checker
     seen: Callable[[Case], None]
     may_refuse: bool = False
     refused: int = 0
     failures: dict[Hashable, Failure] = field(default_factory=dict)
-    refusals: list[str] = field(default_factory=list)
     deadline: float | None = None
 
     def run(self, cases: int, seed: int) -> Failure | None:
@@ -99,7 +170,7 @@ class Search:
         self.draw(cases, seed)
         if not self.failures:
             return None
-        best = min(self.failures.values(), key=lambda failure: failure.size)
+        best = min(self.failures.values(), key=lambda failure: failure.case.nbytes)
         return self.confirmed(best)
 
     def test(self, key: Hashable, case: Case) -> None:
@@ -148,54 +219,17 @@ class Search:
     def draw(self, cases: int, seed: int) -> None:
         """Draw cases, and call `test` with each; one that fails is made smaller."""
         hypothesis = import_hypothesis()
-        strategies = hypothesis.strategies
-
-        @strategies.composite  # type: ignore[untyped-decorator]
-        def drawn(draw: Callable[[Any], Any]) -> tuple[Hashable, Case | None]:
-            pick = HypothesisPick(draw, strategies)
-            draws = Draws(pick)
-            form = pick.one_of(self.forms)
-            draft = self.family.build(draws, form)
-            if len(self.forms) > 1:
-                draft.facts["form"] = form
-            try:
-                case = make_case(draft, self.family.op, self.numerics)
-            except QuantcoreError as error:
-                self.refusals.append(str(error))
-                return None, None
-            if case is not None and case.kernel not in self.kernels:
-                self.refusals.append(f"{self.family.op} {form} is computed by {case.kernel}")
-                return None, None
-            return tuple(pick.made), case
-
-        def body(pair: tuple[Hashable, Case | None]) -> None:
-            key, case = pair
-            if case is None:
-                hypothesis.reject()
-            else:
-                self.test(key, case)
-
-        settings = hypothesis.settings(
-            max_examples=cases,
-            database=None,
-            deadline=None,
-            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
-            suppress_health_check=list(hypothesis.HealthCheck),
-            verbosity=hypothesis.Verbosity.quiet,
-            report_multiple_bugs=False,
-            print_blob=False,
-        )
-        run = hypothesis.seed(seed)(settings(hypothesis.given(drawn())(body)))
         try:
-            with left_alone(hypothesis):
-                run()
+            self.drawing.run(cases, seed, self.test)
         except (Found, hypothesis.errors.Flaky):
             pass  # the failures are recorded; a flaky kernel fails now and then
-        except hypothesis.errors.Unsatisfiable:
-            reason = self.refusals[0] if self.refusals else "the operator has nothing to compute"
-            if self.refused:
-                reason = f"the kernel returned QC_BAD_ARGUMENT for all {self.refused}"
-            raise KernelError(f"no case of {self.family.op} could be made: {reason}") from None
+        except NothingDrawnError:
+            if not self.refused:
+                raise
+            raise KernelError(
+                f"no case of {self.drawing.family.op} could be made: the kernel returned QC_BAD_ARGUMENT for "
+                f"all {self.refused}"
+            ) from None
 
 
 @contextmanager

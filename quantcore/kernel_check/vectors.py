@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from quantcore.kernel_check.explain import rule_variants, run_reference, variant
 from quantcore.kernel_check.operators.registry import family
 from quantcore.kernel_check.process import KernelProcess
 from quantcore.kernel_check.programs import build_reference
-from quantcore.kernel_check.search import Search
+from quantcore.kernel_check.search import Drawing
 from quantcore.wording import counted
 
 __all__ = ["WrittenVectors", "write_vectors"]
@@ -62,6 +61,7 @@ static void append(char *text, const char *more) {{
     }}
 }}
 
+{append_value}
 static void fill(void *memory, size_t size, uint8_t byte) {{
     volatile uint8_t *bytes = memory;
     while (size-- > 0) *bytes++ = byte;
@@ -84,9 +84,9 @@ static int differs(const char *name, const {kind} *output, const {kind} *expecte
         append(line, ": element ");
         append_number(line, (long)first);
         append(line, " is ");
-        append_number(line, (long)output[first]);
+        append_value(line, &output[first]);
         append(line, ", expected ");
-        append_number(line, (long)expected[first]);
+        append_value(line, &expected[first]);
     }}
     if (print) print(line);
     return 1;
@@ -96,6 +96,24 @@ int check_vectors(void (*print)(const char *line)) {{
     int wrong = 0;
     int status;
 {calls}    return wrong;
+}}
+"""
+
+APPEND_INTEGER = """\
+static void append_value(char *text, const {kind} *value) {{
+    append_number(text, (long)*value);
+}}
+"""
+
+APPEND_BITS = """\
+/* The bits of a value, on a little-endian core. */
+static void append_value(char *text, const {kind} *value) {{
+    const uint8_t *bytes = (const uint8_t *)value;
+    append(text, "0x");
+    for (size_t i = sizeof *value; i-- > 0;) {{
+        const char digits[] = {{"0123456789ABCDEF"[bytes[i] >> 4], "0123456789ABCDEF"[bytes[i] & 15], 0}};
+        append(text, digits);
+    }}
 }}
 """
 
@@ -260,7 +278,7 @@ def write_vectors(
         raise KernelError(f"{target} is not empty; expected a new folder, or one that check-kernel wrote")
     kernel, chosen, purposes = chosen_cases(op, form, numerics, seed)
     written = WrittenVectors(
-        target, op, kernel, numerics, len(chosen), sum(map(case_bytes, chosen)), purposes
+        target, op, kernel, numerics, len(chosen), sum(case.nbytes for case in chosen), purposes
     )
     write_folder(target, written, chosen, symbol or f"my_{kernel}")
     return written
@@ -269,8 +287,10 @@ def write_vectors(
 def chosen_cases(op: str, form: str, numerics: str, seed: int) -> tuple[str, list[Case], dict[str, int]]:
     """Return the kernel, its cases, and what they tell apart; as many are drawn as that takes."""
     cases: list[Case] = []
+    drawn = family(op)
+    drawing = Drawing(drawn, [form], drawn.forms[form], numerics)
     for turn in range(MOST_TURNS):
-        cases += drawn_cases(drawn_search(op, form, numerics), seed + turn)
+        cases += small_cases(drawing, seed + turn)
         if not cases:
             continue
         kernel = Counter(case.kernel for case in cases).most_common(1)[0][0]
@@ -282,29 +302,11 @@ def chosen_cases(op: str, form: str, numerics: str, seed: int) -> tuple[str, lis
     raise KernelError(f"no case of {op} {form} is small enough for a board")
 
 
-def drawn_search(op: str, form: str, numerics: str) -> tuple[Search, list[Case]]:
-    """Return a search that checks nothing, and the list where its cases go."""
+def small_cases(drawing: Drawing, seed: int) -> list[Case]:
+    """Draw cases, and return those that are small."""
     cases: list[Case] = []
-    drawn = family(op)
-
-    class Keep(Search):
-        def test(self, key: Hashable, case: Case) -> None:
-            cases.append(case)
-
-    search = Keep(drawn, [form], drawn.forms[form], numerics, None, lambda case: None)  # type: ignore[arg-type]
-    return search, cases
-
-
-def drawn_cases(search: tuple[Search, list[Case]], seed: int) -> list[Case]:
-    """Return the cases that are small."""
-    drawing, cases = search
-    drawing.run(DRAWN, seed)
-    return [case for case in cases if case_bytes(case) <= MOST_BYTES and len(case.expected) == 1]
-
-
-def case_bytes(case: Case) -> int:
-    """Return what the arrays of a case have in bytes."""
-    return sum(array.nbytes for array in [*case.inputs, *case.expected] if array is not None)
+    drawing.run(DRAWN, seed, lambda key, case: cases.append(case))
+    return [case for case in cases if case.nbytes <= MOST_BYTES]
 
 
 def choose(cases: list[Case], reference: KernelProcess) -> tuple[list[Case], dict[str, int]]:
@@ -315,7 +317,7 @@ def choose(cases: list[Case], reference: KernelProcess) -> tuple[list[Case], dic
     wanted: Counter[str] = Counter()
     chosen: list[Case] = []
     purposes: Counter[str] = Counter()
-    for case in sorted(cases, key=case_bytes):
+    for case in sorted(cases, key=lambda case: case.nbytes):
         separated = {words for words, other in variants(case) if parts(case, other, reference)}
         edges = {f"{aspect}: {what}" for aspect, what in case.facts.items()}
         useful = [
@@ -371,6 +373,9 @@ def write_folder(folder: Path, written: WrittenVectors, cases: list[Case], symbo
         f"- {count or 'no'} {'case' if count == 1 else 'cases'}: the definition {words}"
         for words, count in written.purposes.items()
     )
+    output = cases[0].expected[0].dtype
+    kind = C_TYPES[output.name]
+    append_value = APPEND_INTEGER if output.kind in "iub" and output.itemsize <= 4 else APPEND_BITS
     words = {"op": written.op, "kernel": written.kernel, "numerics": written.numerics, "symbol": symbol}
     files = {
         "vectors.h": "\n".join(data),
@@ -383,7 +388,8 @@ def write_folder(folder: Path, written: WrittenVectors, cases: list[Case], symbo
         "check_vectors.c": RUNNER.format(
             header=interface.header.removeprefix("quantcore/"),
             declaration=prototype,
-            kind=C_TYPES[cases[0].expected[0].dtype.name],
+            kind=kind,
+            append_value=append_value.format(kind=kind),
             calls="".join(calls),
         ),
     }

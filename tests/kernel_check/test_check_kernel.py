@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import quantcore as qc
+from quantcore.c_interface.kernel_interface import kernel_rows
 from quantcore.cli import run_command_line
 from quantcore.errors import KernelError
 from quantcore.kernel_check.archive import read_case
@@ -23,7 +25,9 @@ if COMPILER is None:
     pytest.skip("there is no C compiler", allow_module_level=True)
 
 KERNELS = Path(__file__).with_name("kernels")
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+HYBRID = [KERNELS / "hybrid.c", ROOT / "csrc" / "reference" / "hybrid.c"]
 
 # Source, function, operator and profile, other arguments
 RIGHT = [
@@ -31,6 +35,7 @@ RIGHT = [
     (KERNELS / "fully_connected.c", "fully_connected", "FULLY_CONNECTED", {"numerics": "tflm"}),
     (KERNELS / "fully_connected.c", "fully_connected_float", "FULLY_CONNECTED", {"sanitizers": False}),
     (KERNELS / "fully_connected.c", "with_own_scratch", "FULLY_CONNECTED", {"scratch": "own_scratch"}),
+    (HYBRID, "hybrid", "FULLY_CONNECTED", {"sanitizers": False}),
     (KERNELS / "add.c", "add", "ADD", {}),
     (KERNELS / "add.c", "add_equal_shapes", "ADD", {"may_refuse": True, "sanitizers": False}),
     (KERNELS / "add.c", "average_pool", "AVERAGE_POOL_2D", {}),
@@ -40,14 +45,16 @@ RIGHT = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("source", "symbol", "op", "options"), RIGHT, ids=[row[1] for row in RIGHT])
-def test_right_kernels_pass(source: Path, symbol: str, op: str, options: dict[str, object]) -> None:
+def test_right_kernels_pass(
+    source: Path | list[Path], symbol: str, op: str, options: dict[str, object]
+) -> None:
     result = qc.check_kernel(source, op, symbol, cases=80, seed=1, **options).assert_ok()
     assert result.ok
     assert result.coverage.cases == 80
     assert result.coverage.elements > 80
     assert (result.coverage.refused > 0) == ("may_refuse" in options)
     assert set(result.nanoseconds) == {"kernel", "reference"}
-    if op != "AVERAGE_POOL_2D" and "float" not in symbol:
+    if op != "AVERAGE_POOL_2D" and symbol not in ("fully_connected_float", "hybrid"):
         assert {"lower bound", "upper bound"} & set(result.coverage.aspects["outputs saturated"])
 
 
@@ -77,6 +84,31 @@ def test_failing_case_is_written_and_checked_again(
         subprocess.run(list(map(os.fspath, arguments)), check=True)
         assert subprocess.run([program], capture_output=True, check=False).returncode == status
     assert not Path(".hypothesis").exists()
+
+
+@pytest.mark.slow
+def test_a_definition_that_does_not_build(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong kernel is found without it; that nothing explains it is said."""
+
+    def refuse(name: str, compiler: object) -> None:
+        raise KernelError(f"qc_{name}_ref: cc cannot compile it:\nconv.c:1: error: no such thing")
+
+    monkeypatch.setattr(import_module("quantcore.check_kernel"), "build_reference", refuse)
+    words = [
+        "check-kernel",
+        str(KERNELS / "conv.c"),
+        "--op",
+        "CONV_2D",
+        "--symbol",
+        "conv",
+        "--no-sanitizers",
+    ]
+    assert run_command_line([*words, "--cases", "5"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the definition does not build, so ties are not counted" in said
+    assert "explained: conv.c:1: error: no such thing" in said
 
 
 @pytest.mark.slow
@@ -112,7 +144,9 @@ def test_what_cannot_be_checked(tmp_path: Path) -> None:
         qc.check_kernel(conv, "CONV", "conv")
     with pytest.raises(KernelError, match="wrong_prototype has the prototype of no kernel"):
         qc.check_kernel(conv, "CONV_2D", "wrong_prototype")
-    with pytest.raises(KernelError, match=r"prototype of conv_s8; FULLY_CONNECTED is computed by"):
+    with pytest.raises(
+        KernelError, match=r"prototype of conv_s8; the cases of FULLY_CONNECTED are computed by"
+    ):
         qc.check_kernel(conv, "FULLY_CONNECTED", "conv")
     with pytest.raises(KernelError, match="no form 'int7'"):
         qc.check_kernel(conv, "CONV_2D", "conv", dtype="int7")
@@ -139,3 +173,5 @@ def test_operators_that_can_be_checked() -> None:
     families = checkable()
     assert {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "AVERAGE_POOL_2D"} <= families.keys()
     assert all(family.forms for family in families.values())
+    kernels = {name for family in families.values() for names in family.forms.values() for name in names}
+    assert kernels <= kernel_rows().keys()

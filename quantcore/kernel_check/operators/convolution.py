@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from quantcore.kernel_check.draws import CHANNELS, Draft, Draws, constant, make_draft, tensor
+from quantcore.kernel_check.draws import CHANNELS, Draft, Draws, make_draft
 from quantcore.kernel_check.operators.registry import Family
-from quantcore.kernel_check.operators.sums import Products, float_bias, quantize_products
+from quantcore.kernel_check.operators.sums import float_products, quantize_products
 
 __all__ = ["FAMILIES", "Extent", "channel_fact", "draw_image"]
 
@@ -125,16 +125,10 @@ def finish(
     needs_bias = op == "CONV_2D"  # which TensorFlow Lite does not run without one
     if form == "int16 int32_bias":
         options = options | {"quantized_bias_type": "INT32"}
-    if form == "float32":
-        made = Products(
-            tensor("input", "float32", input_shape),
-            constant("filter", draws.floats(filter_shape)),
-            float_bias(draws, filter_shape[axis], needs_bias=needs_bias),
-            tensor("output", "float32"),
-            draws.floats(input_shape),
-        )
-    else:
-        made = quantize_products(draws, form, input_shape, filter_shape, axis=axis, needs_bias=needs_bias)
+    if form == "hybrid" and op == "FULLY_CONNECTED":
+        options = options | {"asymmetric_quantize_inputs": draws.flag()}
+    products = float_products if form == "float32" or form.startswith("hybrid") else quantize_products
+    made = products(draws, form, input_shape, filter_shape, axis=axis, needs_bias=needs_bias)
     inputs = [made.x, made.w, made.bias]
     return make_draft(draws, op, inputs, made.y, [made.value], options, version=VERSIONS[op])
 
@@ -148,11 +142,16 @@ def forms(stem: str, *, four_bits: tuple[str, ...]) -> dict[str, tuple[str, ...]
         "int16": wide,
         "int16 int32_bias": wide,
         "float32": (f"{stem}_f32",),
+        "hybrid": (f"{stem}_hybrid",),
     }
+    if stem != "depthwise_conv":
+        found["hybrid"] += (f"{stem}_hybrid_fma",)
     if "int8" in four_bits:
         found["int8 int4"] = (f"{stem}_s8_s4",)
     if "int16" in four_bits:
         found["int16 int4"] = (f"{stem}_s16_wide_s4", f"{stem}_s16_s4")
+    if "hybrid" in four_bits:
+        found["hybrid int4"] = (f"{stem}_hybrid_s4", f"{stem}_hybrid_fma_s4")
     return found
 
 
@@ -163,5 +162,9 @@ FAMILIES = [
         forms("depthwise_conv", four_bits=("int8",)),
         partial(draw_convolution, op="DEPTHWISE_CONV_2D"),
     ),
-    Family("FULLY_CONNECTED", forms("fully_connected", four_bits=("int8", "int16")), draw_fully_connected),
+    Family(
+        "FULLY_CONNECTED",
+        forms("fully_connected", four_bits=("int8", "int16", "hybrid")),
+        draw_fully_connected,
+    ),
 ]

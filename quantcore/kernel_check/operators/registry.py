@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -17,7 +17,7 @@ MODULES = ("convolution", "elementwise", "pool", "products", "reduction", "unary
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """An operator that can be checked.
+    """An operator that can be checked; it has one output.
 
     Attributes
     ----------
@@ -60,8 +60,3 @@ def family(op: str) -> Family:
             f"there are no cases of the operator {op!r}; those that can be checked: {', '.join(checkable())}"
         )
     return checkable()[op]
-
-
-def families(build: Build, forms: Callable[[str], Mapping[str, tuple[str, ...]]], *ops: str) -> list[Family]:
-    """Return several operators that are drawn alike."""
-    return [Family(op, forms(op), build) for op in ops]

@@ -9,7 +9,7 @@ import numpy as np
 from quantcore.graph import Tensor
 from quantcore.kernel_check.draws import Draws, constant, packed, tensor, type_range
 
-__all__ = ["Products", "float_bias", "quantize_products"]
+__all__ = ["Products", "float_bias", "float_products", "quantize_products"]
 
 ACCUMULATOR_LIMIT = 2**31 - 1
 
@@ -32,7 +32,6 @@ def quantize_products(
     filter_shape: tuple[int, ...],
     *,
     axis: int,
-    per_channel: bool = True,
     needs_bias: bool = False,
 ) -> Products:
     """Draw data, zero points, scales and bias of a quantized form.
@@ -54,7 +53,7 @@ def quantize_products(
     bias, kind = draw_bias(draws, bounds, spread, needs_bias=needs_bias)
     reach = bounds + (0 if bias is None else np.abs(bias))
     multipliers = draw_multipliers(draws, dtype, np.maximum(spread, 1), reach, kind)
-    single = not per_channel or filter_dtype == "uint8" or draws.flag()
+    single = filter_dtype == "uint8" or draws.flag()
     draws.facts["multipliers"] = "one" if single or channels == 1 else "one per channel"
     if single:
         multipliers = multipliers.min(keepdims=True)
@@ -62,20 +61,54 @@ def quantize_products(
     if draws.one_of(False, False, True):  # scales that are no powers of two
         sx = np.float32(sx * 1.37)
     sw = (multipliers * float(sy) / float(sx)).astype(np.float32)
-    data = packed(w) if filter_dtype == "int4" else w
-    filter_tensor = constant("filter", data, sw, zw, 0 if single else axis)
-    filter_tensor.dtype, filter_tensor.shape = filter_dtype, tuple(filter_shape)
     made = None
     if bias is not None:
         wide = dtype == "int16" and "int32_bias" not in variant
         made = constant("bias", bias.astype("int64" if wide else "int32"), sx * sw)
     return Products(
         tensor("input", dtype, input_shape, sx, zx),
-        filter_tensor,
+        filter_constant(w, filter_dtype, sw, zw, 0 if single else axis),
         made,
         tensor("output", dtype, (), sy, zy),
         x,
     )
+
+
+def float_products(
+    draws: Draws,
+    form: str,
+    input_shape: tuple[int, ...],
+    filter_shape: tuple[int, ...],
+    *,
+    axis: int,
+    needs_bias: bool = False,
+) -> Products:
+    """Draw data of a form on floats: ``float32``, or ``hybrid``, whose filter has integers and scales."""
+    channels = filter_shape[axis]
+    if form == "float32":
+        w = constant("filter", draws.floats(filter_shape))
+    else:
+        dtype = "int4" if form == "hybrid int4" else "int8"
+        lowest = None if draws.flag() else -type_range(dtype)[1]
+        single = draws.flag()
+        draws.facts["filter scales"] = "one" if single or channels == 1 else "one per channel"
+        scales = draws.rng().uniform(0.002, 0.1, 1 if single else channels).astype(np.float32)
+        data = draws.integers(filter_shape, dtype, low=lowest)
+        w = filter_constant(data, dtype, scales, 0, 0 if single else axis)
+    return Products(
+        tensor("input", "float32", input_shape),
+        w,
+        float_bias(draws, channels, needs_bias=needs_bias),
+        tensor("output", "float32"),
+        draws.floats(input_shape),
+    )
+
+
+def filter_constant(data: np.ndarray, dtype: str, scales: np.ndarray, zero_point: int, axis: int) -> Tensor:
+    """Return a filter, whose values of 4 bits are packed."""
+    made = constant("filter", packed(data) if dtype == "int4" else data, scales, zero_point, axis)
+    made.dtype, made.shape = dtype, data.shape
+    return made
 
 
 def draw_bias(

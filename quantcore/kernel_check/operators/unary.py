@@ -15,6 +15,7 @@ from quantcore.kernel_check.operators.registry import Family
 __all__ = ["FAMILIES"]
 
 QUANTIZED = ("int8", "uint8", "int16")
+WAYS = ("quantize", "quantize_reciprocal", "quantize_saturating")  # of QUANTIZE, by profile
 # Scale and zero point of outputs that TensorFlow Lite prescribes
 FIXED: dict[str, dict[str, tuple[float, int]]] = {
     "SOFTMAX": {"int8": (1 / 256, -128), "uint8": (1 / 256, 0), "int16": (1 / 32768, 0)},
@@ -100,14 +101,13 @@ def forms_of(op: str) -> Mapping[str, tuple[str, ...]]:
 def conversions(op: str) -> Mapping[str, tuple[str, ...]]:
     """Return the forms of QUANTIZE or DEQUANTIZE."""
     if op == "DEQUANTIZE":
-        names = {d: SUFFIXES[d] for d in QUANTIZED}
-        return {
-            f"{d}_to_float32": (f"dequantize_{s}_f32", f"dequantize_terms_{s}_f32") for d, s in names.items()
-        }
+        names = {d: (f"dequantize_{SUFFIXES[d]}_f32",) for d in QUANTIZED}
+        of_bytes = {d: (f"dequantize_terms_{SUFFIXES[d]}_f32",) for d in ("int8", "uint8")}
+        return {f"{d}_to_float32": known + of_bytes.get(d, ()) for d, known in names.items()}
     found: dict[str, tuple[str, ...]] = {}
     for d in QUANTIZED:
-        own = (f"quantize_f32_{SUFFIXES[d]}", f"quantize_reciprocal_f32_{SUFFIXES[d]}")
-        found[f"float32_to_{d}"] = (*own, f"quantize_saturating_f32_{SUFFIXES[d]}")
+        ways = ("quantize", "quantize_reciprocal") if d == "int16" else WAYS
+        found[f"float32_to_{d}"] = tuple(f"{way}_f32_{SUFFIXES[d]}" for way in ways)
         for other in TARGETS[d]:
             found[f"{d}_to_{other}"] = (f"requantize_{SUFFIXES[d]}_{SUFFIXES[other]}",)
     return found
