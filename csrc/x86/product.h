@@ -69,9 +69,10 @@ static inline int qc_has_flipped_start(const qc_product_isa *isa, const qc_requa
     return isa->flips_start && (r->form == QC_FORM_FLOOR || r->form == QC_FORM_FLOOR_AWAY);
 }
 
-/* The rows of the next tile, where `left` are left and a tile has at most `most`: tiles of a product differ by one row
- * at most. */
+/* The rows of the next tile, where `left` are left and a tile has at most `most`: the last two differ by one row at most.
+ * A division takes as long as a tenth of a tile, so there is none before them. */
 static inline int32_t qc_next_rows(int32_t left, int32_t most) {
+    if (left >= 2 * most) return most;
     const int32_t tiles = (left + most - 1) / most;
     return (left + tiles - 1) / tiles;
 }
