@@ -6,6 +6,7 @@
 #include "../kernels.h"
 #include "gemm.h"
 #include "gemm_f32.h"
+#include "short_windows_f32.h"
 
 /* A convolution over one image and one group. */
 typedef struct {
@@ -87,7 +88,19 @@ typedef struct {
     int in_place;
     int64_t pitch; /* columns from one row to the next */
     float *memory;
+    void (*copy_rows)(float *to, const float *from, int64_t from_step, int64_t rows, int64_t before, int64_t count,
+                      int64_t size);
 } banded;
+
+/* qc_copy_rows_avx512 for long rows, and without AVX-512. */
+static void copy_rows(float *to, const float *from, int64_t from_step, int64_t rows, int64_t before, int64_t count,
+                      int64_t size) {
+    for (; rows > 0; --rows, to += size, from += from_step) {
+        memset(to, 0, (size_t)before * sizeof *to);
+        memcpy(to + before, from, (size_t)count * sizeof *to);
+        memset(to + before + count, 0, (size_t)(size - before - count) * sizeof *to);
+    }
+}
 
 static int windows_are_inside(const qc_conv_shape *s) {
     return qc_input_row(s, 0, 0) >= 0 && qc_input_column(s, 0, 0) >= 0 &&
@@ -95,10 +108,11 @@ static int windows_are_inside(const qc_conv_shape *s) {
            qc_input_column(s, s->output_width - 1, s->filter_width - 1) < s->input_width;
 }
 
-static banded make_banded(const qc_conv_shape *s, int32_t groups, float *memory) {
+static banded make_banded(const qc_float_isa *isa, const qc_conv_shape *s, int32_t groups, float *memory) {
     const qc_conv_bands bands = qc_make_bands(s, groups, sizeof(float));
     const int in_place = windows_are_inside(s);
-    return (banded){s, bands, in_place, in_place ? s->input_width : bands.width, memory};
+    return (banded){s, bands, in_place, in_place ? s->input_width : bands.width, memory,
+                    isa->lists && bands.width * s->input_channels <= 64 ? qc_copy_rows_avx512 : copy_rows};
 }
 
 /* The window of output (first, 0), in a band for `rows` output rows. */
@@ -108,20 +122,17 @@ static const float *band_at(const banded *b, const float *image, int32_t first, 
     if (b->in_place) return image + (qc_input_row(s, first, 0) * b->pitch + left) * channels;
     const int64_t begin = left < 0 ? 0 : left, wanted = left + width;
     const int64_t end = wanted > s->input_width ? s->input_width : wanted;
-    const int64_t height = qc_band_height(s, rows);
+    const int64_t height = qc_band_height(s, rows), first_row = qc_input_row(s, first, 0), size = width * channels;
+    int64_t above = first_row < 0 ? -first_row : 0, inside = s->input_height - first_row - above;
+    if (above > height || begin >= end) above = height;
+    if (inside < 0) inside = 0;
+    if (inside > height - above) inside = height - above;
     float *to = b->memory;
-    for (int64_t i = 0; i < height; ++i, to += width * channels) {
-        const int64_t iy = qc_input_row(s, first, 0) + i;
-        const size_t row = (size_t)(width * channels) * sizeof *to;
-        if (iy < 0 || iy >= s->input_height || begin >= end) {
-            memset(to, 0, row);
-            continue;
-        }
-        const int64_t before = (begin - left) * channels, count = (end - begin) * channels;
-        memset(to, 0, (size_t)before * sizeof *to);
-        memcpy(to + before, image + (iy * s->input_width + begin) * channels, (size_t)count * sizeof *to);
-        memset(to + before + count, 0, row - (size_t)(before + count) * sizeof *to);
-    }
+    memset(to, 0, (size_t)(above * size) * sizeof *to);
+    if (inside > 0)
+        b->copy_rows(to + above * size, image + ((first_row + above) * s->input_width + begin) * channels,
+                     s->input_width * channels, inside, (begin - left) * channels, (end - begin) * channels, size);
+    memset(to + (above + inside) * size, 0, (size_t)((height - above - inside) * size) * sizeof *to);
     return b->memory;
 }
 
@@ -221,6 +232,39 @@ static void convolve_bands(const qc_float_gemm *g, const windows *w, const bande
     }
 }
 
+/* Whether windows have few elements, of which int64 offsets fit where there is room for places. */
+static int has_short_windows(const qc_float_gemm *g, const qc_conv_shape *s, int32_t depth) {
+    return g->isa->lists && depth <= 2 && depth == s->input_channels &&
+           (int64_t)s->filter_height * s->filter_width * depth <= QC_SHORT_WINDOW;
+}
+
+static void convolve_short_windows(const qc_float_gemm *g, const windows *w, const banded *b, float *output) {
+    const qc_conv_shape *s = w->shape;
+    const int64_t row_size = (int64_t)s->output_width * s->output_channels, pitch = b->pitch * w->depth;
+    int64_t *offsets = (int64_t *)(void *)w->places;
+    qc_short_windows short_windows;
+    short_windows.filter = w->filter;
+    short_windows.offsets = offsets;
+    short_windows.count = 0;
+    short_windows.units = g->units;
+    short_windows.columns = s->output_width;
+    short_windows.step = (int64_t)s->stride_width * w->depth;
+    for (int32_t fy = 0; fy < s->filter_height; ++fy)
+        for (int32_t fx = 0; fx < s->filter_width; ++fx)
+            for (int32_t c = 0; c < w->depth; ++c)
+                offsets[short_windows.count++] =
+                    fy * s->dilation_height * pitch + (int64_t)fx * s->dilation_width * w->depth + c;
+    qc_prepare_short_windows_avx512(&short_windows);
+    qc_float_output out = {g->bias, g->low, g->high, output, s->output_channels};
+    for (int32_t first = 0; first < s->output_height; first += (int32_t)b->bands.rows) {
+        const int32_t left = s->output_height - first;
+        const int32_t rows = left < b->bands.rows ? left : (int32_t)b->bands.rows;
+        const float *window = band_at(b, w->image, first, rows);
+        for (int32_t row = 0; row < rows; ++row, window += s->stride_height * pitch, out.output += row_size)
+            short_windows.row(&short_windows, window, &out);
+    }
+}
+
 static qc_status conv_f32(const qc_float_isa *isa, const qc_conv_f32_params *p, const float *input,
                           const float *filter, const float *bias, float *output, void *scratch) {
     const qc_conv_shape *s = &p->shape;
@@ -232,7 +276,7 @@ static qc_status conv_f32(const qc_float_isa *isa, const qc_conv_f32_params *p, 
     const float *packed = qc_packed_filter_f32(p->packed, &pack, filter, &memory);
     windows w = {.shape = s, .depth = depth, .filter_step = (int64_t)depth * QC_LANES};
     w.places = qc_take(&memory, taps * (int64_t)sizeof(qc_place));
-    const banded bands = make_banded(s, p->groups, qc_take(&memory, qc_float_band_size(s)));
+    const banded bands = make_banded(isa, s, p->groups, qc_take(&memory, qc_float_band_size(s)));
     const int neutral = p->finite && !isa->fused && qc_zeros_are_neutral(), by_bands = neutral && bands.bands.size > 0;
     const int64_t group_size = qc_packed_group_size_f32(pack.units, pack.depth) / (int64_t)sizeof(float);
     const int64_t row_size = (int64_t)s->output_width * s->output_channels;
@@ -253,11 +297,13 @@ static qc_status conv_f32(const qc_float_isa *isa, const qc_conv_f32_params *p, 
         for (int32_t b = 0; b < s->batches; ++b) {
             float *to = output + b * s->output_height * row_size + first;
             w.image = input + b * qc_conv_image_size(s) + (by_bands ? 0 : group * depth);
-            if (by_bands) {
+            if (by_bands && has_short_windows(&g, s, depth)) {
+                convolve_short_windows(&g, &w, &bands, to);
+            } else if (by_bands) {
                 convolve_bands(&g, &w, &bands, group * depth, memory, to);
-                continue;
+            } else {
+                for (int32_t oy = 0; oy < s->output_height; ++oy) convolve_row(&g, &w, oy, to + oy * row_size);
             }
-            for (int32_t oy = 0; oy < s->output_height; ++oy) convolve_row(&g, &w, oy, to + oy * row_size);
         }
     }
     return QC_OK;
