@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 import pytest
 from quantcore.kernels._core import KernelCall
@@ -11,7 +13,9 @@ from quantcore.kernels.depthwise_conv import depthwise_conv_f32_call
 from quantcore.kernels.pool import pool_call
 
 from quantcore.kernels.conv_shape import ConvShape
+from tests.kernels.guarded import Guarded
 from tests.kernels.versions import compare
+from tests.ops.harness import assert_same_bits, instruction_sets, using
 
 Rng = np.random.Generator
 RARE = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1e-30, -1e-30, 3e38, -3e38], np.float32)
@@ -74,6 +78,35 @@ def test_conv(fused: bool) -> None:
         compare(
             make, [x, w, b], np.zeros(shape.output_shape, np.float32), f"{shape}, {groups} groups, {known}"
         )
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="needs mprotect")
+def test_conv_of_short_windows() -> None:
+    """Rows of all widths, of one or two channels; nothing beyond the ends is read or written."""
+    rng, guarded = np.random.default_rng(5), Guarded()
+    for width in range(1, 36):
+        channels, units = int(rng.choice([1, 1, 2])), int(rng.choice([1, 5, 8, 8, 9, 16, 20]))
+        window, stride = (int(rng.integers(1, 5)), int(rng.integers(1, 6))), int(rng.choice([1, 1, 2]))
+        pad = int(rng.integers(0, 3))
+        columns = (
+            (width - 1) * stride + window[1] - pad
+        )  # with `pad` columns before them, no more than needed
+        shape = ConvShape(
+            1, 5, max(columns, 1), channels, *window, 5, width, units, 1, stride, 1, 1, pad, pad
+        )
+        x, w, b = (
+            guarded(elements(rng, s, 0.01)) for s in (size(shape), (units, *window, channels), (units,))
+        )
+        w[~np.isfinite(w)] = 1
+        limits = bounds(rng)
+        expected = None
+        for isa in instruction_sets():
+            with using(isa):
+                call = conv_f32_call(shape, filter=w, groups=1, **limits)
+            y = guarded(np.zeros(shape.output_shape, np.float32))
+            call([x, w, b], [y])
+            expected = y if expected is None else expected
+            assert_same_bits(y, expected, f"{isa}: {shape}")
 
 
 @pytest.mark.parametrize("fused", [False, True])
