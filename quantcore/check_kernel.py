@@ -63,6 +63,8 @@ class CheckResult:
         Time of one call on the largest case: ``kernel``, ``reference``. A hint, not a measurement.
     files : list of Path
         What was written.
+    unwritten : str
+        Why the failing case could not be written; "" if it was, or there is none.
     """
 
     op: str
@@ -77,6 +79,7 @@ class CheckResult:
     missing: dict[str, str] = field(default_factory=dict)
     nanoseconds: dict[str, float] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
+    unwritten: str = ""
 
     @property
     def ok(self) -> bool:
@@ -112,6 +115,7 @@ class CheckResult:
         if failure.details.strip():
             lines += ["", "printed:", *(f"  {line}" for line in failure.details.strip().splitlines()[:20])]
         lines += [f"written: {path}" for path in self.files]
+        lines += [f"not written: {self.unwritten}"] * bool(self.unwritten)
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -141,6 +145,7 @@ class CheckResult:
             "missing_builds": self.missing,
             "nanoseconds": self.nanoseconds,
             "files": [str(path) for path in self.files],
+            "unwritten": self.unwritten or None,
         }
 
 
@@ -263,7 +268,10 @@ def check_kernel(
             others = [other for other in others if other.case.kernel == name]
             result.reasons = explain(result.failure, others, checker, known)
             if out is not None:
-                result.files = write_failure(result.failure, kernel, Path(out))
+                try:
+                    result.files = write_failure(result.failure, kernel, Path(out))
+                except OSError as error:  # what was found is not lost for that
+                    result.unwritten = f"{out}: {error.strerror or error}"
         elif coverage.largest is not None:
             result.nanoseconds = measure(coverage.largest, checker.processes[0], reference)
     return result

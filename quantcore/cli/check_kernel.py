@@ -76,7 +76,11 @@ def command(
     could not be checked (it does not compile, its prototype is that of no kernel of the operator).
     Needs a C compiler and the extra 'kernels'.
     """
-    if vectors is not None and not sources:
+    if vectors is not None:
+        if sources:
+            raise click.UsageError(
+                "--vectors writes cases for a kernel that is elsewhere; it takes no SOURCES"
+            )
         from quantcore.cli._check_tables import print_vectors
         from quantcore.kernel_check.vectors import write_vectors
 

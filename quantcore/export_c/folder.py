@@ -44,12 +44,20 @@ def write_folder(out: Path, files: Mapping[str, str | bytes]) -> None:
     out : Path
     files : mapping of str to str or bytes
         Contents by path in the folder.
+
+    Raises
+    ------
+    QuantcoreError
+        The folder around it cannot be written.
     """
     out = Path(os.path.realpath(out))
     token = secrets.token_hex(4)
     made, old = out.with_name(f".{out.name}.{token}.tmp"), out.with_name(f".{out.name}.{token}.old")
     try:
-        made.mkdir()
+        try:
+            made.mkdir()
+        except OSError as error:
+            raise QuantcoreError(f"cannot write {out}: {out.parent}: {error.strerror}") from None
         for name, contents in files.items():
             path = made / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,8 +74,10 @@ def test_failing_case_is_written_and_checked_again(
     case = read_case(archive)
     assert case.kernel == "conv_s8"
     assert isinstance(case.params["requant"]["multiplier"], np.ndarray)
-    assert run_command_line([*wrong, "--replay", str(archive), "--out", "again"]) == 1
-    assert "truncates" in capsys.readouterr().out
+    assert run_command_line([*wrong, "--replay", str(archive), "--out", "/dev/null/again"]) == 1
+    said = capsys.readouterr().out
+    assert "truncates" in said
+    assert "not written: /dev/null/again: Not a directory" in said
     assert run_command_line([*words, "--replay", str(archive)]) == 0
     for flags, status in (["-DTRUNCATING_SHIFT"], 1), ([], 0):
         program = tmp_path / "test"
@@ -135,6 +137,8 @@ def test_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (other / "mine").touch()
     assert run_command_line([*words[:-2], str(other)]) == 2
     assert "is not empty" in capsys.readouterr().err
+    assert run_command_line([*words, str(kernel)]) == 2
+    assert "it takes no SOURCES" in capsys.readouterr().err
 
 
 @pytest.mark.slow
