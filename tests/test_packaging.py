@@ -86,8 +86,8 @@ def test_no_document_installs_somebody_elses_package() -> None:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the source distribution and, from it, the wheel.
 
-    Objects that `make ext` has made of the same sources in the same way are taken over: `setup.py` knows
-    them by their digests. Whatever the distribution lacks, or has otherwise, is compiled anew.
+    What `make ext` has made of the same sources in the same way is taken over: Cython's output, which is
+    newer than they are, and objects, which `setup.py` knows by their digests. The rest is compiled anew.
     """
     source = tmp_path_factory.mktemp("source") / "quantcore"
     left_out = (".venv", ".git", "build", "*.so", "__pycache__", "demo-output", ".*_cache", ".hypothesis")
@@ -101,6 +101,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder,) = unpacked.iterdir()
     for objects in (ROOT / "build").glob("temp*"):
         shutil.copytree(objects, folder / "build" / objects.name)
+    for cython in (ROOT / "quantcore").rglob("*.pyx"):
+        shutil.copy2(cython.with_suffix(".c"), folder / cython.relative_to(ROOT).with_suffix(".c"))
     build(folder, out, "--wheel")
     return out
 
@@ -119,6 +121,8 @@ def test_source_distribution(dist: Path) -> None:
         names = {name.partition("/")[2] for name in files.getnames()}
     assert {"setup.py", "pyproject.toml", "LICENSE", "Makefile", "README.md"} <= names
     assert {"csrc/kernels.def", "csrc/include/quantcore/plan.h", "quantcore/kernels/_core.pyx"} <= names
+    cython = {str(path.relative_to(ROOT)) for path in (ROOT / "quantcore").rglob("*.p[yx][xd]")}
+    assert cython <= names
     assert not [name for name in names if re.match(r"quantcore/(?!export_c/targets/c/).*\.(c|so)$", name)]
 
 
