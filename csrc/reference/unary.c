@@ -1,51 +1,25 @@
 /* Functions of one element: the definitions. */
-#include "quantcore/unary.h"
-
-#include <math.h>
+#include "quantcore/unary_rules.h"
 
 #include "quantcore/eigen_functions.h"
 #include "quantcore/inverse_sqrt.h"
 
 static const float SQRT_HALF = 0x1.6a09e6p-1f, SQRT_2_PI = 0x1.988454p-1f;
 
-/* Half to even as TFLite does it, by comparing with the integer below: -0.5 becomes 0.0, not -0.0. */
-static float round_half_even(float x) {
-    const float below = floorf(x), fraction = x - below;
-    const int even = fmodf(below, 2.0f) == 0.0f;
-    return fraction < 0.5f || (fraction == 0.5f && even) ? below : below + 1.0f;
-}
-
-/* One loop per function, so that the choice is not made for every element. */
-#define EACH(expression)                          \
-    for (int64_t i = 0; i < p->count; ++i) {      \
-        const float x = input[i];                 \
-        output[i] = (expression);                 \
-    }                                             \
-    return QC_OK;
-
 qc_status qc_unary_f32_ref(const qc_unary_params *p, const float *input, float *output, void *scratch) {
     (void)scratch;
     switch (p->function) {
-        case QC_ABS: EACH(fabsf(x))
-        case QC_NEG: EACH(-x)
-        case QC_SQUARE: EACH(x * x)
-        case QC_SQRT: EACH(sqrtf(x))
-        case QC_RSQRT: EACH(1.0f / sqrtf(x))
-        case QC_EXP: EACH(expf(x))
-        case QC_LOG: EACH(logf(x))
-        case QC_SIN: EACH(sinf(x))
-        case QC_COS: EACH(cosf(x))
-        case QC_FLOOR: EACH(floorf(x))
-        case QC_CEIL: EACH(ceilf(x))
-        case QC_ROUND: EACH(round_half_even(x))
-        case QC_RINT: EACH(nearbyintf(x))
-        case QC_SIGN: EACH((float)((x > 0.0f) - (x < 0.0f)))
-        case QC_ELU: EACH(x < 0.0f ? expm1f(x) : x)
-        case QC_ELU_EXP: EACH(x < 0.0f ? expf(x) - 1.0f : x)
-        case QC_GELU: EACH(0.5f * x * erfcf(x * -SQRT_HALF))
-        case QC_GELU_TANH: EACH(0.5f * x * (1.0f + tanhf(SQRT_2_PI * (x + 0x1.6e4e26p-5f * x * x * x))))
+        QC_PLAIN_FUNCTIONS
+        case QC_EXP: QC_EACH(expf(x))
+        case QC_LOG: QC_EACH(logf(x))
+        case QC_SIN: QC_EACH(sinf(x))
+        case QC_COS: QC_EACH(cosf(x))
+        case QC_ELU: QC_EACH(x < 0.0f ? expm1f(x) : x)
+        case QC_ELU_EXP: QC_EACH(x < 0.0f ? expf(x) - 1.0f : x)
+        case QC_GELU: QC_EACH(0.5f * x * erfcf(x * -SQRT_HALF))
+        case QC_GELU_TANH: QC_EACH(0.5f * x * (1.0f + tanhf(qc_gelu_tanh_argument(x))))
         case QC_GELU_TANH_EIGEN:
-            EACH(0.5f * x * (1.0f + qc_eigen_tanh(SQRT_2_PI * (x + 0x1.6e4e26p-5f * (x * x * x)))))
+            QC_EACH(0.5f * x * (1.0f + qc_eigen_tanh(SQRT_2_PI * (x + 0x1.6e4e26p-5f * (x * x * x)))))
     }
     return QC_BAD_ARGUMENT;
 }

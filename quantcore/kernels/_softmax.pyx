@@ -7,6 +7,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t
 from quantcore.kernels._core cimport KernelCall, leading_count, make_call
 
 from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
+from quantcore.kernels.libm import known_libm
 
 cdef extern from "quantcore/softmax.h" nogil:
     ctypedef struct qc_softmax_params:
@@ -31,6 +32,7 @@ cdef extern from "quantcore/softmax.h" nogil:
         int64_t rows
         int32_t depth
         float beta
+        int32_t known_libm
     void qc_softmax_exp_table(int32_t multiplier, int32_t left_shift, int32_t diff_min, int32_t *exp_table)
 
 # exps of 1 that sums for an int16 output hold, by the dtype of the input: Q12.19, unsigned, and Q16.15
@@ -97,4 +99,5 @@ def softmax_f32_call(*, int64_t rows, int32_t depth, float beta) -> KernelCall:
     p.rows = rows
     p.depth = depth
     p.beta = beta
+    p.known_libm = known_libm()
     return divide_rows(make_call("softmax_f32", &p, sizeof(p)), rows, depth, 4, 4)

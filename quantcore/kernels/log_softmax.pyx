@@ -2,9 +2,10 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from quantcore.kernels._core cimport KernelCall, make_call
+from quantcore.kernels._core cimport KernelCall, leading_count, make_call
 
 from quantcore.kernels._core import DTYPE_SUFFIX
+from quantcore.kernels.libm import known_libm
 
 cdef extern from "quantcore/log_softmax.h" nogil:
     ctypedef struct qc_log_softmax_params:
@@ -25,6 +26,7 @@ cdef extern from "quantcore/log_softmax.h" nogil:
     ctypedef struct qc_log_softmax_f32_params:
         int64_t rows
         int32_t depth
+        int32_t known_libm
     void qc_log_softmax_tables(int32_t multiplier, int32_t left_shift, qc_log_softmax_params *)
     void qc_softmax_float_table(float input_scale, float beta, float *exp_table)
 
@@ -60,4 +62,6 @@ def log_softmax_f32_call(*, int64_t rows, int32_t depth) -> KernelCall:
     cdef qc_log_softmax_f32_params p
     p.rows = rows
     p.depth = depth
-    return make_call("log_softmax_f32", &p, sizeof(p))
+    p.known_libm = known_libm()
+    call = make_call("log_softmax_f32", &p, sizeof(p))
+    return call.divide(leading_count, rows, (4 * depth, 4 * depth), rows * depth)

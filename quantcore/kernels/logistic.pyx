@@ -6,12 +6,15 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from quantcore.kernels._core cimport KernelCall, make_call
 
+from quantcore.kernels.libm import known_libm
+
 cdef extern from "<math.h>" nogil:
     float tanhf(float)
 
 cdef extern from "quantcore/logistic.h" nogil:
     ctypedef struct qc_function_f32_params:
         int64_t count
+        int32_t known_libm
     ctypedef struct qc_sigmoid_s16_params:
         int64_t count
         int32_t multiplier
@@ -70,4 +73,5 @@ def function_f32_call(function, *, int64_t count) -> KernelCall:
     """``"logistic"`` or ``"tanh"`` on float32, also ``"logistic_eigen"``, ``"tanh_eigen"``."""
     cdef qc_function_f32_params p
     p.count = count
+    p.known_libm = known_libm()
     return make_call(f"{function}_f32", &p, sizeof(p)).divide_elements(count, 4, 4)

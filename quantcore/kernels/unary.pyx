@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from quantcore.kernels._core cimport KernelCall, Requant, make_call, qc_requant
 
 from quantcore.kernels._core import DTYPE_SUFFIX, ITEM_BYTES
+from quantcore.kernels.libm import known_libm
 
 cdef extern from "quantcore/unary.h" nogil:
     ctypedef enum qc_unary_function:
@@ -30,6 +31,7 @@ cdef extern from "quantcore/unary.h" nogil:
     ctypedef struct qc_unary_params:
         int64_t count
         qc_unary_function function
+        int32_t known_libm
     ctypedef struct qc_abs_params:
         int64_t count
         int32_t input_offset
@@ -58,6 +60,7 @@ def unary_call(function, dtype, *, int64_t count) -> KernelCall:
     cdef qc_unary_params p
     p.count = count
     p.function = <qc_unary_function><int>FUNCTIONS[function]
+    p.known_libm = known_libm() if dtype == "float32" else 0
     call = make_call(f"unary_{DTYPE_SUFFIX[dtype]}", &p, sizeof(p))
     return call.divide_elements(count, ITEM_BYTES[dtype], ITEM_BYTES[dtype])
 

@@ -36,10 +36,11 @@ typedef struct {
     float exp_table[256];
 } qc_log_softmax_table_params;
 
-/* float32: x - max - log(sum of exp(x - max)), the sum in order. */
+/* float32: x - max - log(sum of exp(x - max)), the sum in order. known_libm: see libm.h. */
 typedef struct {
     int64_t rows;
     int32_t depth;
+    int32_t known_libm;
 } qc_log_softmax_f32_params;
 
 #define QC_DECLARE_LOG_SOFTMAX(name, P, T) \

@@ -76,8 +76,10 @@ static inline void qc_function_table_fixed(int is_tanh, int32_t input_zero_point
     }
 }
 
+/* known_libm: see libm.h. */
 typedef struct {
     int64_t count;
+    int32_t known_libm;
 } qc_function_f32_params;
 
 /* int16 LOGISTIC and TANH: Q0.15 of the input, which is q * multiplier / 2^right_shift steps in qc_sigmoid_table

@@ -98,11 +98,12 @@ typedef struct {
 qc_status qc_softmax_s16_ref(const qc_softmax_s16_params *params, const int16_t *input, int16_t *output,
                              void *scratch);
 
-/* float32: exp((x - max) * beta) / sum, the sum in order. */
+/* float32: exp((x - max) * beta) / sum, the sum in order. known_libm: see libm.h. */
 typedef struct {
     int64_t rows;
     int32_t depth;
     float beta;
+    int32_t known_libm;
 } qc_softmax_f32_params;
 
 qc_status qc_softmax_f32_ref(const qc_softmax_f32_params *params, const float *input, float *output, void *scratch);

@@ -29,9 +29,11 @@ typedef enum {
     QC_GELU_TANH_EIGEN = 18, /* the same with Eigen's tanh */
 } qc_unary_function;
 
+/* known_libm: see libm.h. */
 typedef struct {
     int64_t count;
     qc_unary_function function;
+    int32_t known_libm;
 } qc_unary_params;
 
 qc_status qc_unary_f32_ref(const qc_unary_params *, const float *input, float *output, void *scratch);
