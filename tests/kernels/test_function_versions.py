@@ -17,35 +17,18 @@ from tests.kernels.versions import compare
 from tests.ops.harness import instruction_sets, random_floats, using
 
 EVERY = np.arange(0, 2**32, 65_521, dtype=np.uint64).astype(np.uint32).view(np.float32)  # of any exponent
-THRESHOLDS = np.float32(
-    [
-        0.25,
-        0.5,
-        1.5,
-        2.5,
-        -0.5,
-        9,
-        16.619047,
-        22,
-        88.72283,
-        -103.97208,
-        -104,
-        2**23 + 1,
-        1,
-        0.17328680,
-        0.5198604,
-    ]
+THRESHOLDS = np.array(
+    [0.25, 0.5, 1.5, -0.5, 9, 16.619047, 22, 88.72283, -103.97208, -104, 2**23 + 1, 1, 0.1732868, 0.5198604],
+    np.float32,
 )
 
 
 def places(rng: np.random.Generator) -> np.ndarray:
     """Return floats of every exponent, many where functions are interesting, and neighbours of thresholds."""
-    near = [np.nextafter(t, np.float32(to), dtype=np.float32) for t in THRESHOLDS for to in (-np.inf, np.inf)]
+    near = np.concatenate([np.nextafter(THRESHOLDS, np.float32(to)) for to in (-np.inf, np.inf)])
     dense = rng.uniform(-25, 25, 20_000).astype(np.float32)
     special = random_floats(rng, (3000,), special=True)
-    return np.concatenate(
-        [EVERY, THRESHOLDS, -THRESHOLDS, np.float32(near), -np.float32(near), dense, special]
-    )
+    return np.concatenate([EVERY, THRESHOLDS, -THRESHOLDS, near, -near, dense, special])
 
 
 def names() -> list[str]:
