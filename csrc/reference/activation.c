@@ -1,6 +1,5 @@
 /* RELU family, LEAKY_RELU, HARD_SWISH: the definitions. */
-#include "quantcore/activation.h"
-
+#include "quantcore/activation_rules.h"
 #include "quantcore/fixed_point_functions16.h"
 
 #define RELU_KERNEL(suffix, T)                                                                         \
@@ -17,12 +16,8 @@ RELU_KERNEL(s16, int16_t)
 
 qc_status qc_relu_f32_ref(const qc_relu_f32_params *params, const float *input, float *output, void *scratch) {
     (void)scratch;
-    const float activation_min = params->activation_min, activation_max = params->activation_max;
-    for (int64_t i = 0; i < params->count; ++i) {
-        const float x = input[i];
-        const float low = x < activation_min ? activation_min : x;
-        output[i] = low > activation_max ? activation_max : low;
-    }
+    const qc_relu_f32_params p = *params;
+    for (int64_t i = 0; i < p.count; ++i) output[i] = qc_relu_f32_one(&p, input[i]);
     return QC_OK;
 }
 
@@ -47,14 +42,11 @@ LEAKY_RELU_KERNEL(s8, int8_t, INT8_MIN, INT8_MAX)
 LEAKY_RELU_KERNEL(u8, uint8_t, 0, UINT8_MAX)
 LEAKY_RELU_KERNEL(s16, int16_t, INT16_MIN, INT16_MAX)
 
-qc_status qc_leaky_relu_f32_ref(const qc_leaky_relu_f32_params *p, const float *input, float *output, void *scratch) {
+qc_status qc_leaky_relu_f32_ref(const qc_leaky_relu_f32_params *params, const float *input, float *output,
+                                void *scratch) {
     (void)scratch;
-    const float alpha = p->alpha;
-    for (int64_t i = 0; i < p->count; ++i) {
-        const float x = input[i];
-        const int stays = p->keeps_zeros ? !(x < 0.0f) : x > 0.0f;
-        output[i] = stays ? x : x * alpha;
-    }
+    const qc_leaky_relu_f32_params p = *params;
+    for (int64_t i = 0; i < p.count; ++i) output[i] = qc_leaky_relu_f32_one(&p, input[i]);
     return QC_OK;
 }
 
@@ -93,24 +85,9 @@ static int32_t hard_swish_one(const qc_hard_swish_params *p, int32_t q) {
 HARD_SWISH_KERNEL(s8, int8_t, INT8_MIN, INT8_MAX)
 HARD_SWISH_KERNEL(u8, uint8_t, 0, UINT8_MAX)
 
-/* `tail`: x stands after the last whole vector of four. */
-static float hard_swish_float(qc_hard_swish_form form, float x, int tail) {
-    const float sixth = 0x1.555556p-3f;
-    if (form == QC_HARD_SWISH_FUSED) {
-        const float factor = fmaf(x, sixth, 0.5f);
-        const float positive = 0.0f < factor ? factor : 0.0f;
-        return x * (positive < 1.0f ? positive : 1.0f);
-    }
-    const float shifted = x + 3.0f;
-    const float positive = 0.0f < shifted ? shifted : 0.0f;
-    const float factor = positive < 6.0f ? positive : 6.0f;
-    if (tail && form == QC_HARD_SWISH_PRODUCT) return x * factor * sixth;
-    return form == QC_HARD_SWISH_PRODUCT ? x * sixth * factor : x * factor / 6.0f;
-}
-
 qc_status qc_hard_swish_f32_ref(const qc_hard_swish_f32_params *p, const float *input, float *output, void *scratch) {
     (void)scratch;
     const int64_t body = p->count / 4 * 4;
-    for (int64_t i = 0; i < p->count; ++i) output[i] = hard_swish_float(p->form, input[i], i >= body);
+    for (int64_t i = 0; i < p->count; ++i) output[i] = qc_hard_swish_f32_one(p->form, input[i], i >= body);
     return QC_OK;
 }

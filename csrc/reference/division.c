@@ -56,15 +56,11 @@ DIV_KERNEL(s8, int8_t)
 DIV_KERNEL(u8, uint8_t)
 DIV_KERNEL(s16, int16_t)
 
-static float div_f32_one(const qc_arithmetic_f32_params *p, float x, float d) {
-    return qc_clamp_f32(x / d, p->activation_min, p->activation_max);
-}
-
 static int32_t div_s32_one(const qc_arithmetic_s32_params *p, int32_t x, int32_t d) {
     return qc_clamp(qc_wrap32((int64_t)x / d), p->activation_min, p->activation_max);
 }
 
-QC_BINARY_ROW(div_f32_row, , qc_arithmetic_f32_params, float, div_f32_one)
+QC_BINARY_ROW(div_f32_row, , qc_arithmetic_f32_params, float, qc_div_f32_one)
 QC_BINARY_ROW(div_s32_row, , qc_arithmetic_s32_params, int32_t, div_s32_one)
 
 qc_status qc_div_f32_ref(const qc_division_f32_params *p, const float *input1, const float *input2,

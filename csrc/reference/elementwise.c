@@ -23,7 +23,6 @@ static inline int32_t squared_difference_one(const qc_add_rule *r, int32_t q1, i
 QC_BINARY_ROW(squared_difference_s8_row, , qc_add_rule, int8_t, squared_difference_one)
 QC_BINARY_KERNEL(squared_difference, s8, ref, qc_add_params, int8_t, squared_difference_s8_row)
 
-QC_ARITHMETIC_RULE(squared_difference, f32, float, (a - b) * (a - b), qc_clamp_f32)
 QC_ARITHMETIC_RULE(squared_difference, s32, int32_t, ((uint32_t)a - (uint32_t)b) * ((uint32_t)a - (uint32_t)b), qc_clamp)
 QC_ARITHMETIC_KERNEL(squared_difference, f32, ref, , float)
 QC_ARITHMETIC_KERNEL(squared_difference, s32, ref, , int32_t)

@@ -3,15 +3,9 @@
 
 #include "quantcore/elementwise_rules.h"
 
-/* Defines the row function op_suffix_row; `value` is what a stored element counts as. */
-#define SELECTION_ROW(op, compare, suffix, T, value)                                                         \
-    static inline T op##_##suffix##_one(const qc_selection_params *p, T a, T b) {                            \
-        (void)p;                                                                                             \
-        const T x = value(a);                                                                                \
-        const T y = value(b);                                                                                \
-        return x compare y ? x : y;                                                                          \
-    }                                                                                                        \
-    QC_BINARY_ROW(op##_##suffix##_row, , qc_selection_params, T, op##_##suffix##_one)
+#define SELECTION_ROW(op, compare, suffix, T, value)      \
+    QC_SELECTION_RULE(op, compare, suffix, T, value)      \
+    QC_BINARY_ROW(op##_##suffix##_row, , qc_selection_params, T, qc_##op##_##suffix##_one)
 
 #define SELECTION_KERNEL(op, suffix, T, row)                                                                 \
     qc_status qc_##op##_##suffix##_ref(const qc_selection_params *p, const T *input1, const T *input2,       \
@@ -21,10 +15,9 @@
         return QC_OK;                                                                                        \
     }
 
-#define AS_STORED(x) (x)
 #define SELECTION(suffix, T)                                     \
-    SELECTION_ROW(maximum, >, suffix, T, AS_STORED)              \
-    SELECTION_ROW(minimum, <, suffix, T, AS_STORED)              \
+    SELECTION_ROW(maximum, >, suffix, T, QC_AS_STORED)              \
+    SELECTION_ROW(minimum, <, suffix, T, QC_AS_STORED)              \
     SELECTION_KERNEL(maximum, suffix, T, maximum_##suffix##_row) \
     SELECTION_KERNEL(minimum, suffix, T, minimum_##suffix##_row)
 

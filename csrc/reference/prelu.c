@@ -26,11 +26,7 @@ static inline int32_t prelu_one(const qc_prelu_params *p, int32_t q, int32_t a) 
 PRELU_KERNEL(s8, int8_t, INT8_MIN, INT8_MAX)
 PRELU_KERNEL(u8, uint8_t, 0, UINT8_MAX)
 
-static inline float prelu_f32_one(const qc_prelu_f32_params *p, float x, float a) {
-    (void)p;
-    return x >= 0.0f ? x : x * a;
-}
-QC_BINARY_ROW(prelu_f32_row, , qc_prelu_f32_params, float, prelu_f32_one)
+QC_BINARY_ROW(prelu_f32_row, , qc_prelu_f32_params, float, qc_prelu_f32_one)
 qc_status qc_prelu_f32_ref(const qc_prelu_f32_params *p, const float *input, const float *alpha, float *output,
                            void *scratch) {
     (void)scratch;

@@ -5,6 +5,7 @@
 
 #include "../kernels.h"
 #include "gemm.h"
+#include "hybrid_rows.h"
 #include "matmul_s16.h"
 #include "pack_matrix.h"
 
@@ -145,6 +146,87 @@ static void multiply_sums(const qc_gemm_isa *isa, const qc_matmul_shape *s, cons
         return QC_OK;                                                                                                  \
     }
 
+/* Outputs of one product of a hybrid call. */
+typedef struct {
+    const qc_matmul_hybrid_params *p;
+    float *output;
+} hybrid_outputs;
+
+/* The arithmetic of qc_batch_matmul_hybrid_ref. */
+__attribute__((target("avx2"))) static void finish_hybrid(const void *context, qc_hybrid_scale q, const int32_t *acc,
+                                                          const int32_t *columns, int64_t row, int32_t first,
+                                                          int32_t count) {
+    const hybrid_outputs *h = context;
+    const float *scales = h->p->weight_scale;
+    const int per_column = h->p->weight_scales > 1;
+    const float zero_point = (float)q.zero_point;
+    float *restrict output = h->output + row * h->p->shape.columns + first;
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t total = (int32_t)((float)acc[i] - (float)columns[i] * zero_point);
+        output[i] = 0.0f + q.scale * scales[per_column ? first + i : 0] * (float)total;
+    }
+}
+
+/* That of qc_batch_matmul_hybrid_fma_ref. */
+static void finish_hybrid_fma(const void *context, qc_hybrid_scale q, const int32_t *acc, const int32_t *columns,
+                              int64_t row, int32_t first, int32_t count) {
+    const hybrid_outputs *h = context;
+    const int per_column = h->p->weight_scales > 1;
+    int32_t sums[QC_TILE_UNITS];
+    qc_take_out_zero_point(q, acc, columns, count, sums);
+    qc_xnnpack_outputs_avx2(q, h->p->weight_scale + (per_column ? first : 0), per_column, NULL, sums, count,
+                            h->output + row * h->p->shape.columns + first);
+}
+
+static void multiply_hybrid(const qc_gemm_isa *isa, int fma, const qc_matmul_hybrid_params *p, const float *lhs,
+                            const int8_t *rhs, float *output, void *scratch) {
+    const qc_matmul_shape *s = &p->shape;
+    const int64_t batches = (int64_t)s->batch[0] * s->batch[1] * s->batch[2];
+    uint8_t *memory = scratch;
+    uint8_t *packed = qc_take(&memory, qc_matmul_packed_size(s, 1));
+    float *floats = qc_take(&memory, s->depth * (int64_t)sizeof(float));
+    for (int64_t b = 0; b < batches; ++b) {
+        const int64_t right = batch_offset(s, s->rhs_batch, b);
+        if (b == 0 || right != batch_offset(s, s->rhs_batch, b - 1))
+            pack_right(s, (const uint8_t *)rhs + right, 1, packed);
+        const hybrid_outputs outputs = {p, output + b * s->rows * s->columns};
+        const qc_hybrid_rows rows = {.isa = isa,
+                                     .packed = (const int8_t *)packed,
+                                     .units = s->columns,
+                                     .depth = s->depth,
+                                     .xnnpack = fma,
+                                     .asymmetric = p->asymmetric,
+                                     .finish = fma ? finish_hybrid_fma : finish_hybrid,
+                                     .context = &outputs};
+        qc_multiply_hybrid_rows(&rows, lhs + batch_offset(s, s->lhs_batch, b), s->lhs_row, s->lhs_depth, s->rows,
+                                floats, memory);
+    }
+}
+
+/* Whether every row has the scale that it was quantized by: see batch_matmul.h. */
+static int has_own_scales(const qc_matmul_shape *s) {
+    int dimensions = 0;
+    for (int d = 0; d < QC_MATMUL_BATCH_RANK; ++d) dimensions += s->lhs_batch[d] != 0 && s->batch[d] > 1;
+    return dimensions <= 1;
+}
+
+#define HYBRID_VERSION(ISA)                                                                                            \
+    qc_status qc_batch_matmul_hybrid_##ISA(const qc_matmul_hybrid_params *p, const float *lhs, const int8_t *rhs,      \
+                                           float *output, void *scratch) {                                             \
+        if (is_empty(&p->shape) || !has_own_scales(&p->shape))                                                         \
+            return qc_batch_matmul_hybrid_ref(p, lhs, rhs, output, scratch);                                           \
+        multiply_hybrid(&qc_gemm_##ISA, 0, p, lhs, rhs, output, scratch);                                              \
+        return QC_OK;                                                                                                  \
+    }                                                                                                                  \
+    qc_status qc_batch_matmul_hybrid_fma_##ISA(const qc_matmul_hybrid_params *p, const float *lhs, const int8_t *rhs,  \
+                                               float *output, void *scratch) {                                         \
+        if (is_empty(&p->shape)) return qc_batch_matmul_hybrid_fma_ref(p, lhs, rhs, output, scratch);                  \
+        multiply_hybrid(&qc_gemm_##ISA, 1, p, lhs, rhs, output, scratch);                                              \
+        return QC_OK;                                                                                                  \
+    }
+
+HYBRID_VERSION(avx2)
+HYBRID_VERSION(vnni)
 BYTES_VERSION(avx2)
 BYTES_VERSION(vnni)
 BYTES_VERSION(amx)

@@ -4,6 +4,8 @@
 
 #include "../kernels.h"
 #include "gemm.h"
+#include "hybrid_rows.h"
+#include "quantcore/hybrid_xnnpack.h"
 
 /* One convolution over one image and one group. */
 typedef struct {
@@ -276,6 +278,20 @@ typedef struct {
     int32_t first_channel;
 } hybrid_store;
 
+/* The arithmetic of qc_conv_hybrid_fma_ref. */
+__attribute__((target("avx2"))) static void store_hybrid_fma(const void *context, const int32_t *acc, int64_t row,
+                                                             int32_t first, int32_t count) {
+    const hybrid_store *h = context;
+    const qc_conv_hybrid_params *p = h->p;
+    const int32_t channel = h->first_channel + first;
+    const qc_hybrid_scale q = {h->scale, 0}; /* the sums have the zero point */
+    float *output = h->output + row * p->shape.output_channels + channel;
+    qc_xnnpack_outputs_avx2(q, p->filter_scale + (p->per_channel ? channel : 0), p->per_channel,
+                            h->bias != NULL ? h->bias + channel : NULL, acc, count, output);
+    const float low = p->activation_min, high = p->activation_max;
+    for (int32_t i = 0; i < count; ++i) output[i] = qc_xnnpack_clamp(output[i], low, high);
+}
+
 /* The arithmetic of qc_conv_hybrid_ref. */
 static void store_hybrid(const void *context, const int32_t *acc, int64_t row, int32_t first,
                          int32_t count) {
@@ -328,13 +344,11 @@ static void convolve_bands(const qc_gemm *g, const windows *w, const qc_conv_ban
     }
 }
 
-/* qc_conv_hybrid with the instructions of `isa`. */
-static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params *p, const float *input,
-                             const int8_t *filter, const float *bias, float *output, void *scratch) {
+/* qc_conv_hybrid, or with `fma` qc_conv_hybrid_fma, with the instructions of `isa`. */
+static void convolve_hybrid(const qc_gemm_isa *isa, int fma, const qc_conv_hybrid_params *p, const float *input,
+                            const int8_t *filter, const float *bias, float *output, void *scratch) {
     const qc_conv_shape *s = &p->shape;
-    if (bias == NULL || p->form != QC_HYBRID_REFERENCE ||
-        (p->sign_overflow && !p->per_channel && s->output_channels % 4 != 0))
-        return qc_conv_hybrid_ref(p, input, filter, bias, output, scratch);
+    const qc_store store_outputs = fma ? store_hybrid_fma : store_hybrid;
     const qc_pack_filter_params pack = filter_shape(s, p->groups);
     const int64_t pixels = (int64_t)s->output_height * s->output_width;
     const int64_t image_size = qc_conv_image_size(s);
@@ -347,8 +361,9 @@ static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params
     const qc_conv_bands bands = qc_make_conv_bands(s, p->groups);
     const int by_bands = p->groups == 1 && bands.size > 0 && !windows_are_image(&w);
     for (int32_t b = 0; b < s->batches; ++b) {
-        const qc_hybrid_scale q =
-            qc_hybrid_quantize(isa->hybrid, p->per_channel, input + b * image_size, image_size, image);
+        const float *x = input + b * image_size;
+        const qc_hybrid_scale q = fma ? qc_quantize_xnnpack_avx2(isa->hybrid, x, image_size, image)
+                                      : qc_hybrid_quantize(isa->hybrid, p->per_channel, x, image_size, image);
         w.flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
         w.padding = (uint8_t)-g.input_shift;
         for (int32_t group = 0; group < p->groups; ++group) {
@@ -357,13 +372,30 @@ static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params
             g.packed = packed + group * qc_packed_group_size(pack.units, pack.depth);
             qc_gemm_prepare(&g, NULL);
             if (by_bands)
-                convolve_bands(&g, &w, &bands, first, b * pixels, memory, store_hybrid, &store);
+                convolve_bands(&g, &w, &bands, first, b * pixels, memory, store_outputs, &store);
             else
-                convolve(&g, &w, first, b * pixels, memory, store_hybrid, &store);
+                convolve(&g, &w, first, b * pixels, memory, store_outputs, &store);
         }
     }
+}
+
+static qc_status conv_hybrid(const qc_gemm_isa *isa, const qc_conv_hybrid_params *p, const float *input,
+                             const int8_t *filter, const float *bias, float *output, void *scratch) {
+    if (bias == NULL || p->form != QC_HYBRID_REFERENCE ||
+        (p->sign_overflow && !p->per_channel && p->shape.output_channels % 4 != 0))
+        return qc_conv_hybrid_ref(p, input, filter, bias, output, scratch);
+    convolve_hybrid(isa, 0, p, input, filter, bias, output, scratch);
     return QC_OK;
 }
+
+#define HYBRID_FMA_VERSION(ISA)                                                                                  \
+    qc_status qc_conv_hybrid_fma_##ISA(const qc_conv_hybrid_params *p, const float *input, const int8_t *filter, \
+                                       const float *bias, float *output, void *scratch) {                        \
+        convolve_hybrid(&qc_gemm_##ISA, 1, p, input, filter, bias, output, scratch);                             \
+        return QC_OK;                                                                                            \
+    }
+HYBRID_FMA_VERSION(avx2)
+HYBRID_FMA_VERSION(vnni)
 
 QC_PRODUCT_VERSIONS(conv, qc_conv_params, qc_conv_hybrid_params, avx2)
 QC_PRODUCT_VERSIONS(conv, qc_conv_params, qc_conv_hybrid_params, vnni)

@@ -4,6 +4,7 @@
 
 #include "../kernels.h"
 #include "gemm.h"
+#include "hybrid_rows.h"
 #include "product.h"
 
 /* qc_fully_connected_s8 or _u8 with a packed filter and a prepared requantization. */
@@ -60,20 +61,57 @@ static qc_status fully_connected_bytes(const qc_gemm_isa *isa, int is_signed,
 
 typedef struct {
     const qc_fully_connected_hybrid_params *p;
-    float scale; /* of the quantized row */
     const float *bias;
     float *output;
-} hybrid_store;
+} hybrid_outputs;
 
-/* The arithmetic of qc_fully_connected_hybrid_ref, without activation. */
-static void store_hybrid(const void *context, const int32_t *acc, int64_t row, int32_t first,
-                         int32_t count) {
-    const hybrid_store *h = context;
-    float *output = h->output + row * h->p->units + first;
+/* The arithmetic of qc_fully_connected_hybrid_ref. */
+__attribute__((target("avx2"))) static void finish_hybrid(const void *context, qc_hybrid_scale q, const int32_t *acc,
+                                                          const int32_t *columns, int64_t row, int32_t first,
+                                                          int32_t count) {
+    const hybrid_outputs *h = context;
+    const qc_fully_connected_hybrid_params p = *h->p;
+    float *restrict output = h->output + row * p.units + first;
+    int32_t sums[QC_TILE_UNITS];
+    qc_take_out_zero_point(q, acc, columns, count, sums);
     for (int32_t i = 0; i < count; ++i) {
-        const float scale = h->scale * h->p->filter_scale[h->p->per_channel ? first + i : 0];
-        output[i] = (h->bias != NULL ? h->bias[first + i] : 0.0f) + (float)acc[i] * scale;
+        const float scale = q.scale * p.filter_scale[p.per_channel ? first + i : 0];
+        output[i] = (h->bias != NULL ? h->bias[first + i] : 0.0f) + (float)sums[i] * scale;
     }
+    if (isinf(p.activation_min)) return;
+    for (int32_t i = 0; i < count; ++i) output[i] = qc_fully_connected_activate(&p, output[i]);
+}
+
+/* That of qc_fully_connected_hybrid_fma_ref. */
+__attribute__((target("avx2"))) static void finish_hybrid_fma(const void *context, qc_hybrid_scale q, const int32_t *acc, const int32_t *columns,
+                              int64_t row, int32_t first, int32_t count) {
+    const hybrid_outputs *h = context;
+    const qc_fully_connected_hybrid_params *p = h->p;
+    int32_t sums[QC_TILE_UNITS];
+    float *output = h->output + row * p->units + first;
+    qc_take_out_zero_point(q, acc, columns, count, sums);
+    qc_xnnpack_outputs_avx2(q, p->filter_scale + (p->per_channel ? first : 0), p->per_channel,
+                            h->bias != NULL ? h->bias + first : NULL, sums, count, output);
+    const float low = p->activation_min, high = p->activation_max;
+    for (int32_t i = 0; i < count; ++i) output[i] = qc_clamp_f32(output[i], low, high);
+}
+
+static void multiply_hybrid(const qc_gemm_isa *isa, int fma, const qc_fully_connected_hybrid_params *p,
+                            const float *input, const int8_t *filter, const float *bias, float *output, void *scratch) {
+    const qc_pack_filter_params pack = {1, p->units, p->depth};
+    const hybrid_outputs outputs = {p, bias, output};
+    uint8_t *memory = scratch;
+    const qc_hybrid_rows rows = {
+        .isa = isa,
+        .packed = qc_packed_filter(p->packed, &pack, 1, (const uint8_t *)filter, &memory),
+        .units = p->units,
+        .depth = p->depth,
+        .xnnpack = fma,
+        .asymmetric = p->asymmetric,
+        .finish = fma ? finish_hybrid_fma : finish_hybrid,
+        .context = &outputs,
+    };
+    qc_multiply_hybrid_rows(&rows, input, p->depth, 1, p->batches, NULL, memory);
 }
 
 /* qc_fully_connected_hybrid with the instructions of `isa`. */
@@ -83,26 +121,19 @@ static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_c
     /* These two are rare: the definition computes them. */
     if (p->sign_overflow || qc_hybrid_all_zero(input, (int64_t)p->batches * p->depth))
         return qc_fully_connected_hybrid_ref(p, input, filter, bias, output, scratch);
-    const qc_pack_filter_params pack = {1, p->units, p->depth};
-    uint8_t *memory = scratch;
-    qc_gemm g = {.isa = isa, .units = p->units, .depth = p->depth};
-    g.packed = qc_packed_filter(p->packed, &pack, 1, (const uint8_t *)filter, &memory);
-    g.start = qc_take(&memory, qc_round_up(p->units, QC_LANES) * (int64_t)sizeof(int32_t));
-    int8_t *row = qc_take(&memory, p->depth);
-    for (int32_t b = 0; b < p->batches; ++b) {
-        const float *x = input + (int64_t)b * p->depth;
-        const qc_hybrid_scale q = qc_hybrid_quantize(isa->hybrid, p->asymmetric, x, p->depth, row);
-        const hybrid_store store = {p, q.scale, bias, output};
-        const uint8_t flip = qc_panel_flip(isa, 1, -q.zero_point, &g.input_shift);
-        qc_copy_flipped(memory, (const uint8_t *)row, p->depth, flip);
-        qc_gemm_prepare(&g, NULL);
-        qc_gemm_run(&g, memory, 1, b, store_hybrid, &store);
-    }
-    if (isinf(p->activation_min)) return QC_OK;
-    const int64_t count = (int64_t)p->batches * p->units;
-    for (int64_t i = 0; i < count; ++i) output[i] = qc_fully_connected_activate(p, output[i]);
+    multiply_hybrid(isa, 0, p, input, filter, bias, output, scratch);
     return QC_OK;
 }
+
+#define HYBRID_FMA_VERSION(ISA)                                                                             \
+    qc_status qc_fully_connected_hybrid_fma_##ISA(const qc_fully_connected_hybrid_params *p, const float *input, \
+                                                  const int8_t *filter, const float *bias, float *output,   \
+                                                  void *scratch) {                                          \
+        multiply_hybrid(&qc_gemm_##ISA, 1, p, input, filter, bias, output, scratch);                        \
+        return QC_OK;                                                                                       \
+    }
+HYBRID_FMA_VERSION(avx2)
+HYBRID_FMA_VERSION(vnni)
 
 QC_PRODUCT_VERSIONS(fully_connected, qc_fully_connected_params, qc_fully_connected_hybrid_params, avx2)
 QC_PRODUCT_VERSIONS(fully_connected, qc_fully_connected_params, qc_fully_connected_hybrid_params, vnni)

@@ -117,7 +117,7 @@ def fully_connected_hybrid_call(*, filter=None, int32_t batches, int32_t depth, 
     """FULLY_CONNECTED on float32 with an int8 filter, or a packed one of `four_bits`; with `fma` as XNNPACK does
     it. See ``qc_fully_connected_hybrid_params``."""
     cdef qc_fully_connected_hybrid_params p
-    packed = None if four_bits or fma else pack_filter("int8", filter, 1, units, depth)
+    packed = None if four_bits else pack_filter("int8", filter, 1, units, depth)
     name = "fully_connected_hybrid_fma" if fma else "fully_connected_hybrid"
     scales = np.array(filter_scale, dtype=np.float32)
     p.batches = batches

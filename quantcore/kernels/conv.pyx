@@ -168,7 +168,7 @@ def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, 
     """
     cdef qc_conv_hybrid_params p
     fma = form == "fma"
-    packed = None if fma else pack("int8", filter, shape, groups)
+    packed = pack("int8", filter, shape, groups)
     scales = np.array(filter_scale, dtype=np.float32)
     p.shape = c_shape(shape)
     p.groups = groups

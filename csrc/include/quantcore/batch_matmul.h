@@ -85,9 +85,16 @@ static inline int64_t qc_matmul_lhs_matrices(const qc_matmul_shape *s) {
     return count;
 }
 
+/* Bytes of scratch: the scales of all rows, one as floats and quantized; or, in the vector versions, the right matrix
+ * laid out, a row, and what products of int8 need. */
 static inline int64_t qc_matmul_hybrid_scratch_size(const qc_matmul_shape *s) {
     const int64_t rows = qc_matmul_lhs_matrices(s) * s->rows;
-    return rows * (int64_t)sizeof(qc_hybrid_scale) + s->depth * (int64_t)(sizeof(float) + 1);
+    const int64_t definition = rows * (int64_t)sizeof(qc_hybrid_scale) + s->depth * (int64_t)(sizeof(float) + 1);
+    if (s->depth < 1) return definition;
+    const int64_t version = qc_round_up(qc_matmul_packed_size(s, 1), 64) +
+                            qc_round_up(s->depth * (int64_t)sizeof(float), 64) +
+                            qc_fully_connected_scratch_size(s->columns, s->depth, 1);
+    return definition > version ? definition : version;
 }
 
 qc_status qc_batch_matmul_hybrid_ref(const qc_matmul_hybrid_params *, const float *lhs, const int8_t *rhs,

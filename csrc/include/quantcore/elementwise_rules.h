@@ -238,12 +238,29 @@ static inline int64_t qc_clamp_s64(int64_t x, int64_t low, int64_t high) {
 QC_ARITHMETIC_RULE(add, f32, float, a + b, qc_clamp_f32)
 QC_ARITHMETIC_RULE(sub, f32, float, a - b, qc_clamp_f32)
 QC_ARITHMETIC_RULE(mul, f32, float, a * b, qc_clamp_f32)
+QC_ARITHMETIC_RULE(div, f32, float, a / b, qc_clamp_f32)
+QC_ARITHMETIC_RULE(squared_difference, f32, float, (a - b) * (a - b), qc_clamp_f32)
 QC_ARITHMETIC_RULE(add, s32, int32_t, (uint32_t)a + (uint32_t)b, qc_clamp)
 QC_ARITHMETIC_RULE(sub, s32, int32_t, (uint32_t)a - (uint32_t)b, qc_clamp)
 QC_ARITHMETIC_RULE(mul, s32, int32_t, (uint32_t)a * (uint32_t)b, qc_clamp)
 QC_ARITHMETIC_RULE(add, s64, int64_t, (uint64_t)a + (uint64_t)b, qc_clamp_s64)
 QC_ARITHMETIC_RULE(sub, s64, int64_t, (uint64_t)a - (uint64_t)b, qc_clamp_s64)
 QC_ARITHMETIC_RULE(mul, s64, int64_t, (uint64_t)a * (uint64_t)b, qc_clamp_s64)
+
+/* MAXIMUM and MINIMUM; `value` is what a stored element counts as: itself, or as the flushed kernels take it. */
+#define QC_AS_STORED(x) (x)
+#define QC_SELECTION_RULE(op, compare, suffix, T, value)         \
+    static inline T qc_##op##_##suffix##_one(const void *none, T a, T b) { \
+        (void)none;                                              \
+        const T x = value(a), y = value(b);                      \
+        return x compare y ? x : y;                              \
+    }
+
+/* PRELU */
+static inline float qc_prelu_f32_one(const void *none, float x, float a) {
+    (void)none;
+    return x >= 0.0f ? x : x * a;
+}
 
 /* What walks the rows of rules without scales; vector versions have another. */
 #ifndef QC_WALK

@@ -32,25 +32,34 @@ static inline float qc_xnnpack_bound_element(float v) {
     return bounded < -32768.0f ? -32768.0f : bounded;
 }
 
-/* Quantize `count` floats to [-128, 127] over the range of the data widened to contain 0. All zero: scale 1. A range
- * below 255 / FLT_MAX makes the scale infinite, and zeros NaN. */
-static inline qc_xnnpack_scale qc_xnnpack_quantize(const float *input, int64_t count, int8_t *output) {
-    float low = 0.0f, high = 0.0f;
-    for (int64_t i = 0; i < count; ++i) {
-        const float v = qc_flush_denormal(input[i]);
-        low = v < low ? v : low;
-        high = v > high ? v : high;
-    }
+/* Parameters for a range that contains 0. *factor: of an element. A range below 255 / FLT_MAX makes it infinite. */
+static inline qc_xnnpack_scale qc_xnnpack_choose(float low, float high, float *factor) {
     const float scale = low == high ? 1.0f : 255.0f / (high - low);
     const float scaled_low = low * scale, scaled_high = high * scale;
     const int low_is_nearer = (-128.0f + scaled_low) + (127.0f + scaled_high) > 0.0f;
     const float exact = low_is_nearer ? -128.0f - scaled_low : 127.0f - scaled_high;
     const int32_t zero_point = (int32_t)nearbyintf(qc_xnnpack_bound_zero_point(exact));
-    for (int64_t i = 0; i < count; ++i) {
-        const float q = nearbyintf(qc_xnnpack_bound_element(qc_flush_denormal(input[i]) * scale));
-        output[i] = (int8_t)qc_clamp((int32_t)q + zero_point, -128, 127);
-    }
+    *factor = scale;
     return (qc_xnnpack_scale){qc_flush_denormal(1.0f / scale), zero_point};
+}
+
+/* An infinite factor makes NaN of zeros. */
+static inline int8_t qc_xnnpack_element(float x, float factor, int32_t zero_point) {
+    const float q = nearbyintf(qc_xnnpack_bound_element(qc_flush_denormal(x) * factor));
+    return (int8_t)qc_clamp((int32_t)q + zero_point, -128, 127);
+}
+
+/* Quantize `count` floats to [-128, 127] over the range of the data widened to contain 0. All zero: scale 1. */
+static inline qc_xnnpack_scale qc_xnnpack_quantize(const float *input, int64_t count, int8_t *output) {
+    float low = 0.0f, high = 0.0f, factor;
+    for (int64_t i = 0; i < count; ++i) {
+        const float v = qc_flush_denormal(input[i]);
+        low = v < low ? v : low;
+        high = v > high ? v : high;
+    }
+    const qc_xnnpack_scale q = qc_xnnpack_choose(low, high, &factor);
+    for (int64_t i = 0; i < count; ++i) output[i] = qc_xnnpack_element(input[i], factor, q.zero_point);
+    return q;
 }
 
 /* v within [low, high]; NaN becomes `low`, and so does -0 where `low` is +0. Without an activation the bounds are
