@@ -169,12 +169,13 @@ typedef struct {
     qc_float_run *runs;
 } band_lists;
 
-static band_lists take_lists(const banded *b, uint8_t *memory) {
-    const int64_t size = (b->bands.size + 16) * 4, height = qc_band_height(b->shape, b->bands.rows);
-    band_lists l = {.list = {.offsets = qc_take(&memory, size)}};
-    l.list.values = qc_take(&memory, size);
-    l.starts = qc_take(&memory, height * (b->bands.width + 1) * 4);
-    l.runs = (qc_float_run *)(void *)memory;
+static band_lists take_lists(const banded *b, uint8_t **memory) {
+    const qc_conv_shape *s = b->shape;
+    const int64_t size = (b->bands.size + 16) * 4, height = qc_band_height(s, b->bands.rows);
+    band_lists l = {.list = {.offsets = qc_take(memory, size)}};
+    l.list.values = qc_take(memory, size);
+    l.starts = qc_take(memory, height * (b->bands.width + 1) * 4);
+    l.runs = qc_take(memory, (int64_t)s->output_width * s->filter_height * QC_PLACE_SIZE);
     return l;
 }
 
@@ -216,19 +217,49 @@ static int may_have_lists(const qc_float_gemm *g, const windows *w) {
            w->depth == w->shape->input_channels;
 }
 
+/* A convolution by columns (qc_takes_float_columns): what is the same for all bands. */
+static qc_float_columns prepare_columns(const qc_float_gemm *g, const windows *w, const band_lists *l, uint8_t *memory) {
+    const qc_conv_shape *s = w->shape;
+    float *filter = qc_take(&memory, qc_float_columns_filter_size(s));
+    qc_float_columns_filter(w->filter, s->input_channels, g->units, filter);
+    return (qc_float_columns){s->input_channels, l->list,         l->starts, filter, g->bias,
+                              (float *)(void *)memory, s->output_width, g->units,  g->low, g->high};
+}
+
+/* The same as convolve_places by the columns of the band, without its zeros; returns 0 where it has too few. */
+static int convolve_columns(const qc_float_columns *c, const windows *w, const banded *b, const band_lists *l,
+                            const float *band, int32_t rows, float *output) {
+    const int64_t channels = c->channels, width = b->bands.width, height = qc_band_height(w->shape, rows);
+    const int64_t pitch = b->pitch * channels, count = width * channels;
+    const float *middle = band + height / 2 * pitch; /* a row that stands for all */
+    if (100 * qc_count_elements_avx512(middle, count) > 80 * count) return 0;
+    int64_t n = 0;
+    for (int64_t i = 0; i < height; ++i)
+        n = qc_list_row_avx512(band + i * pitch, width, channels, 0, n, &l->list, l->starts + i * (width + 1));
+    qc_float_columns_avx512(c, rows, output);
+    return 1;
+}
+
 /* channel: the first of the group. memory: for lists. */
 static void convolve_bands(const qc_float_gemm *g, const windows *w, const banded *b, int32_t channel, uint8_t *memory,
                            float *output) {
     const qc_conv_shape *s = w->shape;
-    const int with_lists = b->bands.by_rows && b->bands.size < INT32_MAX / QC_LANES && may_have_lists(g, w);
-    const band_lists lists = with_lists ? take_lists(b, memory) : (band_lists){.runs = NULL};
+    const int lists_fit = g->isa->lists && b->bands.by_rows && b->bands.size < INT32_MAX / QC_LANES;
+    const int by_columns = lists_fit && qc_takes_float_columns(s, 1);
+    const int with_lists = lists_fit && (by_columns || may_have_lists(g, w));
+    band_lists lists = {.runs = NULL};
+    qc_float_columns columns = {.units = 0};
+    if (with_lists) lists = take_lists(b, &memory);
+    if (by_columns) columns = prepare_columns(g, w, &lists, memory);
     for (int32_t first = 0; first < s->output_height; first += (int32_t)b->bands.rows) {
         const int32_t left = s->output_height - first;
         const int32_t rows = left < b->bands.rows ? left : (int32_t)b->bands.rows;
         const float *window = band_at(b, w->image, first, rows) + channel;
         float *to = output + (int64_t)first * s->output_width * s->output_channels;
-        if (!with_lists || !convolve_lists(g, w, b, &lists, window, rows, to))
-            convolve_places(g, w, b, window, rows, to);
+        const int is_done = by_columns   ? convolve_columns(&columns, w, b, &lists, window, rows, to)
+                            : with_lists ? convolve_lists(g, w, b, &lists, window, rows, to)
+                                         : 0;
+        if (!is_done) convolve_places(g, w, b, window, rows, to);
     }
 }
 

@@ -7,7 +7,7 @@
 #include "gemm.h"
 
 /* Elements of the input that stay in the second-level cache while the filter passes by. */
-enum { CACHED_INPUT = 1 << 16 };
+enum { CACHED_INPUT = 1 << 16, WHOLE_TILES = 24 /* rows: a multiple of those of all tiles */ };
 
 const float *qc_packed_filter_f32(const void *packed, const qc_pack_filter_params *p, const float *filter,
                                   uint8_t **scratch) {
@@ -32,8 +32,8 @@ static void run_rows(const qc_float_gemm *g, const qc_place *places, int64_t cou
 
 void qc_float_gemm_run(const qc_float_gemm *g, const qc_place *places, int64_t count, int64_t start, int64_t row_step,
                        int64_t rows, float *output, int64_t row_size) {
-    const int64_t tiles = CACHED_INPUT / (g->depth * QC_FLOAT_TILE_ROWS);
-    const int64_t step = (tiles > 1 ? tiles : 1) * QC_FLOAT_TILE_ROWS;
+    const int64_t tiles = CACHED_INPUT / (g->depth * WHOLE_TILES);
+    const int64_t step = (tiles > 1 ? tiles : 1) * WHOLE_TILES;
     for (int64_t r = 0; r < rows; r += step)
         run_rows(g, places, count, start, row_step, r, rows - r < step ? rows : r + step, output, row_size);
 }

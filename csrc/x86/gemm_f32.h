@@ -19,7 +19,7 @@ typedef struct {
 
 _Static_assert(sizeof(qc_place) <= QC_PLACE_SIZE, "scratch sizes count on QC_PLACE_SIZE");
 
-enum { QC_FLOAT_TILE_ROWS = 6, QC_DEPTHWISE_COLUMNS = 4 };
+enum { QC_FLOAT_TILE_ROWS = 6, QC_MOST_TILE_ROWS = 12, QC_DEPTHWISE_COLUMNS = 4 };
 
 /* What becomes of sums: clamp(sum + bias) in rows that are row_size elements apart. bias may be NULL. */
 typedef struct {
@@ -74,6 +74,25 @@ int64_t qc_list_row_avx512(const float *x, int64_t columns, int64_t channels, in
 /* Outputs of `rows` rows and all units, of per_row runs each. */
 void qc_float_runs_avx512(const qc_float_run *runs, int64_t per_row, int64_t rows, int64_t block_size, int32_t units,
                           const qc_float_output *out);
+
+/* A convolution of 3 x 3 places next to each other, from the elements of a band that are not zero. starts: [rows of the
+ * band][output_width + 3], where in the list each column begins and the last ends; its offsets are those of channels alone.
+ * filter: as qc_float_columns_filter arranges it. sums: memory of qc_float_columns_sums bytes. */
+typedef struct {
+    int64_t channels;
+    qc_float_list list;
+    const int32_t *starts;
+    const float *filter, *bias;
+    float *sums;
+    int32_t output_width, units;
+    float low, high;
+} qc_float_columns;
+
+/* `rows` rows of outputs. */
+void qc_float_columns_avx512(const qc_float_columns *c, int64_t rows, float *output);
+
+/* packed: as qc_pack_filter_f32 lays it out. */
+void qc_float_columns_filter(const float *packed, int64_t channels, int32_t units, float *to);
 
 typedef struct {
     int32_t units; /* of one tile: a multiple of 16 */

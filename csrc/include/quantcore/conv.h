@@ -161,8 +161,25 @@ static inline int64_t qc_float_band_size(const qc_conv_shape *s) {
     return qc_round_up(qc_make_bands(s, 1, sizeof(float)).size * (int64_t)sizeof(float), 64);
 }
 
+/* Whether a convolution of floats is computed by columns of the input, if it may be: of 3 x 3 places next to each other,
+ * with so few channels that the filter of a block of units stays in the level 1 cache. */
+static inline int qc_takes_float_columns(const qc_conv_shape *s, int32_t groups) {
+    return groups == 1 && s->filter_height == 3 && s->filter_width == 3 && s->stride_height == 1 && s->stride_width == 1 &&
+           s->dilation_height == 1 && s->dilation_width == 1 && s->input_channels >= 8 &&
+           s->input_channels <= (s->output_channels > QC_LANES ? 64 : 40);
+}
+
+/* Bytes of the filter arranged for it, and of the sums of a band, with two columns on each side. */
+static inline int64_t qc_float_columns_filter_size(const qc_conv_shape *s) {
+    return 9 * s->input_channels * qc_round_up(s->output_channels, QC_LANES) * (int64_t)sizeof(float);
+}
+
+static inline int64_t qc_float_columns_sums(const qc_conv_shape *s, int64_t rows) {
+    return rows * ((int64_t)s->output_width + 4) * 2 * QC_LANES * (int64_t)sizeof(float);
+}
+
 /* Bytes of scratch that the vector versions need: places of the window, a band of the image and the list of its elements,
- * and the filter if it is not packed. */
+ * what is needed by columns, and the filter if it is not packed. */
 static inline int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t groups, int is_packed) {
     const int64_t units = s->output_channels / groups;
     const int64_t taps = (int64_t)s->filter_height * s->filter_width;
@@ -170,7 +187,8 @@ static inline int64_t qc_conv_f32_scratch_size(const qc_conv_shape *s, int32_t g
     const int64_t filter = is_packed ? 0 : qc_round_up(groups * qc_packed_group_size_f32(units, depth), 64);
     const qc_conv_bands b = qc_make_bands(s, 1, sizeof(float));
     const int64_t columns = b.rows > 0 ? qc_band_height(s, b.rows) * (b.width + 1) : 0;
-    const int64_t band = qc_float_lists_bytes(b.size, columns, (int64_t)s->output_width * s->filter_height);
+    int64_t band = qc_float_lists_bytes(b.size, columns, (int64_t)s->output_width * s->filter_height);
+    if (qc_takes_float_columns(s, groups)) band += qc_float_columns_filter_size(s) + qc_float_columns_sums(s, b.rows) + 64;
     const int64_t rows = s->input_channels > 0 ? qc_float_lists_size(s->input_channels) : 0;
     return filter + qc_round_up(taps * QC_PLACE_SIZE, 64) + qc_float_band_size(s) + (band > rows ? band : rows);
 }
