@@ -109,6 +109,27 @@ def test_conv_of_short_windows() -> None:
             assert_same_bits(y, expected, f"{isa}: {shape}")
 
 
+def test_conv_by_columns() -> None:
+    """Windows of 3 x 3 places next to each other, in images of several bands too, with zeros to leave out."""
+    rng = np.random.default_rng(6)
+    for _ in range(60):
+        channels = int(rng.choice([8, 16, 17, 40, 64]))
+        units = int(rng.choice([1, 15, 16, 17, 32, 40, 48, 65]))
+        height, width = (int(n) for n in rng.choice([1, 2, 3, 5, 8, 23], 2))
+        pads = tuple(int(n) for n in rng.integers(0, 3, 2))
+        rows, columns = (max(1, n + 2 * pad - 2) for n, pad in zip((height, width), pads, strict=True))
+        batches = int(rng.integers(1, 3))
+        shape = ConvShape(batches, height, width, channels, 3, 3, rows, columns, units, 1, 1, 1, 1, *pads)
+        x, w = elements(rng, size(shape), 0.01), elements(rng, (units, 3, 3, channels), 0.0)
+        b = elements(rng, (units,), 0.05) if rng.random() < 0.7 else None
+        limits = bounds(rng)
+
+        def make() -> KernelCall:
+            return conv_f32_call(shape, filter=w, groups=1, **limits)  # noqa: B023
+
+        compare(make, [x, w, b], np.zeros(shape.output_shape, np.float32), f"{shape}")
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_depthwise(fused: bool) -> None:
     rng = np.random.default_rng(2)
