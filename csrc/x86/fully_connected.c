@@ -114,6 +114,21 @@ static void multiply_hybrid(const qc_gemm_isa *isa, int fma, const qc_fully_conn
     qc_multiply_hybrid_rows(&rows, input, p->depth, 1, p->batches, NULL, memory);
 }
 
+/* The hybrid form of a single row. */
+static void multiply_hybrid_row(const qc_gemm_isa *isa, const qc_fully_connected_hybrid_params *p, const float *input,
+                                const int8_t *filter, const float *bias, float *output, void *scratch) {
+    const qc_pack_filter_params pack = {1, p->units, p->depth};
+    uint8_t *memory = scratch;
+    const int8_t *packed = qc_packed_filter(p->packed, &pack, 1, (const uint8_t *)filter, &memory);
+    int8_t *row = (int8_t *)memory;
+    const qc_hybrid_scale q = qc_hybrid_quantize(isa->hybrid, p->asymmetric, input, p->depth, row);
+    const qc_product_input x = qc_make_product_input(isa->product, 1, -q.zero_point, 0, p->depth);
+    const int is_bounded = !isinf(p->activation_min);
+    const qc_hybrid_row h = {p->filter_scale, bias, p->per_channel, is_bounded, q.scale, p->activation_min,
+                             p->activation_max};
+    isa->hybrid_row(&x, packed, p->units, &h, row, output);
+}
+
 /* qc_fully_connected_hybrid with the instructions of `isa`. */
 static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_connected_hybrid_params *p,
                                         const float *input, const int8_t *filter, const float *bias,
@@ -121,7 +136,10 @@ static qc_status fully_connected_hybrid(const qc_gemm_isa *isa, const qc_fully_c
     /* These two are rare: the definition computes them. */
     if (p->sign_overflow || qc_hybrid_all_zero(input, (int64_t)p->batches * p->depth))
         return qc_fully_connected_hybrid_ref(p, input, filter, bias, output, scratch);
-    multiply_hybrid(isa, 0, p, input, filter, bias, output, scratch);
+    if (p->batches == 1 && isa->hybrid_row != NULL)
+        multiply_hybrid_row(isa, p, input, filter, bias, output, scratch);
+    else
+        multiply_hybrid(isa, 0, p, input, filter, bias, output, scratch);
     return QC_OK;
 }
 

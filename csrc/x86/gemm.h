@@ -36,6 +36,16 @@ typedef struct {
     float scale, low, high;
 } qc_hybrid_output;
 
+/* How the sums of a row of a hybrid FULLY_CONNECTED become floats: bias[i] + sum * (scale * filter_scale[i]), then
+ * qc_fully_connected_activate if is_bounded. bias may be NULL. */
+typedef struct {
+    const float *filter_scale; /* [units] if per_channel, else [1] */
+    const float *bias;
+    int32_t per_channel;
+    int32_t is_bounded;
+    float scale, low, high;
+} qc_hybrid_row;
+
 typedef struct {
     uint8_t is_signed; /* whether panels hold int8 (else uint8) */
     int32_t tile_rows; /* at most QC_TILE_ROWS */
@@ -54,6 +64,10 @@ typedef struct {
     /* The float sides of the hybrid forms. */
     const qc_hybrid_loops *hybrid;
     void (*hybrid_outputs)(const qc_hybrid_output *h, const int32_t *acc, int32_t count, float *output);
+
+    /* The outputs of one row of int8 of a hybrid FULLY_CONNECTED, or NULL. x has no filter_shift. */
+    void (*hybrid_row)(const qc_product_input *x, const int8_t *filter, int32_t units, const qc_hybrid_row *h,
+                       const int8_t *input, float *output);
 } qc_gemm_isa;
 
 extern const qc_gemm_isa qc_gemm_avx2;
@@ -63,6 +77,9 @@ extern const qc_gemm_isa qc_gemm_amx; /* that of VNNI where there is no product 
 extern const qc_hybrid_loops qc_hybrid_avx2, qc_hybrid_avx512;
 void qc_hybrid_outputs_avx2(const qc_hybrid_output *h, const int32_t *acc, int32_t count, float *output);
 void qc_hybrid_outputs_avx512(const qc_hybrid_output *h, const int32_t *acc, int32_t count, float *output);
+
+void qc_hybrid_row_vnni(const qc_product_input *x, const int8_t *filter, int32_t units, const qc_hybrid_row *h,
+                        const int8_t *input, float *output);
 
 /* A matrix product for one group of output channels. */
 typedef struct {

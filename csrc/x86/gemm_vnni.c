@@ -102,6 +102,7 @@ const qc_gemm_isa qc_gemm_vnni = {
     .product = &qc_product_vnni,
     .hybrid = &qc_hybrid_avx512,
     .hybrid_outputs = qc_hybrid_outputs_avx512,
+    .hybrid_row = qc_hybrid_row_vnni,
 };
 
 const qc_gemm_isa qc_gemm_amx = {

@@ -1,8 +1,9 @@
-/* One row by a matrix, with requantization, on AVX-512 VNNI: FULLY_CONNECTED of a single sample. What takes its time is
+/* One row by a matrix on AVX-512 VNNI: FULLY_CONNECTED of a single sample, quantized and hybrid. What takes its time is
  * to read the filter, once, from the cache that it is in. So little else is read or written: the row is taken where it is,
  * sums begin at 0 and are completed in registers, and what all units have in common is read once. */
 #include <string.h>
 
+#include "gemm.h"
 #include "product_avx512.h"
 
 enum { PARTS = 4 }; /* sums of each unit, so that products need not wait for each other */
@@ -116,30 +117,36 @@ QC_INLINE void blocks(const int B, const row *r, int32_t block, uint8_t *output)
     store(B, r, block * QC_LANES, sums, output);
 }
 
-__attribute__((target(QC_AVX512_TARGET))) void qc_product_row_vnni(const qc_product_input *x, const int8_t *filter,
-                                                                   int32_t units, const int32_t *bias,
-                                                                   const qc_requant *requant, const uint8_t *input,
-                                                                   uint8_t *output) {
+/* A row whose sums begin at `start`, and the filter that it meets. */
+QC_INLINE row make_row(const qc_product_input *x, const uint8_t *bytes, const int8_t *filter, int32_t units, uint32_t start) {
     const int64_t quads = x->depth / QC_QUAD, rest = x->depth % QC_QUAD;
-    const int32_t all = (units + QC_LANES - 1) / QC_LANES;
-    const int has_one_rule = !requant->per_channel && requant->body >= units;
-    uint32_t start = (uint32_t)x->filter_shift * (uint32_t)x->depth * (uint32_t)x->shift;
-    if (requant->form == QC_FORM_FLOOR || requant->form == QC_FORM_FLOOR_AWAY) start += UINT32_C(1) << 31;
-    if (x->filter_shift != 0)
-        start += (uint32_t)x->filter_shift * (uint32_t)(uint64_t)qc_flipped_sum(input, x->depth, x->flip);
-    row r = {.bytes = input,
+    row r = {.bytes = bytes,
              .quads = quads,
              .all_quads = rest != 0 ? quads + 1 : quads,
              .flip = _mm512_set1_epi8((char)x->flip),
              .shift = _mm512_set1_epi32(x->shift),
              .start = _mm512_set1_epi32((int32_t)start),
              .filter = filter,
-             .bias = bias,
-             .units = units,
-             .requant = requant,
-             .block_step = has_one_rule ? 0 : 1};
-    r.filter_sums = (const int32_t *)(const void *)(filter + (int64_t)all * QC_LANES * QC_QUAD * r.all_quads);
-    if (rest != 0) memcpy(&r.last, input + quads * QC_QUAD, (size_t)rest);
+             .units = units};
+    const int64_t padded = qc_round_up(units, QC_LANES);
+    r.filter_sums = (const int32_t *)(const void *)(filter + padded * QC_QUAD * r.all_quads);
+    if (rest != 0) memcpy(&r.last, bytes + quads * QC_QUAD, (size_t)rest);
+    return r;
+}
+
+__attribute__((target(QC_AVX512_TARGET))) void qc_product_row_vnni(const qc_product_input *x, const int8_t *filter,
+                                                                   int32_t units, const int32_t *bias,
+                                                                   const qc_requant *requant, const uint8_t *input,
+                                                                   uint8_t *output) {
+    const int32_t all = (units + QC_LANES - 1) / QC_LANES;
+    uint32_t start = (uint32_t)x->filter_shift * (uint32_t)x->depth * (uint32_t)x->shift;
+    if (requant->form == QC_FORM_FLOOR || requant->form == QC_FORM_FLOOR_AWAY) start += UINT32_C(1) << 31;
+    if (x->filter_shift != 0)
+        start += (uint32_t)x->filter_shift * (uint32_t)(uint64_t)qc_flipped_sum(input, x->depth, x->flip);
+    row r = make_row(x, input, filter, units, start);
+    r.bias = bias;
+    r.requant = requant;
+    r.block_step = requant->per_channel || requant->body < units;
     int32_t block = 0;
     for (; block + 4 <= all; block += 4) blocks(4, &r, block, output);
     if (all & 2) {
@@ -147,4 +154,34 @@ __attribute__((target(QC_AVX512_TARGET))) void qc_product_row_vnni(const qc_prod
         block += 2;
     }
     if (all & 1) blocks(1, &r, block, output);
+}
+
+/* Outputs of B blocks, 1 or 2: the arithmetic of qc_fully_connected_hybrid_ref and qc_fully_connected_activate. */
+QC_INLINE void hybrid_blocks(const int B, const row *r, const qc_hybrid_row *h, int32_t block, float *output) {
+    const __m512 scale = _mm512_set1_ps(h->scale), low = _mm512_set1_ps(h->low), high = _mm512_set1_ps(h->high);
+    __m512i sums[2];
+    multiply(B, r, block, sums);
+    add_start(B, r, block * QC_LANES, sums);
+    QC_UNROLL
+    for (int b = 0; b < B; ++b) {
+        const int32_t first = (block + b) * QC_LANES, left = r->units - first;
+        const __mmask16 exist = left >= QC_LANES ? 0xFFFF : (__mmask16)((1u << left) - 1);
+        const __m512 own = h->per_channel ? _mm512_maskz_loadu_ps(exist, h->filter_scale + first)
+                                          : _mm512_set1_ps(h->filter_scale[0]);
+        const __m512 bias = h->bias != NULL ? _mm512_maskz_loadu_ps(exist, h->bias + first) : _mm512_setzero_ps();
+        const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[b]), _mm512_mul_ps(scale, own));
+        __m512 y = _mm512_add_ps(bias, product);
+        if (h->is_bounded) y = _mm512_max_ps(_mm512_min_ps(high, y), low);
+        _mm512_mask_storeu_ps(output + first, exist, y);
+    }
+}
+
+__attribute__((target(QC_AVX512_TARGET))) void qc_hybrid_row_vnni(const qc_product_input *x, const int8_t *filter,
+                                                                  int32_t units, const qc_hybrid_row *h,
+                                                                  const int8_t *input, float *output) {
+    const int32_t all = (units + QC_LANES - 1) / QC_LANES;
+    const row r = make_row(x, (const uint8_t *)input, filter, units, 0);
+    int32_t block = 0;
+    for (; block + 2 <= all; block += 2) hybrid_blocks(2, &r, h, block, output);
+    if (all & 1) hybrid_blocks(1, &r, h, block, output);
 }
