@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import mmap
-from functools import partial
 
 import numpy as np
 import pytest
 from quantcore.kernels._core import KernelCall
-from quantcore.kernels._fully_connected import fully_connected_f32_call, fully_connected_hybrid_call
+from quantcore.kernels._fully_connected import fully_connected_f32_call
 from quantcore.kernels.conv import conv_f32_call, conv_hybrid_call
 from quantcore.kernels.depthwise_conv import depthwise_conv_f32_call
 from quantcore.kernels.pool import pool_call
@@ -165,23 +164,6 @@ def test_fully_connected() -> None:
             constant = {"filter": w} if known else {}  # noqa: B023
             return fully_connected_f32_call(batches=batches, depth=depth, units=units, **constant, **limits)  # noqa: B023
 
-        compare(make, [x, w, b], np.zeros((batches, units), np.float32), f"{batches} x {depth} x {units}")
-
-
-def test_hybrid_fully_connected() -> None:
-    rng = np.random.default_rng(6)
-    for _ in range(150):
-        batches, depth = int(rng.integers(0, 4)), int(rng.integers(1, 80))
-        units = int(rng.choice([1, 7, 15, 16, 17, 31, 32, 33, 64, 100, 129]))
-        x = elements(rng, (batches, depth), float(rng.choice([0.0, 0.0, 0.02])))
-        w = rng.integers(-128, 128, (units, depth), np.int8)
-        b = elements(rng, (units,), float(rng.choice([0.0, 0.1]))) if rng.random() < 0.7 else None
-        scales = rng.uniform(0.001, 0.1, units if rng.random() < 0.6 else 1).astype(np.float32)
-        make = partial(
-            fully_connected_hybrid_call, filter=w if rng.random() < 0.8 else None, batches=batches,
-            depth=depth, units=units, asymmetric=bool(rng.random() < 0.5), sign_overflow=False,
-            filter_scale=scales, **bounds(rng),
-        )  # fmt: skip
         compare(make, [x, w, b], np.zeros((batches, units), np.float32), f"{batches} x {depth} x {units}")
 
 

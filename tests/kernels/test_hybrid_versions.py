@@ -41,7 +41,7 @@ def bounds(rng: Rng) -> dict[str, float]:
 def test_fully_connected() -> None:
     rng = np.random.default_rng(0)
     for number in range(120):
-        batches, depth, units = drawn(rng, (0, 3), (1, 110)), drawn(rng, (1, 70)), drawn(rng, (1, 90))
+        batches, depth, units = drawn(rng, (0, 3), (1, 1), (1, 110)), drawn(rng, (1, 70)), drawn(rng, (1, 90))
         filter = extreme(rng, (units, depth), "int8")
         bias = None if number % 3 == 0 else random_floats(rng, (units,))
         make = partial(
