@@ -6,6 +6,7 @@ The class with the largest score is the prediction; of equal scores, the lowest 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,8 @@ from quantcore.runtime import Interpreter
 
 __all__ = ["Evaluation", "predict", "predict_oracle", "score"]
 
-CHUNK = 256  # images between two movements of the progress bar
+CHUNK = 256  # images of the first movement of the progress bar
+CHUNK_SECONDS = 0.1  # which a movement takes from then on: threads begin and end with each
 TOP = 5
 
 Advance = Callable[[int], None]
@@ -98,12 +100,16 @@ def in_chunks(
     if len(images) == 0:
         raise QuantcoreError("there are no images")
     step = -(-CHUNK // batch) * batch
-    results = []
-    for start in range(0, len(images), step):
+    start, results = 0, []
+    while start < len(images):
         chunk = images[start : start + step]
+        start += step
         missing = -len(chunk) % batch
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)]) if missing else chunk
+        began = time.perf_counter()
         results.append(run(filled)[: len(chunk)])
+        if time.perf_counter() - began < CHUNK_SECONDS / 2:
+            step *= 2
         if advance is not None:
             advance(len(chunk))
     return np.concatenate(results)
