@@ -107,7 +107,9 @@ def test_state(tmp_path: Path) -> None:
 def test_models(model_path: Path, tmp_path: Path) -> None:
     """The smaller models of the folder, by one compiler."""
     if model_path.stat().st_size > 400_000 or "dtln" in model_path.name:
-        pytest.skip("takes long; `make -C` of an export of it has been run by hand")
+        pytest.skip(
+            "takes minutes; exports of the large models are compared by hand, in tflm and in reference"
+        )
     try:
         export_c(model_path, tmp_path / "out", samples=2)
     except qc.UnsupportedOperatorError:
