@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from quantcore.kernels._core import KernelCall, Requant
 from quantcore.kernels._softmax import softmax_call
-from quantcore.kernels.affine import requantize_call
+from quantcore.kernels.affine import dequantize_body_call, quantize_body_call, requantize_call
 from quantcore.kernels.arg_extreme import arg_extreme_call
 from quantcore.kernels.elementwise import (
     WORTH_FITTING,
@@ -363,6 +363,38 @@ def test_min_max() -> None:
                 call([unaligned(rng, data)], [ends])
                 expected = ends if expected is None else expected
                 assert_same_bits(ends, expected, f"{isa} {shape}")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_affine_of_other_backends(dtype: str) -> None:
+    """Ties, NaN, infinities and what does not fit an int32, in the body and behind it."""
+    rng = np.random.default_rng(14)
+    info = np.iinfo(dtype)
+    bounds = {"qmin": int(info.min), "qmax": int(info.max)}
+    rare = np.float32([np.nan, -np.nan, np.inf, -np.inf, 3e38, -3e38, 1e9, -1e9, 2**31, -(2.0**31), -0.0])
+    for number in range(40):
+        count = int(rng.choice([0, 1, 7, 8, 9, 31, 64, 100]))
+        scale = float(np.float32(rng.choice([0.25, 0.1, 3e-7, 700.0])))
+        zero = int(rng.integers(info.min, int(info.max) + 1))
+        body = count // 8 * 8 if number % 2 else int(rng.integers(0, count + 1))
+        x = (rng.integers(-600, 600, count) / 2 * scale).astype(np.float32)
+        x[rng.random(count) < 0.3] = rng.choice(rare)
+        for form in ("reciprocal", "saturating")[: 1 if dtype == "int16" else 2]:
+
+            def make(
+                form: str = form, n: int = count, b: int = body, s: float = scale, z: int = zero
+            ) -> KernelCall:
+                return quantize_body_call(form, dtype, count=n, body=b, scale=s, zero_point=z, **bounds)
+
+            compare(rng, make, [x], np.empty(count, dtype), f"{form} {count} {body} {scale} {zero}")
+        if dtype == "int16":
+            continue
+        q = rng.integers(info.min, int(info.max) + 1, count).astype(dtype)
+
+        def make_back(n: int = count, b: int = body, s: float = scale, z: int = zero) -> KernelCall:
+            return dequantize_body_call("terms", dtype, count=n, body=b, scale=s, zero_point=z)
+
+        compare(rng, make_back, [q], np.empty(count, np.float32), f"terms {count} {body} {scale} {zero}")
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32"])
