@@ -19,7 +19,7 @@ typedef struct {
 
 _Static_assert(sizeof(qc_place) <= QC_PLACE_SIZE, "scratch sizes count on QC_PLACE_SIZE");
 
-enum { QC_FLOAT_TILE_ROWS = 6, QC_MOST_TILE_ROWS = 12, QC_DEPTHWISE_COLUMNS = 4 };
+enum { QC_FLOAT_TILE_ROWS = 6, QC_MOST_TILE_ROWS = 12, QC_DEPTHWISE_COLUMNS = 8 };
 
 /* What becomes of sums: clamp(sum + bias) in rows that are row_size elements apart. bias may be NULL. */
 typedef struct {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -232,8 +233,10 @@ def test_kernels_stay_inside_their_arrays(isa: str) -> None:
                     [x, w, b], [y]
                 )
                 floats = [guarded(v.astype(np.float32)) for v in (x, w, b, y)]
-                for fused in (False, True):
-                    call = conv_f32_call(shape, groups=1, activation_min=-1, activation_max=1, fused=fused)
+                for fused, filter in product((False, True), (None, floats[1])):
+                    call = conv_f32_call(
+                        shape, filter=filter, groups=1, activation_min=-1, activation_max=1, fused=fused
+                    )
                     call(floats[:3], floats[3:])
                 shape = shape._replace(output_channels=depth)
                 w = guarded(values(rng, (1, size, size, depth), "int8"))
