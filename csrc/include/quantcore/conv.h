@@ -11,8 +11,9 @@
 #include "quantcore/pack_filter.h"
 #include "quantcore/requantize.h"
 
-/* Where a window goes. Sizes, strides and dilations are at least 1 (batches at least 0), padding is not
- * negative. Places of the window outside the input contribute nothing. */
+/* Where a window goes. Sizes, strides and dilations are at least 1 (batches at least 0). Places of the window outside
+ * the input contribute nothing. Where padding is negative, the first window begins inside the input: the convolutions
+ * that a TRANSPOSE_CONV is cut into have that. */
 typedef struct {
     int32_t batches;
     int32_t input_height, input_width, input_channels;
