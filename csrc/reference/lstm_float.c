@@ -92,7 +92,7 @@ void qc_lstm_normalize_f32(int32_t count, const float *coefficients, const float
 
 static void logistic(const group *g, int64_t count, float *values) {
     if (g->params->micro) {
-        const qc_function_f32_params size = {count};
+        const qc_function_f32_params size = {.count = count};
         qc_logistic_f32_ref(&size, values, values, NULL);
         return;
     }

@@ -347,11 +347,17 @@ static void convolve_bands(const qc_gemm *g, const windows *w, const qc_conv_ban
 /* qc_conv_hybrid, or with `fma` qc_conv_hybrid_fma, with the instructions of `isa`. */
 static void convolve_hybrid(const qc_gemm_isa *isa, int fma, const qc_conv_hybrid_params *p, const float *input,
                             const int8_t *filter, const float *bias, float *output, void *scratch) {
-    const qc_conv_shape *s = &p->shape;
+    /* Without the rows above the first window: a part of the output rows has them, since the image is quantized whole. */
+    const int32_t above = p->shape.pad_top < 0 ? -p->shape.pad_top : 0;
+    qc_conv_shape shape = p->shape;
+    shape.pad_top += above;
+    shape.input_height -= above;
+    const qc_conv_shape *s = &shape;
     const qc_store store_outputs = fma ? store_hybrid_fma : store_hybrid;
     const qc_pack_filter_params pack = filter_shape(s, p->groups);
     const int64_t pixels = (int64_t)s->output_height * s->output_width;
-    const int64_t image_size = qc_conv_image_size(s);
+    const int64_t image_size = qc_conv_image_size(&p->shape);
+    const int64_t skipped = (int64_t)above * s->input_width * s->input_channels;
     uint8_t *memory = scratch;
     const int8_t *packed = qc_packed_filter(p->packed, &pack, 1, (const uint8_t *)filter, &memory);
     int8_t *image = qc_take(&memory, image_size);
@@ -368,7 +374,7 @@ static void convolve_hybrid(const qc_gemm_isa *isa, int fma, const qc_conv_hybri
         w.padding = (uint8_t)-g.input_shift;
         for (int32_t group = 0; group < p->groups; ++group) {
             const hybrid_store store = {isa, p, q.scale, bias, output, group * pack.units};
-            const uint8_t *first = (const uint8_t *)image + group * w.depth;
+            const uint8_t *first = (const uint8_t *)image + skipped + group * w.depth;
             g.packed = packed + group * qc_packed_group_size(pack.units, pack.depth);
             qc_gemm_prepare(&g, NULL);
             if (by_bands)

@@ -51,8 +51,15 @@ cdef void part_of_rows(void *params, int64_t first, int64_t count, int64_t *posi
     position[0] = start
 
 
+cdef void part_of_quantized_image(void *params, int64_t first, int64_t count, int64_t *position) noexcept:
+    """Output rows of one image, which each part quantizes as a whole: padding above may be negative."""
+    cdef qc_conv_shape *s = <qc_conv_shape *>params
+    s.pad_top -= <int32_t>(first * s.stride_height)
+    s.output_height = <int32_t>count
+
+
 cdef KernelCall divide_conv(KernelCall call, const qc_conv_shape *s, int64_t input_item, int64_t output_item,
-                            double depth, double rate, bint images_alone=False):
+                            double depth, double rate, bint hybrid=False):
     cdef int64_t pixels = <int64_t>s.batches * s.output_height * s.output_width
     cdef int64_t input_pixel = s.input_channels * input_item, output_pixel = s.output_channels * output_item
     cdef int64_t input_row = s.input_width * input_pixel, output_row = s.output_width * output_pixel
@@ -62,7 +69,9 @@ cdef KernelCall divide_conv(KernelCall call, const qc_conv_shape *s, int64_t inp
         and s.pad_top == 0 and s.pad_left == 0
         and s.input_height == s.output_height and s.input_width == s.output_width
     )
-    if images_alone or (s.batches != 1 and not pointwise):
+    if hybrid and s.batches == 1:
+        return call.divide(part_of_quantized_image, s.output_height, (0, 0, 0, output_row), nanoseconds)
+    if hybrid or (s.batches != 1 and not pointwise):
         image_bytes = (s.input_height * input_row, 0, 0, s.output_height * output_row)
         return call.divide(part_of_images, s.batches, image_bytes, nanoseconds)
     if pointwise:
@@ -181,4 +190,4 @@ def conv_hybrid_call(shape, *, filter=None, int32_t groups, bint sign_overflow, 
     p.packed = address(packed)
     scratch = qc_conv_hybrid_scratch_size(&p.shape, groups, packed is not None)
     call = make_call("conv_hybrid_fma" if fma else "conv_hybrid", &p, sizeof(p), scratch, (scales, packed))
-    return divide_conv(call, &p.shape, 4, 4, window_depth(shape, groups), 60, images_alone=True)
+    return divide_conv(call, &p.shape, 4, 4, window_depth(shape, groups), 60, hybrid=True)

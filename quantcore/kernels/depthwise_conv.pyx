@@ -138,4 +138,4 @@ def depthwise_conv_hybrid_call(shape, *, filter=None, filter_scale, float activa
     p.prepared = address(prepared)
     scratch = qc_depthwise_hybrid_scratch_size(&p.shape, prepared is not None)
     call = make_call("depthwise_conv_hybrid", &p, sizeof(p), scratch, (scales, prepared))
-    return divide_conv(call, &p.shape, 4, 4, taps(shape), 12, images_alone=True)
+    return divide_conv(call, &p.shape, 4, 4, taps(shape), 12, hybrid=True)
