@@ -11,13 +11,14 @@ typedef struct {
     int32_t away;
 } division;
 
-/* The division of channel c; 0 where it has none. Products below 2^-30 are 0 by every rule. */
-static int divide(const qc_requant *r, qc_rounding rule, int32_t c, division *d) {
+/* The division of channel c; 0 where it has none. wide: by w / 2. Else multipliers below 2^-30 give 0 by every rule. */
+static int divide(const qc_requant *r, qc_rounding rule, int32_t c, int wide, division *d) {
     const int32_t multiplier = r->multiplier[c], shift = r->shift[c];
     const int64_t half = (int64_t)1 << 30;
-    if (shift > 1 || multiplier < 0 || (multiplier != 0 && multiplier < half)) return 0;
-    const int32_t e = shift > 0 ? 0 : shift <= -30 ? 1 : -shift;
-    d->multiplier = shift <= -30 ? 0 : multiplier;
+    const int vanishes = !wide && shift <= -30;
+    if (shift > !wide || (wide && shift < -30) || multiplier < 0 || (multiplier != 0 && multiplier < half)) return 0;
+    const int32_t e = shift > 0 ? 0 : vanishes ? 1 : -shift;
+    d->multiplier = vanishes ? 0 : multiplier;
     d->right = shift > 0 ? 0 : e + 1;
     d->away = 0;
     if (shift > 0) {
@@ -66,10 +67,13 @@ static qc_requant_form prepare_channel(const qc_requant *r, qc_rounding rule, in
         return real >= 0.0 && (double)bound * real < 0x1p30 ? QC_FORM_FLOAT64 : QC_UNPREPARED;
     }
     division d;
-    if (rule == QC_INT16_MULTIPLIER || bound >= QC_PREPARED_LIMIT || !divide(r, rule, c, &d))
-        return QC_UNPREPARED;
+    const int wide = bound >= QC_PREPARED_LIMIT;
+    if (rule == QC_INT16_MULTIPLIER || bound >= QC_WIDE_LIMIT || !divide(r, rule, c, wide, &d)) return QC_UNPREPARED;
     set_division(block, i, &d);
-    return d.away ? QC_FORM_FLOOR_AWAY : QC_FORM_FLOOR;
+    if (!wide) return d.away ? QC_FORM_FLOOR_AWAY : QC_FORM_FLOOR;
+    block->right[i] = d.right - 1;
+    block->away[i] = d.away / 2;
+    return QC_FORM_FLOOR_WIDE;
 }
 
 /* The form of channels of two forms. */

@@ -73,6 +73,9 @@ __attribute__((target("avx2"))) static void requantize_prepared(const qc_requant
         case QC_FORM_FLOOR_AWAY:
             qc_requantize_prepared_avx2(QC_FORM_FLOOR_AWAY, r, block, acc, count, output);
             break;
+        case QC_FORM_FLOOR_WIDE:
+            qc_requantize_prepared_avx2(QC_FORM_FLOOR_WIDE, r, block, acc, count, output);
+            break;
         case QC_FORM_FLOAT32:
             qc_requantize_prepared_avx2(QC_FORM_FLOAT32, r, block, acc, count, output);
             break;

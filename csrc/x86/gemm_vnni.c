@@ -67,6 +67,9 @@ __attribute__((target(QC_AVX512_TARGET))) static void requantize_prepared(const 
         case QC_FORM_FLOOR_AWAY:
             qc_requantize_prepared_avx512(QC_FORM_FLOOR_AWAY, r, block, acc, count, output);
             break;
+        case QC_FORM_FLOOR_WIDE:
+            qc_requantize_prepared_avx512(QC_FORM_FLOOR_WIDE, r, block, acc, count, output);
+            break;
         case QC_FORM_FLOAT32:
             qc_requantize_prepared_avx512(QC_FORM_FLOAT32, r, block, acc, count, output);
             break;

@@ -66,7 +66,7 @@ extern const qc_product_isa qc_product_amx; /* needs qc_tiles_work */
 
 /* Whether start is given as start ^ 2^31. */
 static inline int qc_has_flipped_start(const qc_product_isa *isa, const qc_requant *r) {
-    return isa->flips_start && (r->form == QC_FORM_FLOOR || r->form == QC_FORM_FLOOR_AWAY);
+    return isa->flips_start && qc_is_floor(r->form);
 }
 
 /* The rows of the next tile, where `left` are left and a tile has at most `most`: the last two differ by one row at most.

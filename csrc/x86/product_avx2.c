@@ -53,6 +53,7 @@ QC_INLINE __m256i scale(const qc_product *p, const qc_requant_block *block, int 
     switch (p->requant->form) {
         case QC_FORM_FLOOR: return qc_prepared_avx2(QC_FORM_FLOOR, block, half, sums);
         case QC_FORM_FLOOR_AWAY: return qc_prepared_avx2(QC_FORM_FLOOR_AWAY, block, half, sums);
+        case QC_FORM_FLOOR_WIDE: return qc_prepared_avx2(QC_FORM_FLOOR_WIDE, block, half, sums);
         case QC_FORM_FLOAT32: return qc_prepared_avx2(QC_FORM_FLOAT32, block, half, sums);
         default: return qc_prepared_avx2(QC_FORM_FLOAT64, block, half, sums);
     }

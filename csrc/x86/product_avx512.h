@@ -84,6 +84,13 @@ QC_INLINE void qc_scale_tile(const int R, const int B, const qc_tile_place *t, _
                 for (int r = 0; r < R; ++r)
                     sums[r][b] = qc_floor_avx512(QC_FORM_FLOOR_AWAY, block + b, sums[r][b]);
             break;
+        case QC_FORM_FLOOR_WIDE:
+            QC_UNROLL
+            for (int b = 0; b < B; ++b)
+                QC_UNROLL
+                for (int r = 0; r < R; ++r)
+                    sums[r][b] = qc_floor_avx512(QC_FORM_FLOOR_WIDE, block + b, sums[r][b]);
+            break;
         case QC_FORM_FLOAT32:
             QC_UNROLL
             for (int b = 0; b < B; ++b)

@@ -130,8 +130,9 @@ QC_AVX2 __attribute__((always_inline)) __m256i qc_floor_avx2(const qc_requant_fo
     const __m256i odd = _mm256_add_epi64(
         _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(multiplier, 32)),
         qc_load_avx2(nudge + 4));
-    __m256i w = _mm256_blend_epi32(_mm256_srli_epi64(even, 30), _mm256_slli_epi64(odd, 2), 0xAA);
-    if (FORM == QC_FORM_FLOOR_AWAY)
+    const int wide = FORM == QC_FORM_FLOOR_WIDE;
+    __m256i w = _mm256_blend_epi32(_mm256_srli_epi64(even, 30 + wide), _mm256_slli_epi64(odd, 2 - wide), 0xAA);
+    if (FORM != QC_FORM_FLOOR)
         w = _mm256_add_epi32(
             w, _mm256_andnot_si256(_mm256_srai_epi32(acc, 31), qc_load_avx2(block->away + 8 * half)));
     return _mm256_srav_epi32(w, qc_load_avx2(block->right + 8 * half));

@@ -140,9 +140,14 @@ QC_AVX512 __attribute__((always_inline)) __m512i qc_floor_avx512(const qc_requan
                                                 _mm512_loadu_pd(block->addend), DOWN);
     const __m512d w_high = _mm512_fmadd_round_pd(high, _mm512_loadu_pd(block->factor + 8),
                                                  _mm512_loadu_pd(block->addend + 8), DOWN);
+    __m512i low_bits = _mm512_castpd_si512(w_low), high_bits = _mm512_castpd_si512(w_high);
+    if (FORM == QC_FORM_FLOOR_WIDE) {
+        low_bits = _mm512_srli_epi64(low_bits, 1);
+        high_bits = _mm512_srli_epi64(high_bits, 1);
+    }
     __m512i w = _mm512_castps_si512(
-        _mm512_shuffle_ps(_mm512_castpd_ps(w_low), _mm512_castpd_ps(w_high), 0x88));
-    if (FORM == QC_FORM_FLOOR_AWAY) {
+        _mm512_shuffle_ps(_mm512_castsi512_ps(low_bits), _mm512_castsi512_ps(high_bits), 0x88));
+    if (FORM != QC_FORM_FLOOR) {
         const __mmask16 positive = _mm512_cmplt_epi32_mask(flipped, _mm512_setzero_si512()); /* x >= 0 */
         w = _mm512_mask_add_epi32(w, positive, w, _mm512_loadu_si512(block->away));
     }

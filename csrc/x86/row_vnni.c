@@ -78,14 +78,15 @@ QC_INLINE void scale_form(const qc_requant_form FORM, const int B, const row *r,
     const qc_requant_block *constants = r->requant->blocks + block * r->block_step;
     QC_UNROLL
     for (int b = 0; b < B; ++b, constants += r->block_step)
-        sums[b] = FORM == QC_FORM_FLOOR || FORM == QC_FORM_FLOOR_AWAY ? qc_floor_avx512(FORM, constants, sums[b])
-                                                                      : qc_prepared_avx512(FORM, constants, sums[b]);
+        sums[b] = qc_is_floor(FORM) ? qc_floor_avx512(FORM, constants, sums[b])
+                                    : qc_prepared_avx512(FORM, constants, sums[b]);
 }
 
 QC_INLINE void scale(const int B, const row *r, int32_t block, __m512i *sums) {
     switch (r->requant->form) {
         case QC_FORM_FLOOR: scale_form(QC_FORM_FLOOR, B, r, block, sums); break;
         case QC_FORM_FLOOR_AWAY: scale_form(QC_FORM_FLOOR_AWAY, B, r, block, sums); break;
+        case QC_FORM_FLOOR_WIDE: scale_form(QC_FORM_FLOOR_WIDE, B, r, block, sums); break;
         case QC_FORM_FLOAT32: scale_form(QC_FORM_FLOAT32, B, r, block, sums); break;
         default: scale_form(QC_FORM_FLOAT64, B, r, block, sums); break;
     }
@@ -140,7 +141,7 @@ __attribute__((target(QC_AVX512_TARGET))) void qc_product_row_vnni(const qc_prod
                                                                    uint8_t *output) {
     const int32_t all = (units + QC_LANES - 1) / QC_LANES;
     uint32_t start = (uint32_t)x->filter_shift * (uint32_t)x->depth * (uint32_t)x->shift;
-    if (requant->form == QC_FORM_FLOOR || requant->form == QC_FORM_FLOOR_AWAY) start += UINT32_C(1) << 31;
+    if (qc_is_floor(requant->form)) start += UINT32_C(1) << 31;
     if (x->filter_shift != 0)
         start += (uint32_t)x->filter_shift * (uint32_t)(uint64_t)qc_flipped_sum(input, x->depth, x->flip);
     row r = make_row(x, input, filter, units, start);

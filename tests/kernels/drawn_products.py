@@ -14,6 +14,7 @@ import quantcore as qc
 from quantcore.kernels.conv_shape import ConvShape
 from quantcore.kernels.sum_bound import sum_bound
 
+ORDINARY_BIAS = 20000
 ROUNDINGS = ("double_rounding", "ruy", "single_rounding", "float32", "float64")
 
 
@@ -32,9 +33,14 @@ def drawn(rng: np.random.Generator, *choices: tuple[int, int]) -> int:
     return int(rng.integers(low, high + 1))
 
 
-def requant(rng: np.random.Generator, dtype: str, channels: int, depth: int) -> dict[str, Any]:
+def requant(
+    rng: np.random.Generator, dtype: str, channels: int, depth: int, bias: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Multipliers for sums of `depth` products, and for the huge ones of `bias`."""
     info = np.iinfo(dtype)
     reals = np.exp(rng.uniform(-1, 1, channels)) / (40 * np.sqrt(depth) + 1)
+    if bias is not None:
+        reals = np.where(abs(bias) < ORDINARY_BIAS, reals, np.ldexp(rng.uniform(0.3, 90, channels), -30))
     multiplier, shift = qc.quantize_multiplier(reals)
     rounding = ROUNDINGS[rng.integers(len(ROUNDINGS))]
     offset = int(rng.integers(info.min, int(info.max) + 1))
@@ -56,7 +62,10 @@ def operands(
     dtype = ("int8", "uint8")[rng.integers(2)]
     info = np.iinfo(dtype)
     values = [rng.integers(info.min, int(info.max) + 1, s).astype(dtype) for s in (shape, filter_shape)]
-    bias = rng.integers(-20000, 20000, channels).astype(np.int32)
+    bias = rng.integers(1 - ORDINARY_BIAS, ORDINARY_BIAS, channels).astype(np.int32)
+    if rng.random() < 0.2:  # as where a channel's filter is nearly 0, and so is its scale
+        huge = rng.random(channels) < 0.2
+        bias[huge] = rng.choice([-1, 1], huge.sum()) * rng.integers(2**28, 2**30, huge.sum(), endpoint=True)
     zeros = rng.integers(info.min, int(info.max) + 1, 2)
     if rng.random() < 0.5 and dtype == "int8":
         zeros[1] = 0
@@ -70,7 +79,7 @@ def convolution(rng: np.random.Generator, shape: ConvShape, groups: int) -> Prod
     image = (shape.batches, shape.input_height, shape.input_width, shape.input_channels)
     given, offsets = operands(rng, image, (channels, *window, depth), channels)
     dtype = given[0].dtype.name
-    store = requant(rng, dtype, channels, depth * window[0] * window[1])
+    store = requant(rng, dtype, channels, depth * window[0] * window[1], given[2])
     bound = sum_bound(dtype, given[1], given[2], axis=0, **offsets)
 
     def make() -> KernelCall:
@@ -85,7 +94,7 @@ def fully_connected(rng: np.random.Generator, batches: int, depth: int, units: i
     """Draw everything but the shape."""
     given, offsets = operands(rng, (batches, depth), (units, depth), units)
     dtype = given[0].dtype.name
-    store = requant(rng, dtype, units, depth)
+    store = requant(rng, dtype, units, depth, given[2])
     bound = sum_bound(dtype, given[1], given[2], axis=0, **offsets)
 
     def make() -> KernelCall:

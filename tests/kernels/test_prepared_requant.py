@@ -15,7 +15,8 @@ from quantcore.kernels._fully_connected import fully_connected_call
 from quantcore.kernels.sum_bound import sum_bound
 from tests.ops.harness import instruction_sets, using
 
-LIMIT = 2**29
+LIMIT = 2**29  # QC_PREPARED_LIMIT
+WIDE = 3 * 2**29  # QC_WIDE_LIMIT
 BOUNDS = {"int8": (-128, 127), "uint8": (0, 255)}
 
 
@@ -56,17 +57,19 @@ def multipliers(rng: np.random.Generator, count: int) -> np.ndarray:
     ).astype(np.int32)
 
 
-def sums(rng: np.random.Generator, multiplier: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def sums(
+    rng: np.random.Generator, multiplier: np.ndarray, shift: np.ndarray, limit: int = LIMIT
+) -> np.ndarray:
     """Accumulators below the limit at and next to ties of either rounding, of outputs of a few hundred."""
     count = multiplier.size
     real = np.maximum(multiplier, 1) * np.ldexp(1.0, shift - 31)
     steps = rng.integers(-300, 301, count) + rng.choice([0.0, 0.5, 0.5, 0.25], count)
     near = np.rint(steps / real) + rng.integers(-2, 3, count)
-    anywhere = np.rint((LIMIT - 1) * rng.uniform(-1, 1, count) ** 9)
-    edges = rng.choice([0, 1, -1, 2, -2, LIMIT - 1, 1 - LIMIT], count)
+    anywhere = np.rint((limit - 1) * rng.uniform(-1, 1, count) ** 9)
+    edges = rng.choice([0, 1, -1, 2, -2, limit - 1, 1 - limit], count)
     kind = rng.random(count)
     chosen = np.where(kind < 0.7, near, np.where(kind < 0.9, anywhere, edges))
-    return np.clip(chosen, 1 - LIMIT, LIMIT - 1).astype(np.int32)
+    return np.clip(chosen, 1 - limit, limit - 1).astype(np.int32)
 
 
 @pytest.mark.parametrize("rounding", ["double_rounding", "ruy", "single_rounding"])
@@ -89,7 +92,8 @@ def test_rules_of_fixed_point_at_ties(rounding: str) -> None:
                 "activation_min": max(least, BOUNDS[dtype][0]),
                 "activation_max": 101,
             }
-            compare(sums(rng, multiplier, shifts), dtype, requant, LIMIT - 1)
+            for limit in (LIMIT, WIDE):
+                compare(sums(rng, multiplier, shifts, limit), dtype, requant, limit - 1)
 
 
 def test_all_small_sums_by_few_multipliers() -> None:
@@ -137,7 +141,7 @@ def test_what_is_not_prepared_has_the_bits_too() -> None:
     """Accumulators of any size: where no bound, or one beyond the limit, is given."""
     rng = np.random.default_rng(2)
     acc = rng.integers(-(2**31), 2**31, 500, dtype=np.int64).astype(np.int32)
-    for bound in (None, LIMIT, 2**40):
+    for bound in (None, WIDE, 2**40):
         for rounding in ("double_rounding", "ruy", "single_rounding"):
             requant = {
                 "rounding": rounding,
@@ -165,7 +169,8 @@ def test_rules_of_body_and_tail() -> None:
             "activation_min": -128,
             "activation_max": 127,
         }
-        compare(sums(rng, multiplier, shift), "int8", requant, LIMIT - 1)
+        for limit in (LIMIT, WIDE):
+            compare(sums(rng, multiplier, shift, limit), "int8", requant, limit - 1)
 
 
 def test_sum_bound() -> None:

@@ -33,17 +33,24 @@ typedef enum {
  *   w = floor((x * m + K) / 2^30)
  *
  * then hold all of it, and y = (w + c / 2^30) >> (e + 1). c does not matter where activation_min >= output_offset: x <
- * 0 gives the lower bound anyway. */
+ * 0 gives the lower bound anyway. Larger x, as a bias of a channel with a tiny scale has them, need w / 2, rounded down,
+ * and y = (w / 2 + c / 2^31) >> e. */
 typedef enum {
     QC_UNPREPARED = 0,
     QC_FORM_FLOOR = 1,       /* c = 0 */
     QC_FORM_FLOOR_AWAY = 2,  /* c as above */
     QC_FORM_FLOAT32 = 3,     /* QC_FLOAT32 */
     QC_FORM_FLOAT64 = 4,     /* QC_FLOAT64 */
+    QC_FORM_FLOOR_WIDE = 5,  /* by w / 2; c as above, -30 <= shift <= 0 */
 } qc_requant_form;
 
-/* Accumulators of the floor forms are below this in magnitude, so that w fits into 32 bits. */
-enum { QC_PREPARED_LIMIT = 1 << 29 };
+/* Accumulators of the floor forms are below this in magnitude, so that w fits into 32 bits, and w / 2. */
+enum { QC_PREPARED_LIMIT = 1 << 29, QC_WIDE_LIMIT = 3 << 29 };
+
+/* Whether a form is a floor division. */
+static inline int qc_is_floor(qc_requant_form form) {
+    return form == QC_FORM_FLOOR || form == QC_FORM_FLOOR_AWAY || form == QC_FORM_FLOOR_WIDE;
+}
 
 /* Constants for 16 channels. Channels that do not exist have multipliers of 0.
  *
@@ -54,7 +61,7 @@ enum { QC_PREPARED_LIMIT = 1 << 29 };
  *   In QC_FORM_FLOAT64, factor is the real multiplier, in the order of the channels.
  * multiplier, nudge: m, and K - away * 2^30 in the order of channels 0 2 4 6 1 3 5 7, and so on from 8.
  * right: e + 1. away: 2 where c may be -2^31, else 0; it is taken off by addend and nudge, and is to be added where
- *   x >= 0.
+ *   x >= 0. Of QC_FORM_FLOOR_WIDE: e, and 1.
  * real: the multiplier of QC_FORM_FLOAT32. */
 typedef struct {
     double factor[16];
