@@ -40,13 +40,17 @@ cdef class Lock:
         return 0
 
     cdef int wait(self) except -1:
-        """Wait until nobody is inside. Only while this thread stands at the door can others go on."""
+        """Wait for a turn at the door, behind those who wait already: who has passed it goes in before others.
+
+        Only while this thread stands there can others go on.
+        """
         self.waiting += 1
         try:
-            while self.depth != 0:
-                self.door.acquire(False)  # shut, for the owner to open
+            while True:
                 if self.depth != 0:
-                    self.door.acquire()
+                    self.door.acquire(False)  # shut, for the owner to open
+                self.door.acquire()
+                if self.depth == 0:
+                    return 0
         finally:
             self.waiting -= 1
-        return 0
