@@ -83,8 +83,9 @@ __attribute__((target("avx2"))) static void finish_hybrid(const void *context, q
 }
 
 /* That of qc_fully_connected_hybrid_fma_ref. */
-__attribute__((target("avx2"))) static void finish_hybrid_fma(const void *context, qc_hybrid_scale q, const int32_t *acc, const int32_t *columns,
-                              int64_t row, int32_t first, int32_t count) {
+__attribute__((target("avx2"))) static void finish_hybrid_fma(const void *context, qc_hybrid_scale q,
+                                                              const int32_t *acc, const int32_t *columns, int64_t row,
+                                                              int32_t first, int32_t count) {
     const hybrid_outputs *h = context;
     const qc_fully_connected_hybrid_params *p = h->p;
     int32_t sums[QC_TILE_UNITS];

@@ -66,45 +66,26 @@ QC_INLINE void qc_store_tile(const int R, const int B, const qc_tile_place *t, _
     }
 }
 
-/* Scaled sums by the form of the requantization, the rare ones last. */
+/* Scaled sums; FORM is a constant. Those of floor forms are given as sum ^ 2^31. */
+QC_INLINE void qc_scale_form(const qc_requant_form FORM, const int R, const int B, const qc_requant_block *block,
+                             __m512i (*sums)[QC_PRODUCT_BLOCKS]) {
+    QC_UNROLL
+    for (int b = 0; b < B; ++b)
+        QC_UNROLL
+        for (int r = 0; r < R; ++r)
+            sums[r][b] = qc_is_floor(FORM) ? qc_floor_avx512(FORM, block + b, sums[r][b])
+                                           : qc_prepared_avx512(FORM, block + b, sums[r][b]);
+}
+
+/* The same by the form of the requantization, the rare ones last. */
 QC_INLINE void qc_scale_tile(const int R, const int B, const qc_tile_place *t, __m512i (*sums)[QC_PRODUCT_BLOCKS]) {
     const qc_requant_block *block = t->p->blocks + t->block;
     switch (t->p->requant->form) {
-        case QC_FORM_FLOOR:
-            QC_UNROLL
-            for (int b = 0; b < B; ++b)
-                QC_UNROLL
-                for (int r = 0; r < R; ++r)
-                    sums[r][b] = qc_floor_avx512(QC_FORM_FLOOR, block + b, sums[r][b]);
-            break;
-        case QC_FORM_FLOOR_AWAY:
-            QC_UNROLL
-            for (int b = 0; b < B; ++b)
-                QC_UNROLL
-                for (int r = 0; r < R; ++r)
-                    sums[r][b] = qc_floor_avx512(QC_FORM_FLOOR_AWAY, block + b, sums[r][b]);
-            break;
-        case QC_FORM_FLOOR_WIDE:
-            QC_UNROLL
-            for (int b = 0; b < B; ++b)
-                QC_UNROLL
-                for (int r = 0; r < R; ++r)
-                    sums[r][b] = qc_floor_avx512(QC_FORM_FLOOR_WIDE, block + b, sums[r][b]);
-            break;
-        case QC_FORM_FLOAT32:
-            QC_UNROLL
-            for (int b = 0; b < B; ++b)
-                QC_UNROLL
-                for (int r = 0; r < R; ++r)
-                    sums[r][b] = qc_prepared_avx512(QC_FORM_FLOAT32, block + b, sums[r][b]);
-            break;
-        default:
-            QC_UNROLL
-            for (int b = 0; b < B; ++b)
-                QC_UNROLL
-                for (int r = 0; r < R; ++r)
-                    sums[r][b] = qc_prepared_avx512(QC_FORM_FLOAT64, block + b, sums[r][b]);
-            break;
+        case QC_FORM_FLOOR: qc_scale_form(QC_FORM_FLOOR, R, B, block, sums); break;
+        case QC_FORM_FLOOR_AWAY: qc_scale_form(QC_FORM_FLOOR_AWAY, R, B, block, sums); break;
+        case QC_FORM_FLOOR_WIDE: qc_scale_form(QC_FORM_FLOOR_WIDE, R, B, block, sums); break;
+        case QC_FORM_FLOAT32: qc_scale_form(QC_FORM_FLOAT32, R, B, block, sums); break;
+        default: qc_scale_form(QC_FORM_FLOAT64, R, B, block, sums); break;
     }
 }
 

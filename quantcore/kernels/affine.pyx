@@ -112,8 +112,8 @@ def dequantize_f16_call(*, int64_t count) -> KernelCall:
 
 
 cdef requantize_table(str name, qc_requantize_params *params, Requant requant):
-    """Return the results in the body by input byte; None where the definition has to run."""
-    if _core.isa == "scalar" or params.requant.body < 1 or name.count("8") != 2:
+    """Return the results in the body by input byte, of 8 bits to 8 bits; None where the definition has to run."""
+    if _core.isa == "scalar" or params.requant.body < 1:
         return None
     cdef qc_requantize_params every = params[0]
     every.count = 256
@@ -129,7 +129,8 @@ def requantize_call(from_dtype, to_dtype, *, int64_t count, int32_t input_zero_p
     p.input_zero_point = input_zero_point
     p.requant = requant.c
     p.table = NULL
-    table = requantize_table(name, &p, requant)
+    of_bytes = ITEM_BYTES[from_dtype] == ITEM_BYTES[to_dtype] == 1
+    table = requantize_table(name, &p, requant) if of_bytes else None
     p.table = <const uint8_t *>address(table)
     call = make_call(name, &p, sizeof(p), 0, (requant, table))
     return call.divide_elements(count, ITEM_BYTES[from_dtype], ITEM_BYTES[to_dtype], requant)

@@ -63,7 +63,8 @@ cdef extern from "quantcore/conv.h" nogil:
 
 cdef qc_conv_shape c_shape(object shape)
 
-# Divides a call whose params begin with the shape, by pixels, rows or images, or by images alone. The items are the bytes
-# of an element of input and output, `depth` the products in one output, `rate` how many a core forms in a nanosecond.
+# Divides a call whose params begin with the shape, by pixels, rows or images. The items are the bytes of an element of
+# input and output, `depth` the products in one output, `rate` how many a core forms in a nanosecond. A `hybrid` call
+# quantizes each image whole: its parts read all of it.
 cdef KernelCall divide_conv(KernelCall call, const qc_conv_shape *s, int64_t input_item, int64_t output_item,
                             double depth, double rate, bint hybrid=*)
